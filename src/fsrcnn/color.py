@@ -1,0 +1,68 @@
+"""BT.601 studio-swing luma and chroma, as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` define them.
+
+On [0, 1] floats: R = G = B = 0 gives luma 16/255, white gives 235/255; Cb and Cr lie in 16/255 … 240/255 around 128/255.
+Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, which reads about 1.3 dB lower).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fsrcnn.errors import UsageError
+
+Array = npt.NDArray[np.generic]
+Float = TypeVar("Float", np.float32, np.float64)
+
+# MATLAB rgb2ycbcr: rows Y, Cb, Cr; columns R, G, B; then divided by 255 for [0, 1] pictures.
+RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
+OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+
+
+def rgb_to_ycbcr(rgb: Array) -> Array:
+    """(h, w, 3) RGB to Y, Cb, Cr of the same dtype (MATLAB `rgb2ycbcr`).
+
+    uint8 and uint16 use their whole range and come back rounded; float32 and float64 lie in [0, 1] and are not rounded.
+
+    Raises:
+        UsageError: another shape or dtype.
+    """
+    return _convert(rgb, RGB_TO_YCBCR, after=OFFSET)
+
+
+def ycbcr_to_rgb(ycbcr: Array) -> Array:
+    """(h, w, 3) Y, Cb, Cr to RGB of the same dtype (MATLAB `ycbcr2rgb`).
+
+    Integers come back clipped and rounded; floats are clipped to [0, 1], as MATLAB does.
+
+    Raises:
+        UsageError: another shape or dtype.
+    """
+    rgb = _convert(ycbcr, YCBCR_TO_RGB, before=OFFSET)
+    return np.clip(rgb, 0, 1) if rgb.dtype.kind == "f" else rgb
+
+
+def luma(image: Array) -> Array:
+    """The luma plane (h, w) of a picture, same dtype; a grey (h, w) picture is its own luma, as in the papers' scripts."""
+    if image.ndim == 2:
+        return image
+    return np.ascontiguousarray(rgb_to_ycbcr(image)[:, :, 0])
+
+
+def _convert(
+    image: Array, matrix: npt.NDArray[np.float64], *, before: npt.ArrayLike = 0.0, after: npt.ArrayLike = 0.0
+) -> Array:
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise UsageError(f"a colour picture has shape (h, w, 3), not {image.shape}")
+    if image.dtype in (np.float32, np.float64):
+        dtype = image.dtype
+        offset_in, offset_out = np.asarray(before, dtype), np.asarray(after, dtype)
+        return (image - offset_in) @ matrix.T.astype(dtype) + offset_out
+    if image.dtype in (np.uint8, np.uint16):
+        peak = np.iinfo(image.dtype).max
+        exact = (image - np.asarray(before) * peak) @ matrix.T + np.asarray(after) * peak
+        return np.clip(np.floor(exact + 0.5), 0, peak).astype(image.dtype)
+    raise UsageError(f"colour conversion takes uint8, uint16, float32 or float64, not {image.dtype}")

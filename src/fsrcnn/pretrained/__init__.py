@@ -1,0 +1,65 @@
+"""The weights that come with the package, trained by the recipes in the repository.
+
+`table.json` says of each what it was trained on and what it scores; `load` checks the file's SHA-256 against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from fsrcnn.errors import UsageError, WeightsError
+from fsrcnn.weights import Weights, from_bytes
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """One line of the table.
+
+    Attributes:
+        name: what `--model` takes, as `fsrcnn-x2`: family name, `-x`, scale.
+        family: `fsrcnn`, `fsrcnn-s` or `fsrcnn-x`.
+        scale: 2, 3 or 4.
+        sha256: of the safetensors file.
+        trained_on: the training sets, in words.
+        recipe: the folder in the repository that made it.
+        scores: set name → protocol name → (PSNR in dB, SSIM), as `fsrcnn evaluate` printed them.
+    """
+
+    name: str
+    family: str
+    scale: int
+    sha256: str
+    trained_on: str
+    recipe: str
+    scores: dict[str, dict[str, tuple[float, float]]]
+
+
+@cache
+def table() -> dict[str, Bundled]:
+    """All bundled weights by name, in the table's order."""
+    text = resources.files(__name__).joinpath("table.json").read_text("utf-8")
+    return {name: Bundled(name=name, **row) for name, row in json.loads(text).items()}
+
+
+def name_of(family: str, scale: int) -> str:
+    """The name of a family's weights at a scale: `("fsrcnn", 2)` → `fsrcnn-x2`."""
+    return f"{family}-x{scale}"
+
+
+def load(name: str) -> Weights:
+    """Read bundled weights.
+
+    Raises:
+        UsageError: no such name.
+        WeightsError: the installed file is not the one that was released.
+    """
+    if name not in table():
+        raise UsageError(f"there is no bundled model {name!r}; there are {', '.join(table())}")
+    data = resources.files(__name__).joinpath(f"{name}.safetensors").read_bytes()
+    if hashlib.sha256(data).hexdigest() != table()[name].sha256:
+        raise WeightsError(f"the installed file of {name} is damaged (its SHA-256 is not the released one); reinstall fsrcnn")
+    return from_bytes(data, name)

@@ -1,0 +1,109 @@
+"""Named float32 arrays with their architecture: in memory, and in a safetensors file that is enough on its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+
+from fsrcnn.architecture import Architecture
+from fsrcnn.errors import WeightsError
+
+METADATA_KEY = "fsrcnn.architecture"
+LARGEST_FILE = 64 * 2**20  # bytes; the paper's network takes 55 kB
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """An architecture and its arrays, checked when made.
+
+    Attributes:
+        architecture: what the arrays mean.
+        arrays: float32, C-contiguous, under the names and in the shapes of `architecture.array_shapes`.
+
+    Raises:
+        WeightsError: an array is missing, surplus, misshapen, not float32, or not finite.
+    """
+
+    architecture: Architecture
+    arrays: dict[str, npt.NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        expected = self.architecture.array_shapes
+        for name in expected:
+            if name not in self.arrays:
+                raise WeightsError(f"the weights miss the array {name}")
+        for name, array in self.arrays.items():
+            if name not in expected:
+                raise WeightsError(f"the weights hold an array {name} that {self.architecture} does not have")
+            if array.shape != expected[name]:
+                raise WeightsError(f"{name} has shape {array.shape}, the architecture says {expected[name]}")
+            if array.dtype != np.float32:
+                raise WeightsError(f"{name} is {array.dtype}, not float32")
+            if not np.isfinite(array).all():
+                raise WeightsError(f"{name} holds NaN or infinity")
+
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
+
+        Raises:
+            WeightsError: the file cannot be written.
+        """
+        path = Path(path)
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        metadata = {METADATA_KEY: json.dumps(asdict(self.architecture))}
+        try:
+            beside.write_bytes(safetensors.numpy.save(self.arrays, metadata))
+            beside.replace(path)
+        except OSError as error:
+            raise WeightsError(f"cannot write the weights {path}: {error.strerror}") from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def load(path: str | Path) -> Weights:
+    """Read a safetensors file of this package; nothing in it is ever executed.
+
+    Raises:
+        WeightsError: no such file, not safetensors (a pickle, say), no architecture in its metadata, or arrays that
+            do not fit the architecture.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise WeightsError(f"{path} has {size:,} bytes, far more than any FSRCNN: it is not a weights file of fsrcnn")
+        return from_bytes(path.read_bytes(), str(path))
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {path}: {error.strerror}") from error
+
+
+def from_bytes(data: bytes, source: str) -> Weights:
+    """`load` for bytes already in memory; `source` names them in error messages."""
+    try:
+        arrays = safetensors.numpy.load(data)
+        header_length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
+    except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
+        kind = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
+        raise WeightsError(f"{source} is not a safetensors weights file (it is {kind}); train or convert one first") from error
+    if METADATA_KEY not in metadata:
+        raise WeightsError(f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn")
+    try:
+        architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
+    except (TypeError, ValueError) as error:  # UsageError is a ValueError
+        raise WeightsError(f"{source} describes no legal architecture: {error}") from error
+    try:
+        return Weights(architecture, arrays)
+    except WeightsError as error:
+        raise WeightsError(f"{source}: {error}") from error
+
+
+def _looks_pickled(data: bytes) -> bool:
+    return data[:1] == b"\x80" or data[:4] == b"PK\x03\x04"
