@@ -6,15 +6,12 @@ Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, 
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.errors import UsageError
 
 Array = npt.NDArray[np.generic]
-Float = TypeVar("Float", np.float32, np.float64)
 
 # MATLAB rgb2ycbcr: rows Y, Cb, Cr; columns R, G, B; then divided by 255 for [0, 1] pictures.
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
@@ -23,7 +20,7 @@ OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 
 
 def rgb_to_ycbcr(rgb: Array) -> Array:
-    """(h, w, 3) RGB to Y, Cb, Cr of the same dtype (MATLAB `rgb2ycbcr`).
+    """(h, w, 3) RGB to Y, Cb, Cr of the same dtype (MATLAB `rgb2ycbcr`); planes lie one after the other in memory.
 
     uint8 and uint16 use their whole range and come back rounded; float32 and float64 lie in [0, 1] and are not rounded.
 
@@ -53,16 +50,25 @@ def luma(image: Array) -> Array:
 
 
 def _convert(
-    image: Array, matrix: npt.NDArray[np.float64], *, before: npt.ArrayLike = 0.0, after: npt.ArrayLike = 0.0
+    image: Array, matrix: npt.NDArray[np.float64], *, before: npt.ArrayLike = (0, 0, 0), after: npt.ArrayLike = (0, 0, 0)
 ) -> Array:
+    """matrix @ (pixel - before) + after, plane by plane: the same operations for each pixel, whatever the picture's size."""
     if image.ndim != 3 or image.shape[2] != 3:
         raise UsageError(f"a colour picture has shape (h, w, 3), not {image.shape}")
     if image.dtype in (np.float32, np.float64):
-        dtype = image.dtype
-        offset_in, offset_out = np.asarray(before, dtype), np.asarray(after, dtype)
-        return (image - offset_in) @ matrix.T.astype(dtype) + offset_out
-    if image.dtype in (np.uint8, np.uint16):
-        peak = np.iinfo(image.dtype).max
-        exact = (image - np.asarray(before) * peak) @ matrix.T + np.asarray(after) * peak
-        return np.clip(np.floor(exact + 0.5), 0, peak).astype(image.dtype)
-    raise UsageError(f"colour conversion takes uint8, uint16, float32 or float64, not {image.dtype}")
+        dtype, peak = image.dtype, 1.0
+    elif image.dtype in (np.uint8, np.uint16):
+        dtype, peak = np.dtype(np.float64), float(np.iinfo(image.dtype).max)
+    else:
+        raise UsageError(f"colour conversion takes uint8, uint16, float32 or float64, not {image.dtype}")
+    matrix, before, after = (np.asarray(a, np.float64) for a in (matrix, before, after))
+    offset = ((after - matrix @ before) * peak).astype(dtype)
+    matrix = matrix.astype(dtype)
+    first, second, third = (image[:, :, channel].astype(dtype) for channel in range(3))
+    planes = np.empty((3, *image.shape[:2]), image.dtype)
+    for plane, row, constant in zip(planes, matrix, offset, strict=True):
+        value = row[0] * first + row[1] * second + row[2] * third + constant
+        if image.dtype.kind == "u":
+            value = np.clip(np.floor(value + 0.5), 0, peak)
+        plane[...] = value
+    return planes.transpose(1, 2, 0)

@@ -197,15 +197,23 @@ def beside(target: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def find(folder: Path, *, recursive: bool) -> list[Path]:
-    """The pictures in a folder, by their endings, sorted; hidden files left out."""
-    candidates = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(
+def find(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """The pictures in a folder, by their endings, sorted; hidden files and folders left out.
+
+    Raises:
+        ImageError: the folder does not exist or holds no picture.
+    """
+    if not folder.is_dir():
+        raise ImageError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
+    found = [
         path
-        for path in candidates
-        if path.suffix.lower() in READABLE and path.is_file() and not path.relative_to(folder).as_posix().startswith(".")
-        and "/." not in path.relative_to(folder).as_posix()
-    )
+        for path in (folder.rglob("*") if recursive else folder.iterdir())
+        if path.suffix.lower() in READABLE and not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file()
+    ]
+    if not found:
+        deeper = "" if recursive else "; give --recursive to look into its folders" if any(p.is_dir() for p in folder.iterdir()) else ""
+        raise ImageError(f"{folder} holds no pictures ({', '.join(ending[1:] for ending in READABLE)}){deeper}")
+    return sorted(found)
 
 
 def check_format(name: str) -> str:

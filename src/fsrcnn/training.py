@@ -95,7 +95,7 @@ def load_pairs(folders: dict[Path, tuple[float, ...]], scale: int, smallest: int
     lr, hr, layout = [], [], []
     lr_start = hr_start = 0
     for folder, factors in folders.items():
-        for path in images.find(folder, recursive=False):
+        for path in images.find(folder):
             pixels = images.read(path).pages[0]
             full = luma(pixels[:, :, :3] if pixels.ndim == 3 and pixels.shape[2] > 2 else pixels.reshape(pixels.shape[:2]))
             for factor in factors:

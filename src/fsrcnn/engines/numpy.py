@@ -24,6 +24,7 @@ class NumpyEngine:
     """An FSRCNN on the CPU, in float32, without any dependency but NumPy."""
 
     name = "numpy"
+    parallel = True
 
     def __init__(self, weights: Weights) -> None:
         self.architecture = weights.architecture

@@ -127,3 +127,37 @@ def _phase_taps(architecture: Architecture) -> Tensor:
                     if 0 <= y < side and 0 <= x < side:
                         index[phase_y * scale + phase_x, r + reach, c + reach] = y * side + x
     return index
+
+
+class TorchEngine:
+    """`Network` behind the engine protocol, in float32 (no TF32)."""
+
+    parallel = False
+
+    def __init__(self, weights: Weights, device: str | None = None, threads: int = 1) -> None:
+        """
+        Args:
+            weights: the network.
+            device: `cuda`, `mps` or `cpu`; the first of them that is there, where none is given.
+            threads: CPU threads for PyTorch.
+
+        Raises:
+            UsageError: the device is not there.
+        """
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        device = device or next(name for name, there in available.items() if there)
+        if not available.get(device):
+            raise UsageError(f"PyTorch sees no {device} device here; use --engine torch:cpu or numpy")
+        torch.set_num_threads(threads)
+        self.name = f"torch:{device}"
+        self.architecture = weights.architecture
+        self.device = torch.device(device)
+        self.network = Network(weights.architecture).load(weights).to(self.device).eval()
+
+    @torch.inference_mode()
+    def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped."""
+        x = torch.from_numpy(np.ascontiguousarray(lr)).to(self.device)[None, None]
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            sr = self.network(x.contiguous(memory_format=torch.channels_last))
+        return cast(npt.NDArray[np.float32], sr[0, 0].contiguous().cpu().numpy())

@@ -1,0 +1,5 @@
+"""`python -m fsrcnn`."""
+
+from fsrcnn.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""Many pictures at once: what goes where is settled, and refused if it cannot be, before any work starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsrcnn import images
+from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.upscaler import Size, Upscaler, default_output, mark_of
+
+STANDARD = "-"  # standard input or output
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to upscale. `source` and `target` are None for standard input and output."""
+
+    source: Path | None
+    target: Path | None
+    format: str | None = None
+
+    @property
+    def label(self) -> str:
+        return "standard input" if self.source is None else str(self.source)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and the sources left out since their output exists (`existing="skip"`)."""
+
+    jobs: list[Job]
+    skipped: list[Job]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished job, for `--json`: sizes in pixels, times in seconds."""
+
+    input: str
+    output: str
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    read_seconds: float
+    upscale_seconds: float
+    write_seconds: float
+
+
+def plan(
+    inputs: Sequence[str], output: str | None, size: Size, *, format: str | None = None, recursive: bool = False, existing: str = "refuse"
+) -> Plan:
+    """Pair each input picture with its output.
+
+    Without `output`, `photo.jpg` goes to `photo_x2.jpg` beside it, and a folder `photos` to a folder `photos_x2` with the same tree.
+    `output` is a folder where it exists as one, ends in a slash, or there are several inputs or a folder among them.
+
+    Args:
+        inputs: paths of pictures and folders, or `-`.
+        output: path or `-`.
+        size: wanted size; only names depend on it.
+        format: ending of all outputs; else that of the output path, else each input's own.
+        recursive: look into the folders of folders.
+        existing: `refuse`, `replace` or `skip` outputs that exist.
+
+    Raises:
+        ImageError: an input does not exist, or a folder has no pictures.
+        UsageError: two outputs are one file, an output is an input, an output exists, or `-` is mixed with other things.
+    """
+    format = images.check_format(format) if format else None
+    if STANDARD in inputs and len(inputs) > 1:
+        raise UsageError("standard input (-) is one picture; it cannot be mixed with others")
+    several = len(inputs) > 1 or any(Path(item).is_dir() for item in inputs)
+    if output == STANDARD and several:
+        raise UsageError("standard output (-) holds one picture; give one input, or a folder with -o FOLDER")
+    jobs = []
+    for item in inputs:
+        if item == STANDARD:
+            jobs.append(_job_from_stdin(output, format))
+            continue
+        path = Path(item)
+        if not path.exists():
+            raise ImageError(f"{path} does not exist")
+        if path.is_dir():
+            root = Path(output) if output else path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
+            found = [found for found in images.find(path, recursive=recursive) if not _inside(found, root)]
+            if not found:
+                raise ImageError(f"{path} holds no pictures outside of the output folder {root}")
+            jobs += [Job(found_path, _named(root / found_path.relative_to(path), format), format) for found_path in found]
+        elif output == STANDARD:
+            jobs.append(Job(path, None, format))
+        elif output is None:
+            jobs.append(Job(path, default_output(path, size, format or _own_format(path)), format))
+        elif several or output.endswith(("/", os.sep)) or Path(output).is_dir():
+            jobs.append(Job(path, _named(Path(output) / path.name, format), format))
+        else:
+            target = Path(output)
+            if not _is_device(target) and not format:
+                images.format_of(target)
+            jobs.append(Job(path, target, format or (_own_format(path) if _is_device(target) else None)))
+    return _check(jobs, existing)
+
+
+def run(job: Job, upscaler: Upscaler, size: Size, *, quality: int | None, overwrite: bool, max_pixels: int, progress: Callable[[float], None]) -> Done:
+    """Read, upscale and write one picture.
+
+    Raises:
+        FsrcnnError: one sentence that says what could not be done.
+    """
+    started = time.perf_counter()
+    picture = images.read(images.stdin_bytes() if job.source is None else job.source, max_pixels=max_pixels)
+    height, width = picture.pages[0].shape[:2]
+    format = job.format or (images.format_of(job.target) if job.target and job.target.suffix else picture.format)
+    images.check_fits(size.of(height, width), len(picture.pages), format, job.label)
+    read = time.perf_counter()
+    larger = upscaler.picture(picture, size, progress)
+    upscaled = time.perf_counter()
+    data = images.write(larger, job.target, format=format, quality=quality, overwrite=overwrite)
+    if data is not None:
+        _to_stdout(data)
+    written = time.perf_counter()
+    return Done(
+        input=job.label,
+        output="standard output" if job.target is None else str(job.target),
+        input_size=(width, height),
+        output_size=(larger.pages[0].shape[1], larger.pages[0].shape[0]),
+        read_seconds=round(read - started, 4),
+        upscale_seconds=round(upscaled - read, 4),
+        write_seconds=round(written - upscaled, 4),
+    )
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise ImageError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _job_from_stdin(output: str | None, format: str | None) -> Job:
+    if output is None or output == STANDARD:
+        return Job(None, None, format)
+    target = Path(output)
+    if target.is_dir() or output.endswith(("/", os.sep)):
+        raise UsageError(f"standard input has no name to use inside of {output}; give -o a file name")
+    if not format and not _is_device(target):
+        images.format_of(target)
+    return Job(None, target, format)
+
+
+def _check(jobs: list[Job], existing: str) -> Plan:
+    sources = {job.source.resolve() for job in jobs if job.source is not None}
+    taken: dict[Path, Job] = {}
+    for job in jobs:
+        if job.target is None or _is_device(job.target):
+            continue
+        resolved = job.target.resolve()
+        if resolved in sources:
+            raise UsageError(f"the output {job.target} is also an input; give another -o")
+        if resolved in taken:
+            raise UsageError(f"{taken[resolved].label} and {job.label} would both become {job.target}; give them different names or folders")
+        taken[resolved] = job
+    there = [job for job in taken.values() if job.target is not None and job.target.exists()]
+    folder = next((job.target for job in there if job.target is not None and job.target.is_dir()), None)
+    if folder:
+        raise UsageError(f"the output {folder} is a folder")
+    if there and existing == "refuse":
+        others = f" and {len(there) - 1} more outputs exist" if len(there) > 1 else " exists"
+        raise UsageError(f"{there[0].target}{others}; give --overwrite to replace or --skip-existing to leave")
+    skipped = there if existing == "skip" else []
+    return Plan([job for job in jobs if job not in skipped], skipped)
+
+
+def _named(path: Path, format: str | None) -> Path:
+    """The output's name in a folder: the input's own, with the ending of its format where that differs."""
+    format = format or _own_format(path)
+    try:
+        return path if images.format_of(path) == format else path.with_suffix(f".{format}")
+    except UsageError:
+        return path.with_suffix(f".{format}")
+
+
+def _own_format(path: Path) -> str:
+    """What a picture is written as if nobody says: its own format where that can be written, else PNG (AVIF for HEIC)."""
+    try:
+        return images.format_of(path)
+    except UsageError:
+        return "avif" if path.suffix.lower() in (".heic", ".heif") else "png"
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())

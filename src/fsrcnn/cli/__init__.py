@@ -1,0 +1,51 @@
+"""The command line: parse, call, print. Each command lives in a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import fsrcnn
+from fsrcnn.cli.evaluate import evaluate
+from fsrcnn.cli.models import models
+from fsrcnn.cli.upscale import upscale
+from fsrcnn.errors import FsrcnnError
+
+app = typer.Typer(
+    name="fsrcnn",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(upscale)
+app.command()(evaluate)
+app.command()(models)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fsrcnn {fsrcnn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Make pictures larger with FSRCNN, a super-resolution network of 12,464 weights."""
+
+
+def main() -> None:
+    """The entry point `fsrcnn`: an error of ours is one line on stderr, and its exit code."""
+    try:
+        app()
+    except FsrcnnError as error:
+        print(f"fsrcnn: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
+        sys.exit(1)

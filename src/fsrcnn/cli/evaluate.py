@@ -1,0 +1,124 @@
+"""`fsrcnn evaluate`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsrcnn.cli.progress import bar
+from fsrcnn.engines import ENGINE_NAMES
+from fsrcnn.errors import UsageError
+from fsrcnn.evaluation import PROTOCOLS, Protocol, Result, Score, mean
+from fsrcnn.evaluation import evaluate as score_folders
+from fsrcnn.upscaler import Upscaler
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A result with the scale it belongs to."""
+
+    scale: int
+    result: Result
+
+
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of high-resolution pictures, as Set5 and Set14.", show_default=False)],
+    model: Annotated[str, typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2), or a weights file.")] = "fsrcnn",
+    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: all that the model has.", show_default=False)] = None,
+    protocol: Annotated[str, typer.Option(help="paper (LR in float), files (LR rounded to 8 bit), or both.")] = "both",
+    save: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write for each picture the SR picture and HR | bicubic | SR as three labelled panes.", show_default=False)] = None,
+    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON on standard output.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all results as CSV on standard output.")] = False,
+) -> None:
+    """Measure PSNR (dB) and SSIM on the luma, against bicubic, by the protocols `paper` and `files`."""
+    if as_json and as_csv:
+        raise UsageError("give either --json or --csv")
+    if protocol not in (*PROTOCOLS, "both"):
+        raise UsageError(f"protocol is {', '.join(PROTOCOLS)} or both, not {protocol!r}")
+    protocols: list[Protocol] = [name for name in PROTOCOLS if protocol in (name, "both")]
+    upscaler = Upscaler(model, engine=engine, threads=threads)
+    if scale is not None and scale not in upscaler.scales:
+        raise UsageError(f"{model} has scale {', '.join(map(str, upscaler.scales))}, not {scale}")
+    scales = [scale] if scale is not None else list(upscaler.scales)
+
+    rows: list[Scaled] = []
+    failures: list[str] = []
+    with bar("") as update:
+        for number, one in enumerate(scales):
+            update(number / len(scales), f"×{one}")
+            results, bad = score_folders(
+                folders, upscaler.engine(one), protocols=protocols, save=save, threads=upscaler.threads,
+                progress=lambda part, number=number: update((number + part) / len(scales), None),  # type: ignore[misc]
+            )  # fmt: skip
+            rows += [Scaled(one, result) for result in results]
+            failures += bad
+    if as_json:
+        print(json.dumps(_as_json(model, rows, failures), indent=2))
+    elif as_csv:
+        _print_csv(rows)
+    else:
+        _print_table(model, rows)
+    for sentence in dict.fromkeys(failures):
+        print(f"fsrcnn: {sentence}", file=sys.stderr)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _groups(rows: list[Scaled]) -> dict[tuple[str, int, Protocol], list[Result]]:
+    """Results by folder, scale and protocol, in the order in which they came."""
+    groups: dict[tuple[str, int, Protocol], list[Result]] = {}
+    for row in rows:
+        groups.setdefault((row.result.folder, row.scale, row.result.protocol), []).append(row.result)
+    return groups
+
+
+def _means(results: list[Result]) -> tuple[Score, Score]:
+    return mean([result.bicubic for result in results]), mean([result.sr for result in results])
+
+
+def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, object]:
+    means = []
+    for (folder, scale, protocol), results in _groups(rows).items():
+        bicubic, sr = _means(results)
+        means.append({"folder": folder, "scale": scale, "protocol": protocol, "pictures": len(results), "bicubic": asdict(bicubic), "sr": asdict(sr)})
+    return {"model": model, "means": means, "pictures": [{"scale": row.scale, **asdict(row.result)} for row in rows], "failed": failures}
+
+
+def _print_csv(rows: list[Scaled]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["folder", "picture", "scale", "protocol", "bicubic_psnr", "bicubic_ssim", "sr_psnr", "sr_ssim"])
+    for row in rows:
+        r = row.result
+        numbers = [f"{r.bicubic.psnr:.4f}", f"{r.bicubic.ssim:.6f}", f"{r.sr.psnr:.4f}", f"{r.sr.ssim:.6f}"]
+        writer.writerow([r.folder, r.picture, row.scale, r.protocol, *numbers])
+
+
+def _print_table(model: str, rows: list[Scaled]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    pictures = Table(box=None, pad_edge=False)
+    means = Table(box=None, pad_edge=False)
+    for table, second in ((pictures, "picture"), (means, "pictures")):
+        for title in ("set", second, "scale", "protocol", "bicubic", model, "gain"):
+            table.add_column(title, justify="right" if title in ("bicubic", model, "gain") else "left", no_wrap=True)
+    for (folder, scale, protocol), results in _groups(rows).items():
+        for r in results:
+            pictures.add_row(folder, r.picture, f"×{scale}", protocol, *_cells(r.bicubic, r.sr))
+        means.add_row(folder, str(len(results)), f"×{scale}", protocol, *_cells(*_means(results)))
+    console = Console(soft_wrap=True)
+    console.print(pictures)
+    console.print("\nMeans: PSNR in dB / SSIM, on the luma, clipped, rounded, shaved")
+    console.print(means)
+
+
+def _cells(bicubic: Score, sr: Score) -> tuple[str, str, str]:
+    return f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f}", f"{sr.psnr:.2f} / {sr.ssim:.4f}", f"{sr.psnr - bicubic.psnr:+.2f}"

@@ -1,0 +1,38 @@
+"""`fsrcnn models`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from fsrcnn import pretrained
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole table as JSON.")] = False) -> None:
+    """List the bundled models: weights, multiply-adds per LR pixel, PSNR on the luma (protocol `paper`)."""
+    rows = []
+    for entry in pretrained.table().values():
+        architecture = pretrained.load(entry.name).architecture
+        rows.append((entry, architecture))
+    if as_json:
+        listed = [
+            {**asdict(entry), "weights": architecture.weights, "multiply_adds": architecture.multiply_adds, "architecture": asdict(architecture)}
+            for entry, architecture in rows
+        ]
+        print(json.dumps(listed, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    sets = list(dict.fromkeys(name for entry, _ in rows for name in entry.scores))
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "scale", "weights", "multiply-adds", *(f"{name} dB" for name in sets)):
+        table.add_column(title, justify="left" if title in ("model", "scale") else "right", no_wrap=True)
+    table.add_column("trained on")
+    for entry, architecture in rows:
+        scores = [f"{entry.scores[name]['paper'][0]:.2f}" if name in entry.scores else "" for name in sets]
+        table.add_row(entry.name, f"×{entry.scale}", f"{architecture.weights:,}", f"{architecture.multiply_adds:,}", *scores, entry.trained_on)
+    Console(soft_wrap=True).print(table)
