@@ -1,4 +1,4 @@
-"""Train the bundled `fsrcnn` weights: `python recipes/fsrcnn.py --scale 3 --datasets FOLDER`.
+"""Train the bundled `fsrcnn` weights: `python recipes/train_fsrcnn.py --scale 3 --datasets FOLDER`.
 
 FOLDER holds T91, General100, BSDS500-train, Xiph50 and BSDS500-val20 (pictures, one folder per set). The run folder keeps a
 checkpoint every 5,000 steps: the same command goes on where a killed one stopped. ×2 starts from scratch, and so does ×3; ×4
