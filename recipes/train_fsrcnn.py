@@ -17,16 +17,21 @@ from fsrcnn import weights
 from fsrcnn.architecture import family
 from fsrcnn.training import PAPER_SCALES, Progress, Recipe, train
 
-FIRST = {"T91": PAPER_SCALES}
+FIRST: dict[str, tuple[float, ...]] = {"T91": PAPER_SCALES}
 # BSDS500 pictures are JPEGs: shrunk, their blocks are gone. Xiph50 is large; two sizes of it are enough.
-SECOND = {"T91": PAPER_SCALES, "General100": PAPER_SCALES, "Xiph50": (1.0, 0.6), "BSDS500-train": (0.8, 0.6)}
+SECOND: dict[str, tuple[float, ...]] = {
+    "T91": PAPER_SCALES,
+    "General100": PAPER_SCALES,
+    "Xiph50": (1.0, 0.6),
+    "BSDS500-train": (0.8, 0.6),
+}
 STEPS = {2: 480_000, 3: 240_000, 4: 180_000}
 
 
 def recipe(scale: int, steps: int) -> Recipe:
     first = 0 if scale == 4 else 20_000
-    sources = ((0, SECOND),) if first == 0 else ((0, FIRST), (first, SECOND))
-    return Recipe(family("fsrcnn", scale), sources, steps, seed=scale)
+    stages = ((0, FIRST), (first, SECOND)) if first else ((0, SECOND),)
+    return Recipe(family("fsrcnn", scale), stages, steps, seed=scale)
 
 
 def report(progress: Progress) -> None:

@@ -1,9 +1,9 @@
 """FSRCNN: pictures made larger, sharply and fast, by a network of 12,464 weights.
 
-    from fsrcnn import Upscaler
-    upscaler = Upscaler("fsrcnn", scale=2)
-    large = upscaler(array)         # or a PIL image
-    upscaler("photo.jpg")           # writes photo_x2.jpg
+from fsrcnn import Upscaler
+upscaler = Upscaler("fsrcnn", scale=2)
+large = upscaler(array)         # or a PIL image
+upscaler("photo.jpg")           # writes photo_x2.jpg
 """
 
 from __future__ import annotations

@@ -51,7 +51,13 @@ class Done:
 
 
 def plan(
-    inputs: Sequence[str], output: str | None, size: Size, *, format: str | None = None, recursive: bool = False, existing: str = "refuse"
+    inputs: Sequence[str],
+    output: str | None,
+    size: Size,
+    *,
+    format: str | None = None,
+    recursive: bool = False,
+    existing: str = "refuse",
 ) -> Plan:
     """Pair each input picture with its output.
 
@@ -89,7 +95,9 @@ def plan(
             found = [found for found in images.find(path, recursive=recursive) if not _inside(found, root)]
             if not found:
                 raise ImageError(f"{path} holds no pictures outside of the output folder {root}")
-            jobs += [Job(found_path, _named(root / found_path.relative_to(path), format), format) for found_path in found]
+            jobs += [
+                Job(found_path, _named(root / found_path.relative_to(path), format), format) for found_path in found
+            ]
         elif output == STANDARD:
             jobs.append(Job(path, None, format))
         elif output is None:
@@ -104,7 +112,16 @@ def plan(
     return _check(jobs, existing)
 
 
-def run(job: Job, upscaler: Upscaler, size: Size, *, quality: int | None, overwrite: bool, max_pixels: int, progress: Callable[[float], None]) -> Done:
+def run(
+    job: Job,
+    upscaler: Upscaler,
+    size: Size,
+    *,
+    quality: int | None,
+    overwrite: bool,
+    max_pixels: int,
+    progress: Callable[[float], None],
+) -> Done:
     """Read, upscale and write one picture.
 
     Raises:
@@ -162,7 +179,9 @@ def _check(jobs: list[Job], existing: str) -> Plan:
         if resolved in sources:
             raise UsageError(f"the output {job.target} is also an input; give another -o")
         if resolved in taken:
-            raise UsageError(f"{taken[resolved].label} and {job.label} would both become {job.target}; give them different names or folders")
+            raise UsageError(
+                f"{taken[resolved].label} and {job.label} would both become {job.target}; give them different names or folders"
+            )
         taken[resolved] = job
     there = [job for job in taken.values() if job.target is not None and job.target.exists()]
     folder = next((job.target for job in there if job.target is not None and job.target.is_dir()), None)

@@ -6,12 +6,14 @@ Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.errors import UsageError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 # MATLAB rgb2ycbcr: rows Y, Cb, Cr; columns R, G, B; then divided by 255 for [0, 1] pictures.
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
@@ -42,6 +44,12 @@ def ycbcr_to_rgb(ycbcr: Array) -> Array:
     return np.clip(rgb, 0, 1) if rgb.dtype.kind == "f" else rgb
 
 
+def peak_of(dtype: npt.DTypeLike) -> float:
+    """The value that stands for full light: 255 or 65535 for integers, 1 for floats."""
+    dtype = np.dtype(dtype)
+    return 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+
+
 def luma(image: Array) -> Array:
     """The luma plane (h, w) of a picture, same dtype; a grey (h, w) picture is its own luma, as in the papers' scripts."""
     if image.ndim == 2:
@@ -50,23 +58,25 @@ def luma(image: Array) -> Array:
 
 
 def _convert(
-    image: Array, matrix: npt.NDArray[np.float64], *, before: npt.ArrayLike = (0, 0, 0), after: npt.ArrayLike = (0, 0, 0)
+    image: Array,
+    matrix: npt.ArrayLike,
+    *,
+    before: npt.ArrayLike = (0, 0, 0),
+    after: npt.ArrayLike = (0, 0, 0),
 ) -> Array:
     """matrix @ (pixel - before) + after, plane by plane: the same operations for each pixel, whatever the picture's size."""
     if image.ndim != 3 or image.shape[2] != 3:
         raise UsageError(f"a colour picture has shape (h, w, 3), not {image.shape}")
-    if image.dtype in (np.float32, np.float64):
-        dtype, peak = image.dtype, 1.0
-    elif image.dtype in (np.uint8, np.uint16):
-        dtype, peak = np.dtype(np.float64), float(np.iinfo(image.dtype).max)
-    else:
+    if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
         raise UsageError(f"colour conversion takes uint8, uint16, float32 or float64, not {image.dtype}")
-    matrix, before, after = (np.asarray(a, np.float64) for a in (matrix, before, after))
-    offset = ((after - matrix @ before) * peak).astype(dtype)
-    matrix = matrix.astype(dtype)
+    dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float64)
+    peak = peak_of(image.dtype)
+    rows = np.asarray(matrix, np.float64)
+    offset = ((np.asarray(after) - rows @ np.asarray(before)) * peak).astype(dtype)
+    rows = rows.astype(dtype)
     first, second, third = (image[:, :, channel].astype(dtype) for channel in range(3))
     planes = np.empty((3, *image.shape[:2]), image.dtype)
-    for plane, row, constant in zip(planes, matrix, offset, strict=True):
+    for plane, row, constant in zip(planes, rows, offset, strict=True):
         value = row[0] * first + row[1] * second + row[2] * third + constant
         if image.dtype.kind == "u":
             value = np.clip(np.floor(value + 0.5), 0, peak)

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn import images, metrics
-from fsrcnn.color import luma, rgb_to_ycbcr, ycbcr_to_rgb
+from fsrcnn.color import luma, peak_of, rgb_to_ycbcr, ycbcr_to_rgb
 from fsrcnn.engines import Engine
 from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError
 from fsrcnn.imresize import imresize
 from fsrcnn.upscaler import SuperResolution, run_all
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Uint8 = npt.NDArray[np.uint8]
 Protocol = Literal["paper", "files"]
 PROTOCOLS: tuple[Protocol, ...] = ("paper", "files")
@@ -80,8 +80,7 @@ def read_8bit(path: Path) -> Uint8:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype != np.uint8:
-        peak = 1.0 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
-        pixels = round_8bit(pixels / peak)
+        pixels = round_8bit(pixels / peak_of(pixels.dtype))
     return cast(Uint8, pixels)
 
 
@@ -167,13 +166,17 @@ def evaluate(
     return results, [outcome for outcome in ordered if isinstance(outcome, str)]
 
 
-def _evaluate_one(folder: str, path: Path, engine: Engine, protocols: Sequence[Protocol], save: Path | None) -> list[Result]:
+def _evaluate_one(
+    folder: str, path: Path, engine: Engine, protocols: Sequence[Protocol], save: Path | None
+) -> list[Result]:
     original = read_8bit(path)
     scale = engine.architecture.scale
     results = []
     for protocol in protocols:
         planes = apply_protocol(original, engine, protocol)
-        result = Result(folder, path.stem, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale))
+        result = Result(
+            folder, path.stem, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale)
+        )
         results.append(result)
         if save is not None and protocol == protocols[0]:
             _save_panes(original, planes, result, scale, save / folder / f"{path.stem}_x{scale}")
@@ -194,7 +197,10 @@ def _save_panes(original: Uint8, planes: Planes, result: Result, scale: int, ste
         f"SR {result.sr.psnr:.2f} dB / {result.sr.ssim:.4f}",
     )
     figure = three_panes((hr, bicubic, sr), labels)
-    for pixels, target in ((sr, stem.with_name(f"{stem.name}.png")), (figure, stem.with_name(f"{stem.name}_panes.png"))):
+    for pixels, target in (
+        (sr, stem.with_name(f"{stem.name}.png")),
+        (figure, stem.with_name(f"{stem.name}_panes.png")),
+    ):
         images.write(images.Picture((pixels,), "png"), target, overwrite=True)
 
 
@@ -204,7 +210,9 @@ def _coloured(hr: Array, plane: Uint8, scale: int) -> Array:
         return plane
     ycbcr = rgb_to_ycbcr(hr / 255.0)
     height, width = hr.shape[:2]
-    chroma = imresize(imresize(ycbcr[:, :, 1:], output_size=(height // scale, width // scale)), output_size=(height, width))
+    chroma = imresize(
+        imresize(ycbcr[:, :, 1:], output_size=(height // scale, width // scale)), output_size=(height, width)
+    )
     return round_8bit(ycbcr_to_rgb(np.dstack([plane / 255.0, chroma])))
 
 
@@ -230,9 +238,11 @@ def three_panes(panes: Sequence[Array], labels: Sequence[str]) -> Uint8:
     return np.asarray(sheet, dtype=np.uint8)
 
 
-def _pillow():  # type: ignore[no-untyped-def]  # three modules of an optional package
+def _pillow() -> Any:  # three modules of an optional package
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise MissingExtraError("labelled panes need Pillow, which is not installed; type: pip install 'fsrcnn[pillow]'") from error
+        raise MissingExtraError(
+            "labelled panes need Pillow, which is not installed; type: pip install 'fsrcnn[pillow]'"
+        ) from error
     return Image, ImageDraw, ImageFont

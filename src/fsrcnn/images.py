@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     import pyvips
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 READABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".bmp")
 WRITABLE = ("png", "jpg", "webp", "tif", "avif", "gif")
@@ -96,7 +97,9 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
             )
         image = _to_plain(image, label)
         metadata = {
-            key: image.get(key) for key in image.get_fields() if key in _CARRIED and not (key == "icc-profile-data" and loader == "cmyk")
+            key: image.get(key)
+            for key in image.get_fields()
+            if key in _CARRIED and not (key == "icc-profile-data" and loader == "cmyk")
         }
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
         resolution = (image.xres, image.yres) if image.xres > 0 and image.get_typeof("resolution-unit") else None
@@ -208,10 +211,18 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
     found = [
         path
         for path in (folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in READABLE and not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file()
+        if path.suffix.lower() in READABLE
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
     ]
     if not found:
-        deeper = "" if recursive else "; give --recursive to look into its folders" if any(p.is_dir() for p in folder.iterdir()) else ""
+        deeper = (
+            ""
+            if recursive
+            else "; give --recursive to look into its folders"
+            if any(p.is_dir() for p in folder.iterdir())
+            else ""
+        )
         raise ImageError(f"{folder} holds no pictures ({', '.join(ending[1:] for ending in READABLE)}){deeper}")
     return sorted(found)
 
@@ -247,10 +258,13 @@ def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> N
     """
     if max(shape[:2]) > LARGEST_SIDE[format]:
         raise UsageError(
-            f"{label} would have {shape[1]}×{shape[0]} pixels, but {format} holds at most {LARGEST_SIDE[format]:,} on a side; use --format png or tif"
+            f"{label} would have {shape[1]}×{shape[0]} pixels, but {format} holds at most "
+            f"{LARGEST_SIDE[format]:,} on a side; use --format png or tif"
         )
     if pages > 1 and format not in _PAGED:
-        raise UsageError(f"{label} has {pages} pages or frames, which {format} cannot hold; use --format {', '.join(_PAGED)}")
+        raise UsageError(
+            f"{label} has {pages} pages or frames, which {format} cannot hold; use --format {', '.join(_PAGED)}"
+        )
 
 
 def _encoder_options(format: str, quality: int | None, picture: Picture) -> dict[str, Any]:
@@ -269,7 +283,11 @@ def _encoder_options(format: str, quality: int | None, picture: Picture) -> dict
         return {"Q": quality, "compression": "av1", "effort": 2}
     if format == "tif":
         raw_bytes = int(np.prod(shape)) * picture.pages[0].dtype.itemsize * len(picture.pages)
-        return {"compression": "deflate", "predictor": "horizontal" if picture.pages[0].dtype != np.float32 else "float", "bigtiff": raw_bytes > 2**31}
+        return {
+            "compression": "deflate",
+            "predictor": "horizontal" if picture.pages[0].dtype != np.float32 else "float",
+            "bigtiff": raw_bytes > 2**31,
+        }
     return {}
 
 
@@ -293,7 +311,9 @@ def _open(source: str | Path | bytes, label: str) -> pyvips.Image:
             return open_with(n=-1)
         except vips.Error as error:
             if "page" in str(error):
-                raise ImageError(f"{label} has pages of different sizes; split it into single pictures first") from error
+                raise ImageError(
+                    f"{label} has pages of different sizes; split it into single pictures first"
+                ) from error
             raise
     return image
 
@@ -347,7 +367,11 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
     name = {np.dtype(dtype): name for name, dtype in _DTYPE.items()}[stacked.dtype]
     grey = bands <= 2
-    interpretation = {"uchar": "b-w" if grey else "srgb", "ushort": "grey16" if grey else "rgb16", "float": "b-w" if grey else "srgb"}[name]
+    interpretation = {
+        "uchar": "b-w" if grey else "srgb",
+        "ushort": "grey16" if grey else "rgb16",
+        "float": "b-w" if grey else "srgb",
+    }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
     if picture.resolution:
@@ -373,8 +397,8 @@ def _fit_depth(pages: tuple[Array, ...], format: str) -> tuple[Array, ...]:
     if dtype in holds:
         return pages
     goal = np.dtype(np.uint16 if np.uint16 in holds else np.uint8)
-    peak = 1.0 if dtype == np.float32 else float(np.iinfo(dtype).max)
-    factor = np.float32(np.iinfo(goal).max / peak)
+    peak = peak_of(dtype)
+    factor = np.float32(peak_of(goal) / peak)
     return tuple((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
 
 
@@ -383,7 +407,9 @@ def _reason(label: str, error: Exception) -> str:
     lower = text.lower()
     if "not a known file format" in text or "not in a known format" in text:
         return f"{label} is not a picture that fsrcnn reads ({', '.join(ending[1:] for ending in READABLE)})"
-    if any(word in lower for word in ("premature", "truncated", "end of", "corrupt", "read error", "not enough", "eof")):
+    if any(
+        word in lower for word in ("premature", "truncated", "end of", "corrupt", "read error", "not enough", "eof")
+    ):
         return f"{label} is truncated or damaged ({_first_line(error)})"
     return f"cannot read {label}: {_first_line(error)}"
 
@@ -410,7 +436,9 @@ def _vips() -> Any:
     try:
         import pyvips
     except (ImportError, OSError) as error:
-        raise MissingExtraError(f"reading and writing files needs libvips ({error}); type: pip install 'pyvips[binary]'") from error
+        raise MissingExtraError(
+            f"reading and writing files needs libvips ({error}); type: pip install 'pyvips[binary]'"
+        ) from error
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)  # each picture is read once; a cache would only hold memory
     return pyvips

@@ -13,14 +13,14 @@ Source: MATLAB `imresize` (functions `contributions`, `cubic`), Keys 1981.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.errors import UsageError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 KERNEL_WIDTH = 4.0
 
 
@@ -97,9 +97,7 @@ def resize_axis(image: Array, axis: int, taps: Contributions) -> Array:
     return total
 
 
-def imresize(
-    image: Array, scale: float | None = None, *, output_size: tuple[int, int] | None = None
-) -> Array:
+def imresize(image: Array, scale: float | None = None, *, output_size: tuple[int, int] | None = None) -> Array:
     """Resize a picture bicubically, to the digit as MATLAB's `imresize(image, scale)` or `imresize(image, [h w])`.
 
     Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.errors import UsageError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 
@@ -70,8 +71,13 @@ def _gaussian(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     weights = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))
     weights /= weights.sum()
     height, width = (side - SSIM_WINDOW + 1 for side in image.shape)
-    rows: npt.NDArray[np.float64] = sum(w * image[i : i + height] for i, w in enumerate(weights))  # type: ignore[assignment]
-    return sum(w * rows[:, i : i + width] for i, w in enumerate(weights))  # type: ignore[return-value]
+    rows = np.zeros((height, image.shape[1]))
+    result = np.zeros((height, width))
+    for i, weight in enumerate(weights):
+        rows += weight * image[i : i + height]
+    for i, weight in enumerate(weights):
+        result += weight * rows[:, i : i + width]
+    return result
 
 
 def _same_shape(reference: Array, image: Array) -> None:

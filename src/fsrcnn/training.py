@@ -97,7 +97,9 @@ def load_pairs(folders: dict[Path, tuple[float, ...]], scale: int, smallest: int
     for folder, factors in folders.items():
         for path in images.find(folder):
             pixels = images.read(path).pages[0]
-            full = luma(pixels[:, :, :3] if pixels.ndim == 3 and pixels.shape[2] > 2 else pixels.reshape(pixels.shape[:2]))
+            full = luma(
+                pixels[:, :, :3] if pixels.ndim == 3 and pixels.shape[2] > 2 else pixels.reshape(pixels.shape[:2])
+            )
             for factor in factors:
                 shrunk = full if factor == 1 else imresize(full, factor)
                 high = modcrop(shrunk, scale)
@@ -138,7 +140,9 @@ class Patches:
         lr = self.pairs.lr[_window(lr_start, row, column, width, self.patch, turns)]
         hr = self.pairs.hr[_window(hr_start, row * scale, column * scale, width * scale, self.patch * scale, turns)]
         phases = F.pixel_unshuffle((hr.float() / 255)[:, None], scale)
-        return lr[:, None].contiguous(memory_format=torch.channels_last), phases.contiguous(memory_format=torch.channels_last)
+        return lr[:, None].contiguous(memory_format=torch.channels_last), phases.contiguous(
+            memory_format=torch.channels_last
+        )
 
 
 def _window(start: Tensor, row: Tensor, column: Tensor, width: Tensor, side: int, turns: Tensor) -> Tensor:
@@ -200,7 +204,14 @@ class Soap:
 
 
 def _soap_update(
-    gradient: Tensor, correction: Tensor, left: Tensor, right: Tensor, left_basis: Tensor, right_basis: Tensor, mean: Tensor, square: Tensor
+    gradient: Tensor,
+    correction: Tensor,
+    left: Tensor,
+    right: Tensor,
+    left_basis: Tensor,
+    right_basis: Tensor,
+    mean: Tensor,
+    square: Tensor,
 ) -> Tensor:
     mean.lerp_(gradient, 1 - Soap.BETA1)
     turned = left_basis.mT @ gradient @ right_basis
@@ -263,7 +274,10 @@ def train(
     kernels = {name: shape for name, shape in architecture.array_shapes.items() if name.endswith(".weight")}
     soap = Soap(kernels)
     adam = torch.optim.Adam(
-        [p for name, p in parameters.items() if name not in kernels], lr=recipe.scalar_rate, betas=(0.9, 0.99), foreach=True
+        [p for name, p in parameters.items() if name not in kernels],
+        lr=recipe.scalar_rate,
+        betas=(0.9, 0.99),
+        foreach=True,
     )
     average = {name: p.detach().clone() for name, p in parameters.items()}
     log: list[dict[str, float]] = []
@@ -303,7 +317,7 @@ def train(
         loss = compiled_loss(lr, phases)
         for parameter in parameters.values():
             parameter.grad = None
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         rate = min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / max(1.0, recipe.decay * recipe.steps))
         adam.param_groups[0]["lr"] = recipe.scalar_rate * rate
         adam.step()
@@ -322,7 +336,14 @@ def train(
             raise FsrcnnError(f"the loss is no longer finite at step {step}; {checkpoint} holds the last good state")
         score = validation_psnr(pictures, average, network)
         seconds = seconds_before + time.monotonic() - started
-        log.append({"step": step, "loss_db": round(-10 * math.log10(mean_loss), 4), "validation_db": round(score, 4), "seconds": round(seconds)})
+        log.append(
+            {
+                "step": step,
+                "loss_db": round(-10 * math.log10(mean_loss), 4),
+                "validation_db": round(score, 4),
+                "seconds": round(seconds),
+            }
+        )
         weights = Weights(architecture, {name: a.numpy().copy() for name, a in average.items()})
         if score > best:
             best = score
@@ -363,7 +384,9 @@ def validation_psnr(pictures: Pairs, arrays: dict[str, Tensor], network: Network
 @torch.no_grad()
 def _take_over(network: Network, initial: Weights) -> None:
     if initial.architecture.with_scale(network.architecture.scale) != network.architecture:
-        raise UsageError(f"cannot start {network.architecture} from {initial.architecture}: more than the scale differs")
+        raise UsageError(
+            f"cannot start {network.architecture} from {initial.architecture}: more than the scale differs"
+        )
     same_scale = initial.architecture == network.architecture
     for name, parameter in network.arrays().items():
         if same_scale or not name.startswith("deconvolution"):

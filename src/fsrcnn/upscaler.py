@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fsrcnn import engines, images, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
-from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
+from fsrcnn.color import peak_of, rgb_to_ycbcr, ycbcr_to_rgb
 from fsrcnn.engines import Engine
 from fsrcnn.errors import UsageError
 from fsrcnn.imresize import contributions, resize_axis
@@ -30,7 +30,7 @@ from fsrcnn.weights import Weights
 if TYPE_CHECKING:
     import PIL.Image
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
 LARGEST_FACTOR = 64.0
@@ -62,7 +62,7 @@ class Source:
         reach = sum(FILL_RADII) if self.alpha else 0
         t, b, l, r = grown((top, bottom, left, right), reach, self.size)
         raw = self.pixels[t:b, l:r]
-        peak = np.float32(1.0 if raw.dtype == np.float32 else np.iinfo(raw.dtype).max)
+        peak = np.float32(peak_of(raw.dtype))
         unit = raw.transpose(2, 0, 1).astype(np.float32) / peak
         if self.alpha:
             unit[:-1] = fill_hidden(unit[:-1], unit[-1])
@@ -87,7 +87,9 @@ class SuperResolution:
     def window(self, top: int, bottom: int, left: int, right: int) -> Float32:
         scale = self.scale
         core = (top // scale, -(-bottom // scale), left // scale, -(-right // scale))
-        t, b, l, r = grown(core, max(self.engine.architecture.halo, 2), self.before.size)  # 2: reach of the bicubic kernel
+        t, b, l, r = grown(
+            core, max(self.engine.architecture.halo, 2), self.before.size
+        )  # 2: reach of the bicubic kernel
         lr = self.before.window(t, b, l, r)
         sr = np.empty((len(lr), bottom - top, right - left), np.float32)
         sr[0] = self.engine.run(lr[0])[top - scale * t : bottom - scale * t, left - scale * l : right - scale * l]
@@ -143,7 +145,9 @@ def fill_hidden(colour: Float32, alpha: Float32) -> Float32:
     for radius in FILL_RADII:
         weight = box_sum(known.astype(np.float32), radius)
         found = ~known & (weight > 0)
-        colour = np.stack([np.where(found, box_sum(plane * known, radius) / np.maximum(weight, 1), plane) for plane in colour])
+        colour = np.stack(
+            [np.where(found, box_sum(plane * known, radius) / np.maximum(weight, 1), plane) for plane in colour]
+        )
         known = known | found
     return colour
 
@@ -178,7 +182,9 @@ class Size:
         if sum(ways) != 1:
             raise UsageError("give one of a scale, a width and/or height, or a box to fit into")
         if self.factor is not None and not 1 < self.factor <= LARGEST_FACTOR:
-            raise UsageError(f"scale is a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …), not {self.factor:g}")
+            raise UsageError(
+                f"scale is a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …), not {self.factor:g}"
+            )
         for side in (self.width, self.height, *(self.fit or ())):
             if side is not None and side < 1:
                 raise UsageError(f"a width or height is at least 1 pixel, not {side}")
@@ -233,7 +239,12 @@ class Upscaler:
     """
 
     def __init__(
-        self, model: str | Path | Weights = "fsrcnn", *, scale: float | None = None, engine: str = "auto", threads: int | None = None
+        self,
+        model: str | Path | Weights = "fsrcnn",
+        *,
+        scale: float | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
     ) -> None:
         """
         Args:
@@ -305,12 +316,14 @@ class Upscaler:
             return self._pil(image, size)
         raise UsageError(f"upscaling takes a path, a PIL image or a NumPy array, not {type(image).__name__}")
 
-    def picture(self, picture: images.Picture, size: Size, progress: Callable[[float], None] | None = None) -> images.Picture:
+    def picture(
+        self, picture: images.Picture, size: Size, progress: Callable[[float], None] | None = None
+    ) -> images.Picture:
         """Upscale decoded pages; metadata goes along, the resolution grows with the picture."""
         count = len(picture.pages)
         pages = []
         for number, page in enumerate(picture.pages):
-            part = (lambda done, number=number: progress((number + done) / count)) if progress else None  # type: ignore[misc]
+            part = (lambda done, number=number: progress((number + done) / count)) if progress else None
             pages.append(self.array(page, size, part))
         resolution = picture.resolution
         if resolution:
@@ -381,7 +394,9 @@ def _load_model(model: str | Path | Weights) -> Mapping[int, Callable[[], Weight
         loaded = weights.load(path)
         return {loaded.architecture.scale: lambda: loaded}
     families = sorted({row.family for row in table.values()})
-    raise UsageError(f"there is no model {name!r}; there are {', '.join([*families, *table])}, or the path of a weights file")
+    raise UsageError(
+        f"there is no model {name!r}; there are {', '.join([*families, *table])}, or the path of a weights file"
+    )
 
 
 def mark_of(size: Size) -> str:
@@ -411,7 +426,9 @@ def check_array(pixels: Array) -> None:
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         raise UsageError(f"a picture is uint8, uint16, or float32 in [0, 1], not {pixels.dtype}; convert it first")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[2] <= 4) or 0 in pixels.shape:
-        raise UsageError(f"a picture has shape (h, w) or (h, w, 1 to 4 channels) and at least one pixel, not {pixels.shape}")
+        raise UsageError(
+            f"a picture has shape (h, w) or (h, w, 1 to 4 channels) and at least one pixel, not {pixels.shape}"
+        )
     if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise UsageError("a float32 picture lies in [0, 1] without NaN; divide it by its peak first")
 
@@ -430,7 +447,7 @@ def to_pixels(planes: Float32, dtype: npt.DTypeLike) -> Array:
     if dtype == np.float32:
         return unit.transpose(1, 2, 0)
     # 16-bit values keep their last bit in float32: 24 bits of mantissa for 16.
-    return (unit * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype).transpose(1, 2, 0)
+    return (unit * np.float32(peak_of(dtype)) + np.float32(0.5)).astype(dtype).transpose(1, 2, 0)
 
 
 def tiles_of(size: tuple[int, int], tile: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
@@ -448,7 +465,9 @@ def tiles_of(size: tuple[int, int], tile: tuple[int, int]) -> Iterator[tuple[int
 Item = TypeVar("Item")
 
 
-def run_all(work: Callable[[Item], None], items: list[Item], threads: int, progress: Callable[[float], None] | None) -> None:
+def run_all(
+    work: Callable[[Item], None], items: list[Item], threads: int, progress: Callable[[float], None] | None
+) -> None:
     """Do the work for each item in threads; the first exception (Ctrl-C included) drops what has not begun."""
     from threadpoolctl import threadpool_limits
 

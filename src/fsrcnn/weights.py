@@ -48,7 +48,6 @@ class Weights:
             if not np.isfinite(array).all():
                 raise WeightsError(f"{name} holds NaN or infinity")
 
-
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
 
@@ -78,7 +77,9 @@ def load(path: str | Path) -> Weights:
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            raise WeightsError(f"{path} has {size:,} bytes, far more than any FSRCNN: it is not a weights file of fsrcnn")
+            raise WeightsError(
+                f"{path} has {size:,} bytes, far more than any FSRCNN: it is not a weights file of fsrcnn"
+            )
         return from_bytes(path.read_bytes(), str(path))
     except OSError as error:
         raise WeightsError(f"cannot read the weights {path}: {error.strerror}") from error
@@ -92,9 +93,13 @@ def from_bytes(data: bytes, source: str) -> Weights:
         metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
     except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
         kind = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
-        raise WeightsError(f"{source} is not a safetensors weights file (it is {kind}); train or convert one first") from error
+        raise WeightsError(
+            f"{source} is not a safetensors weights file (it is {kind}); train or convert one first"
+        ) from error
     if METADATA_KEY not in metadata:
-        raise WeightsError(f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn")
+        raise WeightsError(
+            f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn"
+        )
     try:
         architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
     except (TypeError, ValueError) as error:  # UsageError is a ValueError

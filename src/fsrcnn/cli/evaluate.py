@@ -28,11 +28,28 @@ class Scaled:
 
 
 def evaluate(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of high-resolution pictures, as Set5 and Set14.", show_default=False)],
-    model: Annotated[str, typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2), or a weights file.")] = "fsrcnn",
-    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: all that the model has.", show_default=False)] = None,
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...", help="Folders of high-resolution pictures, as Set5 and Set14.", show_default=False
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2), or a weights file.")
+    ] = "fsrcnn",
+    scale: Annotated[
+        int | None,
+        typer.Option("--scale", "-s", help="2, 3 or 4. Default: all that the model has.", show_default=False),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="paper (LR in float), files (LR rounded to 8 bit), or both.")] = "both",
-    save: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write for each picture the SR picture and HR | bicubic | SR as three labelled panes.", show_default=False)] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write for each picture the SR picture and HR | bicubic | SR as three labelled panes.",
+            show_default=False,
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON on standard output.")] = False,
@@ -88,8 +105,22 @@ def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, o
     means = []
     for (folder, scale, protocol), results in _groups(rows).items():
         bicubic, sr = _means(results)
-        means.append({"folder": folder, "scale": scale, "protocol": protocol, "pictures": len(results), "bicubic": asdict(bicubic), "sr": asdict(sr)})
-    return {"model": model, "means": means, "pictures": [{"scale": row.scale, **asdict(row.result)} for row in rows], "failed": failures}
+        means.append(
+            {
+                "folder": folder,
+                "scale": scale,
+                "protocol": protocol,
+                "pictures": len(results),
+                "bicubic": asdict(bicubic),
+                "sr": asdict(sr),
+            }
+        )
+    return {
+        "model": model,
+        "means": means,
+        "pictures": [{"scale": row.scale, **asdict(row.result)} for row in rows],
+        "failed": failures,
+    }
 
 
 def _print_csv(rows: list[Scaled]) -> None:
@@ -121,4 +152,8 @@ def _print_table(model: str, rows: list[Scaled]) -> None:
 
 
 def _cells(bicubic: Score, sr: Score) -> tuple[str, str, str]:
-    return f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f}", f"{sr.psnr:.2f} / {sr.ssim:.4f}", f"{sr.psnr - bicubic.psnr:+.2f}"
+    return (
+        f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f}",
+        f"{sr.psnr:.2f} / {sr.ssim:.4f}",
+        f"{sr.psnr - bicubic.psnr:+.2f}",
+    )

@@ -19,7 +19,12 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
         rows.append((entry, architecture))
     if as_json:
         listed = [
-            {**asdict(entry), "weights": architecture.weights, "multiply_adds": architecture.multiply_adds, "architecture": asdict(architecture)}
+            {
+                **asdict(entry),
+                "weights": architecture.weights,
+                "multiply_adds": architecture.multiply_adds,
+                "architecture": asdict(architecture),
+            }
             for entry, architecture in rows
         ]
         print(json.dumps(listed, indent=2))
@@ -34,5 +39,12 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
     table.add_column("trained on")
     for entry, architecture in rows:
         scores = [f"{entry.scores[name]['paper'][0]:.2f}" if name in entry.scores else "" for name in sets]
-        table.add_row(entry.name, f"×{entry.scale}", f"{architecture.weights:,}", f"{architecture.multiply_adds:,}", *scores, entry.trained_on)
+        table.add_row(
+            entry.name,
+            f"×{entry.scale}",
+            f"{architecture.weights:,}",
+            f"{architecture.multiply_adds:,}",
+            *scores,
+            entry.trained_on,
+        )
     Console(soft_wrap=True).print(table)

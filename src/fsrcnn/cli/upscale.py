@@ -19,21 +19,70 @@ from fsrcnn.upscaler import Size, Upscaler
 
 
 def upscale(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders of pictures, or - for standard input.", show_default=False)],
-    output: Annotated[str | None, typer.Option("--output", "-o", help="File, folder (made if missing), or - for standard output. Default: NAME_x2.ENDING beside the input.", show_default=False)] = None,
-    scale: Annotated[float | None, typer.Option("--scale", "-s", help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.", show_default=False)] = None,
-    width: Annotated[int | None, typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False)] = None,
-    height: Annotated[int | None, typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False)] = None,
-    fit: Annotated[str | None, typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False)] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), or a weights file.")] = "fsrcnn",
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Pictures, folders of pictures, or - for standard input.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File, folder (made if missing), or - for standard output. Default: NAME_x2.ENDING beside the input.",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            "-s",
+            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.",
+            show_default=False,
+        ),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False),
+    ] = None,
+    height: Annotated[
+        int | None,
+        typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), or a weights file.",
+        ),
+    ] = "fsrcnn",
     engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
-    format: Annotated[str | None, typer.Option(help=f"Format to write: {', '.join(images.WRITABLE)}. Default: the output's ending, or the input's format.", show_default=False)] = None,
-    quality: Annotated[int | None, typer.Option(help="1 to 100, for jpg (92), webp (90) and avif (70).", show_default=False)] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too; the tree is kept.")] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Format to write: {', '.join(images.WRITABLE)}. Default: the output's ending, or the input's format.",
+            show_default=False,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option(help="1 to 100, for jpg (92), webp (90) and avif (70).", show_default=False)
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too; the tree is kept.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that exist.")] = False,
     threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
-    max_pixels: Annotated[int, typer.Option(help="Refuse pictures with more pixels than this before decoding them.")] = images.MAX_PIXELS,
+    max_pixels: Annotated[
+        int, typer.Option(help="Refuse pictures with more pixels than this before decoding them.")
+    ] = images.MAX_PIXELS,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")] = False,
 ) -> None:
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
@@ -71,12 +120,23 @@ def upscale(
         raise SystemExit(130) from None
     finally:
         if as_json:
-            print(json.dumps({"done": [asdict(item) for item in done], "skipped": [str(job.target) for job in plan.skipped], "failed": failures}, indent=2))
+            print(
+                json.dumps(
+                    {
+                        "done": [asdict(item) for item in done],
+                        "skipped": [str(job.target) for job in plan.skipped],
+                        "failed": failures,
+                    },
+                    indent=2,
+                )
+            )
     for item in done:
         if not as_json and item.output != "standard output":
             print(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}", file=sys.stderr)
     if plan.skipped:
-        print(f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left", file=sys.stderr)
+        print(
+            f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left", file=sys.stderr
+        )
     for sentence in failures:
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if failures and count > 1:

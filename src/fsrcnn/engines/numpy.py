@@ -73,7 +73,8 @@ def deconvolve(x: Float32, weight: Float32, bias: Float32, scale: int, crop: int
     for dy in range(side):
         for dx in range(side):
             canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamps[dy, dx]
-    return canvas[crop : crop + scale * height, crop : crop + scale * width] + bias[0]
+    cropped: Float32 = canvas[crop : crop + scale * height, crop : crop + scale * width] + bias[0]
+    return cropped
 
 
 def _product(matrix: Float32, columns: Float32) -> Float32:

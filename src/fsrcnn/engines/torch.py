@@ -72,7 +72,8 @@ class Network(nn.Module):
         """A (d, 1, k, k) deconvolution kernel as (scale², d, taps, taps) convolution kernels, one per output phase."""
         kernel = deconvolution.flatten(1)
         padded = torch.cat([kernel, kernel.new_zeros(kernel.shape[0], 1)], dim=1)
-        return padded[:, self.phase_taps.flatten()].unflatten(1, self.phase_taps.shape).transpose(0, 1)
+        taps = cast(Tensor, self.phase_taps)
+        return padded[:, taps.flatten()].view(-1, *taps.shape).transpose(0, 1)
 
     def to_weights(self) -> Weights:
         """The parameters as plain arrays."""
@@ -93,7 +94,9 @@ class Network(nn.Module):
         return self
 
 
-def apply_phases(lr: Tensor, arrays: dict[str, nn.Parameter] | dict[str, Tensor], stages: list[str], kernel: Tensor) -> Tensor:
+def apply_phases(
+    lr: Tensor, arrays: dict[str, nn.Parameter] | dict[str, Tensor], stages: list[str], kernel: Tensor
+) -> Tensor:
     """`Network.phases` as a function of its arrays, so that training can put other tensors in their place."""
     x = lr
     for stage in stages:

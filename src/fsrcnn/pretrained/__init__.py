@@ -61,5 +61,7 @@ def load(name: str) -> Weights:
         raise UsageError(f"there is no bundled model {name!r}; there are {', '.join(table())}")
     data = resources.files(__name__).joinpath(f"{name}.safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != table()[name].sha256:
-        raise WeightsError(f"the installed file of {name} is damaged (its SHA-256 is not the released one); reinstall fsrcnn")
+        raise WeightsError(
+            f"the installed file of {name} is damaged (its SHA-256 is not the released one); reinstall fsrcnn"
+        )
     return from_bytes(data, name)
