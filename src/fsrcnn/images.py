@@ -33,6 +33,8 @@ WRITABLE = ("png", "jpg", "webp", "tif", "avif", "gif")
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 LARGEST_SIDE = {"jpg": 65_535, "webp": 16_383, "avif": 16_384, "gif": 65_535, "png": 10_000_000, "tif": 10_000_000}
 DEFAULT_QUALITY = {"jpg": 92, "webp": 90, "avif": 70}
+NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
+SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written then: it would otherwise write 1 pixel per mm
 _PAGED = ("tif", "webp", "gif")
 _FORMAT_OF_LOADER = {
     "png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif", "gif": "gif", "heif": "avif", "bmp": "png",
@@ -89,11 +91,11 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
     try:
         image = _open(source, label)
         loader = str(image.get("vips-loader")) if image.get_typeof("vips-loader") else "bmp"
-        pixels = image.width * image.height
-        if pixels > max_pixels:
+        count = image.width * image.height
+        if count > max_pixels:
             raise ImageError(
-                f"{label} has {image.width}×{image.height} = {pixels / 1e6:,.0f} megapixels, more than the limit of "
-                f"{max_pixels / 1e6:,.0f}; if you trust the file, raise it with --max-pixels {pixels}"
+                f"{label} has {image.width}×{image.height} = {count / 1e6:,.0f} megapixels, more than the limit of "
+                f"{max_pixels / 1e6:,.0f}; if you trust the file, raise it with --max-pixels {count}"
             )
         image = _to_plain(image, label)
         metadata = {
@@ -102,19 +104,17 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
             if key in _CARRIED and not (key == "icc-profile-data" and loader == "cmyk")
         }
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-        resolution = (image.xres, image.yres) if image.xres > 0 and image.get_typeof("resolution-unit") else None
+        resolution = (image.xres, image.yres) if (image.xres, image.yres) != NO_RESOLUTION else None
         page_height = image.get_page_height()
-        with np.errstate(all="ignore"):
-            pixels_array = image.numpy()
+        shape = (image.height, image.width, image.bands) if image.bands > 1 else (image.height, image.width)
+        pixels = np.frombuffer(image.write_to_memory(), _DTYPE[image.format]).reshape(shape)
     except vips.Error as error:
         raise ImageError(_reason(label, error)) from error
-    if pixels_array.ndim == 3 and pixels_array.shape[2] == 1:
-        pixels_array = pixels_array[:, :, 0]
-    if pixels_array.dtype == np.float32 and not (pixels_array.min() >= 0 and pixels_array.max() <= 1):
+    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise ImageError(f"{label} holds floating-point values outside 0 … 1; scale them first")
     kind = next((short for prefix, short in _FORMAT_OF_LOADER.items() if loader.startswith(prefix)), "png")
-    starts = range(0, pixels_array.shape[0], page_height)
-    pages = tuple(oriented(pixels_array[start : start + page_height], orientation) for start in starts)
+    starts = range(0, pixels.shape[0], page_height)
+    pages = tuple(oriented(pixels[start : start + page_height], orientation) for start in starts)
     return Picture(pages, kind, resolution, metadata)
 
 
@@ -374,8 +374,8 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
-    if picture.resolution:
-        image = image.copy(xres=picture.resolution[0], yres=picture.resolution[1])
+    xres, yres = picture.resolution or SCREEN_RESOLUTION
+    image = image.copy(xres=xres, yres=yres)
     for key, value in picture.metadata.items():
         if isinstance(value, bytes):
             image.set_type(vips.GValue.blob_type, key, value)
@@ -385,6 +385,8 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
             image.set_type(vips.GValue.array_int_type, key, value)
         else:
             image.set_type(vips.GValue.gint_type, key, int(value))
+    if "exif-data" in picture.metadata:
+        image.set_type(vips.GValue.gint_type, "orientation", 1)  # the pixels are upright now
     if len(deep_enough) > 1:
         image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
     return image

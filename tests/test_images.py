@@ -1,0 +1,236 @@
+"""Files in and out, with Pillow as the independent witness for what a file holds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+
+from fsrcnn import images
+from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.images import Picture, read, write
+
+GENERATOR = np.random.default_rng(0)
+RGB = GENERATOR.integers(0, 256, (24, 33, 3), dtype=np.uint8)
+
+
+def pillow_bytes(pixels: np.ndarray, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def through_file(picture: Picture, tmp_path: Path, name: str, **options: Any) -> Path:
+    target = tmp_path / name
+    write(picture, target, **options)
+    return target
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from([1, 2, 3, 4]), st.sampled_from(["uint8", "uint16"]), st.sampled_from(["png", "tif"]), st.integers(1, 9), st.integers(1, 9))
+def test_lossless_formats_give_the_pixels_back(bands: int, dtype: str, format: str, height: int, width: int) -> None:
+    shape = (height, width) if bands == 1 else (height, width, bands)
+    pixels = np.random.default_rng(bands).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+    data = write(Picture((pixels,), format), None)
+    assert data is not None
+    again = read(data)
+    assert again.format == format
+    np.testing.assert_array_equal(again.pages[0], pixels)
+    assert again.pages[0].dtype == pixels.dtype
+
+
+def test_pillow_sees_the_same_pixels(tmp_path: Path) -> None:
+    for name in ("a.png", "a.tif"):
+        np.testing.assert_array_equal(np.asarray(Image.open(through_file(Picture((RGB,), "png"), tmp_path, name))), RGB)
+    jpeg = np.asarray(Image.open(through_file(Picture((RGB,), "png"), tmp_path, "a.jpg", quality=100))).astype(int)
+    assert np.abs(jpeg - RGB).mean() < 3
+    deep = GENERATOR.integers(0, 65536, (5, 7), dtype=np.uint16)
+    np.testing.assert_array_equal(np.asarray(Image.open(through_file(Picture((deep,), "png"), tmp_path, "d.png"))), deep)
+
+
+def test_float_tiff() -> None:
+    pixels = GENERATOR.random((9, 8, 3), np.float32)
+    data = write(Picture((pixels,), "tif"), None)
+    assert data is not None
+    np.testing.assert_array_equal(read(data).pages[0], pixels)
+    data = write(Picture((pixels * 100,), "tif"), None)
+    assert data is not None
+    with pytest.raises(ImageError, match="outside 0 … 1"):
+        read(data)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_once(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Maker"
+    path = tmp_path / "o.png"
+    Image.fromarray(RGB).save(path, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(path))
+    assert upright is not None
+    picture = read(path)
+    np.testing.assert_array_equal(picture.pages[0], np.asarray(upright))
+    written = Image.open(through_file(picture, tmp_path, "again.png"))
+    assert written.getexif().get(0x0112, 1) == 1
+    assert written.getexif()[0x010F] == "Maker"
+    np.testing.assert_array_equal(np.asarray(written), np.asarray(upright))
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "tif", "avif"])
+def test_metadata_travels(format: str, tmp_path: Path) -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a/></x:xmpmeta>'
+    source = tmp_path / f"source.{format}"
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    carried: dict[str, Any] = {"png": {"pnginfo": text}, "tif": {"tiffinfo": {700: xmp}}}.get(format, {"xmp": xmp})
+    Image.fromarray(RGB).save(source, icc_profile=icc, dpi=(300, 300), **carried, **({} if format == "tif" else {"exif": exif}))
+    picture = read(source)
+    out = through_file(picture, tmp_path, f"out.{format}")
+    written = Image.open(out)
+    assert written.info["icc_profile"] == icc
+    if format != "tif":  # libvips neither reads nor writes EXIF in a TIFF
+        assert written.getexif()[0x010F] == "Maker"
+    assert b"<a/>" in read(out).metadata["xmp-data"]
+    if format in ("png", "jpg", "tif"):  # the others have no resolution of their own
+        assert picture.resolution == pytest.approx((300 / 25.4, 300 / 25.4), rel=1e-3)
+        assert tuple(map(float, written.info["dpi"])) == pytest.approx((300, 300), rel=1e-3)
+
+
+def test_palettes_and_one_bit_become_8_bit(tmp_path: Path) -> None:
+    palette = Image.fromarray(RGB).quantize(16)
+    palette.save(tmp_path / "p.png")
+    np.testing.assert_array_equal(read(tmp_path / "p.png").pages[0], np.asarray(palette.convert("RGB")))
+    palette.save(tmp_path / "t.png", transparency=0)
+    np.testing.assert_array_equal(read(tmp_path / "t.png").pages[0][:, :, 3] == 0, np.asarray(palette) == 0)
+    mask = Image.fromarray(RGB[:, :, 0] > 127)
+    for name in ("b.png", "b.tif"):
+        mask.save(tmp_path / name)
+        np.testing.assert_array_equal(read(tmp_path / name).pages[0], np.asarray(mask.convert("L")))
+
+
+def test_cmyk_becomes_srgb(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "c.jpg", quality=100)
+    picture = read(tmp_path / "c.jpg")
+    assert picture.pages[0].shape == (8, 8, 3)
+    assert "icc-profile-data" not in picture.metadata
+    red, green, blue = picture.pages[0].reshape(-1, 3).mean(axis=0)
+    assert red > 200
+    assert green < 80
+    assert blue < 80
+
+
+def test_bmp_through_pillow(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "x.bmp")
+    picture = read(tmp_path / "x.bmp")
+    np.testing.assert_array_equal(picture.pages[0], RGB)
+    assert picture.format == "png"
+    with pytest.raises(ImageError, match="broken BMP"):
+        read(b"BM not a bitmap")
+
+
+@pytest.mark.parametrize("format", ["gif", "webp", "tif"])
+def test_frames_and_pages(format: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (12, 10), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    source = tmp_path / f"three.{format}"
+    options: dict[str, Any] = {"duration": 120, "loop": 0} if format != "tif" else {}
+    frames[0].save(source, save_all=True, append_images=frames[1:], **options, **({"lossless": True} if format == "webp" else {}))
+    picture = read(source)
+    assert [page.shape[:2] for page in picture.pages] == [(10, 12)] * 3
+    out = Image.open(through_file(picture, tmp_path, f"out.{format}"))
+    assert getattr(out, "n_frames", 1) == 3
+    for number, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
+        out.seek(number)
+        assert np.abs(np.asarray(out.convert("RGB")).astype(int) - colour).max() < 12
+    if format != "tif":
+        assert picture.metadata["delay"] == [120, 120, 120]
+    with pytest.raises(UsageError, match="3 pages or frames, which png cannot hold"):
+        write(picture, tmp_path / "no.png")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that would decode to width × height."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    png, jpeg = pillow_bytes(np.tile(RGB, (8, 8, 1)), "PNG"), pillow_bytes(np.tile(RGB, (8, 8, 1)), "JPEG")
+    cases: dict[str, tuple[bytes, str]] = {
+        "empty.png": (b"", "is empty"),
+        "cut.png": (png[: len(png) // 2], "truncated or damaged"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated or damaged"),
+        "text.png": (b"hello, I am text", "is not a picture that fsrcnn reads"),
+        "bomb.png": (bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*--max-pixels 900000000"),
+        "vector.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "is not a picture"),
+    }
+    for name, (data, sentence) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(ImageError, match=sentence) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+    with pytest.raises(ImageError, match="does not exist"):
+        read(tmp_path / "missing.png")
+    with pytest.raises(ImageError, match="is a folder"):
+        read(tmp_path)
+    with pytest.raises(ImageError, match="standard input is empty"):
+        read(b"")
+    with pytest.raises(ImageError, match="int samples"):
+        buffer = io.BytesIO()
+        Image.fromarray(np.zeros((3, 3), np.int32)).save(buffer, "TIFF")
+        read(buffer.getvalue())
+
+
+def test_failed_writes_leave_nothing(tmp_path: Path) -> None:
+    picture = Picture((RGB,), "png")
+    old = tmp_path / "old.png"
+    old.write_bytes(b"precious")
+    with pytest.raises(ImageError, match="exists; give --overwrite"):
+        write(picture, old)
+    assert old.read_bytes() == b"precious"
+    write(picture, old, overwrite=True)
+    assert read(old).pages[0].shape == RGB.shape
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(ImageError, match="cannot write"):
+        write(picture, file / "below.png")
+    with pytest.raises(ImageError, match="No space left on device"):
+        write(picture, Path("/dev/full"))
+    with pytest.raises(UsageError, match="65,535"):
+        write(Picture((np.zeros((1, 70_000), np.uint8),), "png"), tmp_path / "wide.jpg")
+    with pytest.raises(UsageError, match="1 to 100"):
+        write(picture, tmp_path / "q.jpg", quality=101)
+    with pytest.raises(UsageError, match="no ending"):
+        images.format_of(tmp_path / "noending")
+    with pytest.raises(UsageError, match="not as '.xyz'"):
+        write(picture, tmp_path / "a.xyz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "old.png"]
+
+
+def test_find(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "deep/c.webp", "deep/.git/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in images.find(tmp_path)] == ["a.JPG", "b.png"]
+    assert [p.name for p in images.find(tmp_path, recursive=True)] == ["a.JPG", "b.png", "c.webp"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="holds no pictures"):
+        images.find(tmp_path / "empty")
+    with pytest.raises(ImageError, match="does not exist"):
+        images.find(tmp_path / "nowhere")

@@ -1,0 +1,138 @@
+"""Weights files: what goes in comes out, and what is none is refused with one sentence."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from conftest import random_weights
+
+from fsrcnn import pretrained, weights
+from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.errors import UsageError, WeightsError
+from fsrcnn.weights import METADATA_KEY, Weights
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [*(family(name, 3) for name in FAMILY_NAMES), Architecture(1, 1, 0, 1, 3, 2, 0), Architecture(7, 3, 2, 3, 11, 4, 5)],
+)
+def test_round_trip(architecture: Architecture, tmp_path: Path) -> None:
+    saved = random_weights(architecture)
+    saved.save(tmp_path / "w.safetensors")
+    loaded = weights.load(tmp_path / "w.safetensors")
+    assert loaded.architecture == architecture
+    for name, array in saved.arrays.items():
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_the_file_says_its_architecture_to_any_reader(tmp_path: Path) -> None:
+    random_weights(family("fsrcnn", 4)).save(tmp_path / "w.safetensors")
+    with safetensors.safe_open(tmp_path / "w.safetensors", "np") as file:
+        fields = json.loads(file.metadata()[METADATA_KEY])
+        assert fields == {
+            "d": 56, "s": 12, "m": 4, "feature_kernel": 5, "deconvolution_kernel": 9, "scale": 4, "crop": 2,
+        }  # fmt: skip
+        assert file.get_slice("mapping.3.weight").get_shape() == [12, 12, 3, 3]
+
+
+def _file(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(data)
+    return path
+
+
+def test_files_that_are_no_weights(tmp_path: Path) -> None:
+    arrays = dict(random_weights(family("fsrcnn-x", 2)).arrays)
+    legal = {METADATA_KEY: json.dumps({"d": 23, "s": 12, "m": 2, "feature_kernel": 3, "deconvolution_kernel": 3, "scale": 2, "crop": 0})}
+    good = safetensors.numpy.save(arrays, legal)
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    cases = {
+        pickle.dumps(Bomb()): "a pickle",
+        b"PK\x03\x04rest of a zip": "a pickle or PyTorch checkpoint",
+        b"": "not a safetensors",
+        b"just text, and quite some of it": "not a safetensors",
+        good[:-5]: "not a safetensors",
+        (2**62).to_bytes(8, "little") + b"{}": "not a safetensors",
+        safetensors.numpy.save(arrays): "no fsrcnn.architecture metadata",
+        safetensors.numpy.save(arrays, {METADATA_KEY: "{"}): "no legal architecture",
+        safetensors.numpy.save(arrays, {METADATA_KEY: "[1]"}): "no legal architecture",
+        safetensors.numpy.save(arrays, {METADATA_KEY: '{"scale": 9}'}): "scale is 2, 3 or 4",
+        safetensors.numpy.save(arrays, {METADATA_KEY: '{"layers": 9}'}): "no legal architecture",
+    }
+    for data, sentence in cases.items():
+        with pytest.raises(WeightsError, match=sentence):
+            weights.load(_file(tmp_path, data))
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(WeightsError, match="No such file"):
+        weights.load(tmp_path / "missing.safetensors")
+    big = tmp_path / "big.safetensors"
+    with big.open("wb") as file:
+        file.truncate(weights.LARGEST_FILE + 1)
+    with pytest.raises(WeightsError, match="far more than any FSRCNN"):
+        weights.load(big)
+
+
+def test_arrays_that_do_not_fit() -> None:
+    good = random_weights(family("fsrcnn-s", 2))
+
+    def changed(name: str, array: np.ndarray | None) -> dict[str, np.ndarray]:
+        arrays = {**good.arrays, name: array}
+        return {key: value for key, value in arrays.items() if value is not None}
+
+    nan = good.arrays["shrinking.bias"].copy()
+    nan[2] = np.nan
+    cases = [
+        ("expanding.bias", None, "miss the array expanding.bias"),
+        ("mapping.1.bias", np.zeros(5, np.float32), "mapping.1.bias that"),
+        ("mapping.0.weight", np.zeros((5, 5, 5, 5), np.float32), r"mapping.0.weight has shape \(5, 5, 5, 5\)"),
+        ("shrinking.bias", nan, "shrinking.bias holds NaN"),
+        ("shrinking.bias", np.zeros(5), "float64"),
+    ]
+    for name, array, sentence in cases:
+        with pytest.raises(WeightsError, match=sentence):
+            Weights(good.architecture, changed(name, array))
+    with pytest.raises(WeightsError):
+        Weights(replace(good.architecture, m=2), good.arrays)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.safetensors"
+    random_weights(family("fsrcnn-x", 2)).save(path)
+    before = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WeightsError, match="No space left"):
+        random_weights(family("fsrcnn-x", 2), seed=1).save(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_every_bundled_model_loads_and_is_what_its_name_says() -> None:
+    assert {"fsrcnn-x2", "fsrcnn-x3", "fsrcnn-x4"} <= set(pretrained.table())
+    for name, entry in pretrained.table().items():
+        loaded = pretrained.load(name)
+        assert name == pretrained.name_of(entry.family, entry.scale)
+        assert loaded.architecture == family(entry.family, entry.scale)
+
+
+def test_a_damaged_installation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = pretrained.table()["fsrcnn-x2"]
+    monkeypatch.setitem(pretrained.table(), "fsrcnn-x2", replace(entry, sha256="0" * 64))
+    with pytest.raises(WeightsError, match="damaged"):
+        pretrained.load("fsrcnn-x2")
+    with pytest.raises(UsageError, match="fsrcnn-x3"):
+        pretrained.load("fsrcnn-x9")
