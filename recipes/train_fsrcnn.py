@@ -25,11 +25,11 @@ SECOND: dict[str, tuple[float, ...]] = {
     "Xiph50": (1.0, 0.6),
     "BSDS500-train": (0.8, 0.6),
 }
-STEPS = {2: 480_000, 3: 240_000, 4: 180_000}
+STEPS = {2: 300_000, 3: 130_000, 4: 110_000}
 
 
 def recipe(scale: int, steps: int) -> Recipe:
-    first = 0 if scale == 4 else 20_000
+    first = 0 if scale == 4 else 10_000
     stages = ((0, FIRST), (first, SECOND)) if first else ((0, SECOND),)
     return Recipe(family("fsrcnn", scale), stages, steps, seed=scale)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -13,6 +14,9 @@ from fsrcnn.weights import Weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("FSRCNN_SHARED", ROOT.parent / "shared"))
+
+hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("fsrcnn")
 
 
 def _there(name: str) -> Path:

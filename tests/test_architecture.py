@@ -32,7 +32,7 @@ architectures = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(architectures)
 def test_halo_and_receptive_field_are_what_the_network_reaches(architecture: Architecture) -> None:
     """Move one LR pixel in the middle, and see which HR pixels change: each lies within the halo, and the field is exact."""

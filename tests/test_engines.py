@@ -97,7 +97,7 @@ def part(engine: Engine, lr: Float32, window: tuple[int, int, int, int]) -> Floa
     return SuperResolution(Plane(lr), engine).window(*window)[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(ARCHITECTURES), st.integers(1, 70), st.integers(1, 70), st.data())
 def test_a_tile_with_its_halo_has_the_wholes_very_bits(
     architecture: Architecture, height: int, width: int, data: st.DataObject

@@ -34,7 +34,7 @@ def through_file(picture: Picture, tmp_path: Path, name: str, **options: Any) ->
     return target
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from([1, 2, 3, 4]), st.sampled_from(["uint8", "uint16"]), st.sampled_from(["png", "tif"]), st.integers(1, 9), st.integers(1, 9))
 def test_lossless_formats_give_the_pixels_back(bands: int, dtype: str, format: str, height: int, width: int) -> None:
     shape = (height, width) if bands == 1 else (height, width, bands)

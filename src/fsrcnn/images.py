@@ -374,8 +374,6 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
-    xres, yres = picture.resolution or SCREEN_RESOLUTION
-    image = image.copy(xres=xres, yres=yres)
     for key, value in picture.metadata.items():
         if isinstance(value, bytes):
             image.set_type(vips.GValue.blob_type, key, value)
@@ -385,8 +383,11 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
             image.set_type(vips.GValue.array_int_type, key, value)
         else:
             image.set_type(vips.GValue.gint_type, key, int(value))
+    # Setting EXIF sets orientation and resolution from it; ours come after.
     if "exif-data" in picture.metadata:
-        image.set_type(vips.GValue.gint_type, "orientation", 1)  # the pixels are upright now
+        image.set_type(vips.GValue.gint_type, "orientation", 1)
+    xres, yres = picture.resolution or SCREEN_RESOLUTION
+    image = image.copy(xres=xres, yres=yres)
     if len(deep_enough) > 1:
         image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
     return image

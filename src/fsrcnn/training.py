@@ -62,7 +62,7 @@ class Recipe:
     rate: float = 5e-3
     scalar_rate: float = 1e-3
     warmup: int = 1000
-    decay: float = 0.4
+    decay: float = 0.8
     average: float = 0.999
     seed: int = 0
 
@@ -164,7 +164,7 @@ class Soap:
 
     BETA1, BETA2, BETA_STATISTICS, EVERY = 0.95, 0.99, 0.99, 10
 
-    def __init__(self, shapes: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, shapes: dict[str, tuple[int, ...]], *, compile: bool = True) -> None:
         self.groups: dict[tuple[int, int], list[str]] = {}
         for name, shape in shapes.items():
             self.groups.setdefault((shape[0], math.prod(shape[1:])), []).append(name)
@@ -180,12 +180,12 @@ class Soap:
                 "square": torch.zeros(count, rows, columns),
             }
         # One compiled update per shape: many tiny products, where Python would cost more than the arithmetic.
-        self._update = torch.compile(_soap_update, dynamic=False)
+        self._update = torch.compile(_soap_update, dynamic=False) if compile else _soap_update
 
     @torch.no_grad()
     def step(self, number: int, parameters: dict[str, Tensor], rate: float) -> None:
         """Update in place from the gradients; `number` counts from 0."""
-        correction = Tensor([rate / (1 - self.BETA1 ** (number + 1)) * math.sqrt(1 - self.BETA2 ** (number + 1))])
+        correction = Tensor([math.sqrt(1 - self.BETA2 ** (number + 1)) / (1 - self.BETA1 ** (number + 1))])
         for (rows, columns), names in self.groups.items():
             state = self.state[names[0]]
             gradient = torch.stack([parameters[name].grad.reshape(rows, columns) for name in names])  # type: ignore[union-attr]
@@ -195,7 +195,7 @@ class Soap:
                 state["left_basis"].copy_(torch.linalg.eigh(state["left"])[1])
                 state["right_basis"].copy_(torch.linalg.eigh(state["right"])[1])
                 continue
-            update = self._update(gradient, correction, *state.values())
+            update = self._update(gradient, correction, Tensor([rate]), *state.values())
             for name, change in zip(names, update, strict=True):
                 parameters[name].sub_(change.view_as(parameters[name]))
             if number % self.EVERY == 0:  # one step of power iteration keeps the basis close to the eigenbasis
@@ -206,6 +206,7 @@ class Soap:
 def _soap_update(
     gradient: Tensor,
     correction: Tensor,
+    rate: Tensor,
     left: Tensor,
     right: Tensor,
     left_basis: Tensor,
@@ -216,7 +217,8 @@ def _soap_update(
     mean.lerp_(gradient, 1 - Soap.BETA1)
     turned = left_basis.mT @ gradient @ right_basis
     square.lerp_(turned * turned, 1 - Soap.BETA2)
-    step = correction * (left_basis.mT @ mean @ right_basis) / (square.sqrt() + 1e-15)
+    # Where the basis has just turned, `square` may be far too small for a direction: without the limit that blows up, rarely.
+    step = rate * (correction * (left_basis.mT @ mean @ right_basis) / (square.sqrt() + 1e-15)).clamp(-1, 1)
     left.lerp_(gradient @ gradient.mT, 1 - Soap.BETA_STATISTICS)
     right.lerp_(gradient.mT @ gradient, 1 - Soap.BETA_STATISTICS)
     return left_basis @ step @ right_basis.mT
@@ -272,7 +274,7 @@ def train(
         _take_over(network, initial)
     parameters: dict[str, Tensor] = {name: p.detach().clone().requires_grad_() for name, p in network.arrays().items()}
     kernels = {name: shape for name, shape in architecture.array_shapes.items() if name.endswith(".weight")}
-    soap = Soap(kernels)
+    soap = Soap(kernels, compile=compile)
     adam = torch.optim.Adam(
         [p for name, p in parameters.items() if name not in kernels],
         lr=recipe.scalar_rate,

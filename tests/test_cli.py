@@ -1,0 +1,267 @@
+"""The command, as typed: what it writes, what it says, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_images import bomb
+
+from fsrcnn import images
+
+ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
+
+
+def run(*arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "fsrcnn", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, cwd=cwd, input=stdin, env=ENVIRONMENT, timeout=120, check=False)
+
+
+def make(path: Path, height: int = 12, width: int = 10, value: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(value).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    images.write(images.Picture((pixels,), "png"), path)
+    return path
+
+
+def size_of(path: Path) -> tuple[int, ...]:
+    return images.read(path).pages[0].shape[:2]
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_help_version_and_import_load_nothing_heavy() -> None:
+    script = (
+        "import sys, fsrcnn, fsrcnn.cli\n"
+        "heavy = {'torch', 'h5py', 'matplotlib', 'PIL', 'pyvips', 'scipy', 'skimage'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert b"upscale" in run("--help").stdout
+    assert run("--version").stdout.startswith(b"fsrcnn 0.")
+    assert run().returncode == 2
+
+
+def test_models() -> None:
+    printed = run("models").stdout.decode()
+    assert "fsrcnn-x2" in printed
+    assert "12,464" in printed
+    listed = json.loads(run("models", "--json").stdout)
+    assert [row["name"] for row in listed][:3] == ["fsrcnn-x2", "fsrcnn-x3", "fsrcnn-x4"]
+    assert listed[0]["weights"] == 12464
+    assert set(listed[0]["scores"]) == {"Set5", "Set14", "BSD200"}
+
+
+def test_one_picture(tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    assert run("upscale", "a.png", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "a_x2.png") == (24, 20)
+    assert run("upscale", "a.png", "-s", "3", "-o", "deep/er/b.jpg", "--quality", "80", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "deep/er/b.jpg") == (36, 30)
+    assert images.read(tmp_path / "deep/er/b.jpg").format == "jpg"
+    assert run("upscale", "a.png", "--fit", "60x60", "--format", "webp", "-o", "out/", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "out/a.webp") == (60, 50)
+    assert run("upscale", "a.png", "--width", "25", "--model", "fsrcnn-x4", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "a_w25.png") == (30, 25)
+
+
+def test_a_tree(tmp_path: Path) -> None:
+    for name in ("in/a.png", "in/deep/b.png", "in/deep/er/c.png"):
+        make(tmp_path / name)
+    assert run("upscale", "in", "--recursive", cwd=tmp_path).returncode == 0
+    assert tree(tmp_path / "in_x2") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    result = run("upscale", "in", "-r", "-o", "other", "--format", "jpg", "--json", cwd=tmp_path)
+    assert tree(tmp_path / "other") == ["a.jpg", "deep/b.jpg", "deep/er/c.jpg"]
+    report = json.loads(result.stdout)
+    assert [row["output_size"] for row in report["done"]] == [[20, 24]] * 3
+    assert report["failed"] == []
+    assert run("upscale", "in", "-o", "flat", cwd=tmp_path).returncode == 0
+    assert tree(tmp_path / "flat") == ["a.png"]
+
+
+def test_pipes(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.png")
+    result = run("upscale", "-", stdin=source.read_bytes())
+    assert images.read(result.stdout).pages[0].shape == (24, 20, 3)
+    result = run("upscale", source, "-o", "-", "--format", "webp")
+    assert images.read(result.stdout).format == "webp"
+    assert run("upscale", "-", "-o", tmp_path / "b.png", stdin=source.read_bytes()).returncode == 0
+    assert size_of(tmp_path / "b.png") == (24, 20)
+    assert tree(tmp_path) == ["a.png", "b.png"]
+
+
+def test_existing_outputs(tmp_path: Path) -> None:
+    make(tmp_path / "in/a.png")
+    make(tmp_path / "in/b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a.png").write_bytes(b"precious")
+    refused = run("upscale", "in", "-o", "out", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert b"--overwrite to replace or --skip-existing to leave" in refused.stderr
+    assert tree(tmp_path / "out") == ["a.png"]
+    assert run("upscale", "in", "-o", "out", "--skip-existing", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "out/a.png").read_bytes() == b"precious"
+    assert size_of(tmp_path / "out/b.png") == (24, 20)
+    assert run("upscale", "in", "-o", "out", "--overwrite", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "out/a.png") == (24, 20)
+
+
+def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
+    for name in ("a", "c", "e"):
+        make(tmp_path / f"in/{name}.png")
+    (tmp_path / "in/b.png").write_bytes(b"text")
+    (tmp_path / "in/d.png").write_bytes(make(tmp_path / "d.png", 90, 90).read_bytes()[:500])
+    result = run("upscale", "in", "-o", "out", cwd=tmp_path)
+    assert result.returncode == 1
+    assert tree(tmp_path / "out") == ["a.png", "c.png", "e.png"]
+    errors = result.stderr.decode()
+    assert "in/b.png is not a picture" in errors
+    assert "in/d.png is truncated" in errors
+    assert "2 of 5 pictures failed" in errors
+
+
+BAD: dict[str, tuple[list[str], str, int]] = {
+    "missing file": (["missing.png"], "missing.png does not exist", 1),
+    "folder without pictures": (["void"], "void holds no pictures", 1),
+    "folder with pictures deeper": (["."], "", 0),
+    "empty file": (["empty.png"], "empty.png is empty", 1),
+    "truncated png": (["cut.png"], "cut.png is truncated or damaged", 1),
+    "truncated jpeg": (["cut.jpg"], "cut.jpg is truncated or damaged", 1),
+    "text": (["text.png"], "text.png is not a picture that fsrcnn reads", 1),
+    "bomb": (["bomb.png"], "900 megapixels, more than the limit of 268; if you trust the file", 1),
+    "full device": (["a.png", "-o", "/dev/full"], "cannot write /dev/full: No space left on device", 1),
+    "folder that cannot be": (["a.png", "-o", "text.png/b.png"], "cannot write text.png/b.png", 1),
+    "output is the input": (["a.png", "-o", "a.png", "--overwrite"], "is also an input", 2),
+    "two inputs, one output": (["a.png", "deep/a.png", "-o", "out/"], "would both become out/a.png", 2),
+    "two endings, one output": (["a.png", "a.jpg", "-o", "out/", "--format", "webp"], "would both become out/a.webp", 2),
+    "unknown model": (["a.png", "-m", "esrgan"], "there is no model 'esrgan'; there are fsrcnn", 2),
+    "missing model file": (["a.png", "-m", "no.safetensors"], "cannot read the weights no.safetensors", 1),
+    "pickled model": (["a.png", "-m", "model.pth"], "a pickle or PyTorch checkpoint, which is never loaded", 1),
+    "scale 0": (["a.png", "-s", "0"], "scale is a number above 1, up to 64", 2),
+    "scale -2": (["a.png", "-s", "-2"], "scale is a number above 1, up to 64", 2),
+    "scale 1e9": (["a.png", "-s", "1e9"], "not 1e+09", 2),
+    "scale nan": (["a.png", "-s", "nan"], "not nan", 2),
+    "scale two": (["a.png", "-s", "two"], "Invalid value for '--scale'", 2),
+    "no size": (["a.png", "-s", "2", "--width", "9"], "give one of a scale, a width", 2),
+    "a bad box": (["a.png", "--fit", "12"], "--fit is WIDTHxHEIGHT", 2),
+    "unknown format": (["a.png", "--format", "xyz"], "not as 'xyz'", 2),
+    "unknown ending": (["a.png", "-o", "b.xyz"], "not as '.xyz'", 2),
+    "no ending": (["a.png", "-o", "b"], "has no ending that names a format", 2),
+    "quality": (["a.png", "--quality", "0"], "quality is 1 to 100", 2),
+    "unknown engine": (["a.png", "--engine", "gpu"], "there is no engine 'gpu'", 2),
+    "threads": (["a.png", "--threads", "0"], "threads is at least 1", 2),
+    "both ways": (["a.png", "--overwrite", "--skip-existing"], "either --overwrite or --skip-existing", 2),
+    "json and picture": (["a.png", "-o", "-", "--json"], "cannot both go to standard output", 2),
+    "many to a pipe": (["a.png", "a.jpg", "-o", "-"], "standard output (-) holds one picture", 2),
+    "empty input pipe": (["-"], "standard input is empty", 1),
+    "too wide for jpeg": (["wide.png", "-s", "4", "-o", "wide.jpg"], "jpg holds at most 65,535", 1),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case: str, tmp_path: Path) -> None:
+    """Each: one clear sentence, its exit code, nothing half-written, nothing overwritten."""
+    jpeg = images.write(images.Picture((np.random.default_rng(1).integers(0, 256, (99, 99, 3), dtype=np.uint8),), "jpg"), None)
+    assert jpeg is not None
+    make(tmp_path / "a.png")
+    make(tmp_path / "deep/a.png")
+    make(tmp_path / "wide.png", 1, 20_000)
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (tmp_path / "cut.png").write_bytes(make(tmp_path / "big.png", 99, 99).read_bytes()[:9000])
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_bytes(b"some text")
+    (tmp_path / "bomb.png").write_bytes(bomb(30_000, 30_000))
+    (tmp_path / "model.pth").write_bytes(pickle.dumps({"a": 1}))
+    (tmp_path / "void").mkdir()
+    arguments, sentence, code = BAD[case]
+    if code == 0:
+        return  # named here for completeness; test_a_tree covers it
+    before = {name: (tmp_path / name).read_bytes() for name in tree(tmp_path)}
+    result = run("upscale", *arguments, cwd=tmp_path)
+    errors = result.stderr.decode()
+    assert result.returncode == code, errors
+    assert sentence in errors
+    assert "Traceback" not in errors
+    if not errors.startswith("Usage:"):  # typer's own refusals show the usage first
+        assert errors.count("\n") == 1
+    assert result.stdout == b""
+    assert {name: (tmp_path / name).read_bytes() for name in tree(tmp_path)} == before
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5000)])
+def test_odd_shapes_are_fine(height: int, width: int, tmp_path: Path) -> None:
+    make(tmp_path / "a.png", height, width)
+    assert run("upscale", "a.png", "-s", "3", cwd=tmp_path).returncode == 0
+    assert size_of(tmp_path / "a_x3.png") == (3 * height, 3 * width)
+
+
+def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
+    for number in range(40):
+        make(tmp_path / f"in/{number:02}.png", 200, 300, number)
+    command = [sys.executable, "-m", "fsrcnn", "upscale", "in", "-o", "out", "-s", "4"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        while process.poll() is None and len(list((tmp_path / "out").glob("[0-9]*.png"))) < 2:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        errors = process.stderr.read().decode()
+    assert process.returncode == 130, errors
+    assert "stopped" in errors
+    assert "none is half-written" in errors
+    assert "Traceback" not in errors
+    written = tree(tmp_path / "out")
+    assert 2 <= len(written) < 40
+    assert not [name for name in written if "part" in name]
+    assert {size_of(tmp_path / "out" / name) for name in written} == {(800, 1200)}
+
+
+def test_torch_engine_without_torch_names_the_install(tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    (tmp_path / "blocked/torch").mkdir(parents=True)
+    (tmp_path / "blocked/torch/__init__.py").write_text("raise ImportError('no torch here')")
+    result = subprocess.run(
+        [sys.executable, "-m", "fsrcnn", "upscale", "a.png", "--engine", "torch"],
+        capture_output=True, cwd=tmp_path, env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path / "blocked")}, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert b"pip install 'fsrcnn[torch]'" in result.stderr
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_evaluate(tmp_path: Path) -> None:
+    make(tmp_path / "set/a.png", 40, 50)
+    make(tmp_path / "set/b.png", 44, 40, 1)
+    table = run("evaluate", "set", "--model", "fsrcnn", cwd=tmp_path).stdout.decode()
+    for word in ("bicubic", "paper", "files", "×2", "×3", "×4", "Means"):
+        assert word in table
+    report: dict[str, Any] = json.loads(run("evaluate", "set", "-s", "2", "--json", "--save", "out", cwd=tmp_path).stdout)
+    assert len(report["pictures"]) == 4
+    paper = [p["sr"]["psnr"] for p in report["pictures"] if p["protocol"] == "paper"]
+    assert report["means"][0]["sr"]["psnr"] == pytest.approx(np.mean(paper))
+    assert "out/set/a_x2_panes.png" in tree(tmp_path)
+    rows = run("evaluate", "set", "-s", "2", "--csv", "--protocol", "files", cwd=tmp_path).stdout.decode().splitlines()
+    assert rows[0] == "folder,picture,scale,protocol,bicubic_psnr,bicubic_ssim,sr_psnr,sr_ssim"
+    assert len(rows) == 3
+    (tmp_path / "set/c.png").write_bytes(b"text")
+    result = run("evaluate", "set", "-s", "2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert b"c.png is not a picture" in result.stderr
+    for arguments, sentence in (
+        (["none"], "none does not exist"), (["set", "-s", "5"], "has scale 2, 3, 4, not 5"),
+        (["set", "--protocol", "mine"], "protocol is paper, files or both"), (["set", "--json", "--csv"], "either --json or --csv"),
+    ):  # fmt: skip
+        refused = run("evaluate", *arguments, cwd=tmp_path)
+        assert refused.returncode in (1, 2)
+        assert sentence in refused.stderr.decode()

@@ -1,0 +1,99 @@
+"""The protocols against published figures and by hand; figures and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import random_weights
+
+from fsrcnn import engines, images, pretrained
+from fsrcnn.architecture import family
+from fsrcnn.errors import ImageError
+from fsrcnn.evaluation import apply_protocol, evaluate, mean, read_8bit, three_panes
+from fsrcnn.imresize import imresize
+
+# Bicubic PSNR on Set5, Set14 and BSD200 as all papers since SRCNN print it; the SSIM of Set5 and Set14 likewise.
+BICUBIC = {
+    ("Set5", 2): (33.66, 0.9299), ("Set5", 3): (30.39, 0.8682), ("Set5", 4): (28.42, 0.8104),
+    ("Set14", 2): (30.23, 0.8687), ("Set14", 3): (27.54, 0.7736), ("Set14", 4): (26.00, 0.7019),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_is_the_papers(scale: int, datasets: Path) -> None:
+    engine = engines.create(random_weights(family("fsrcnn-x", scale)))
+    results, failures = evaluate([datasets / "Set5", datasets / "Set14"], engine, protocols=["paper"], threads=2)
+    assert failures == []
+    assert [r.folder for r in results] == ["Set5"] * 5 + ["Set14"] * 14
+    for folder in ("Set5", "Set14"):
+        score = mean([r.bicubic for r in results if r.folder == folder])
+        assert (round(score.psnr, 2), round(score.ssim, 4)) == BICUBIC[folder, scale]
+
+
+@pytest.mark.parametrize("name", list(pretrained.table()))
+def test_bundled_weights_score_what_the_table_says(name: str, datasets: Path) -> None:
+    results, _ = evaluate([datasets / "Set5"], engines.create(pretrained.load(name)), threads=2)
+    for protocol in ("paper", "files"):
+        score = mean([r.sr for r in results if r.protocol == protocol])
+        psnr, ssim = pretrained.table()[name].scores["Set5"][protocol]
+        assert score.psnr == pytest.approx(psnr, abs=2e-3)
+        assert score.ssim == pytest.approx(ssim, abs=2e-4)
+
+
+def test_files_is_paper_with_lr_rounded() -> None:
+    original = np.random.default_rng(0).integers(0, 256, (33, 30, 3), dtype=np.uint8)
+    engine = engines.create(random_weights(family("fsrcnn-x", 2)))
+    paper, files = (apply_protocol(original, engine, protocol) for protocol in ("paper", "files"))
+    np.testing.assert_array_equal(paper.hr, files.hr)
+    assert paper.hr.shape == (32, 30)
+    # imresize on uint8 would round between the passes; a file's LR is rounded once.
+    lr = np.floor(imresize(paper.hr / 255.0, output_size=(16, 15)) * 255 + 0.5)
+    expected = np.floor(np.clip(imresize(np.clip(lr, 0, 255) / 255, output_size=(32, 30)), 0, 1) * 255 + 0.5)
+    np.testing.assert_array_equal(files.bicubic, expected)
+    assert (paper.bicubic != files.bicubic).any()
+
+
+def write_picture(path: Path, *shape: int, dtype: type = np.uint8) -> None:
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+    images.write(images.Picture((pixels,), "png"), path)
+
+
+def test_grey_alpha_and_16_bit_pictures(tmp_path: Path) -> None:
+    for name, shape in (("grey", (40, 50)), ("rgba", (41, 52, 4)), ("ga", (40, 50, 2))):
+        write_picture(tmp_path / f"{name}.png", *shape)
+    write_picture(tmp_path / "deep.png", 40, 50, 3, dtype=np.uint16)
+    engine = engines.create(random_weights(family("fsrcnn-x", 3)))
+    results, failures = evaluate([tmp_path], engine, save=tmp_path / "out")
+    assert failures == []
+    assert len(results) == 8
+    assert read_8bit(tmp_path / "deep.png").dtype == np.uint8
+    saved = sorted(p.name for p in (tmp_path / "out" / tmp_path.name).iterdir())
+    assert saved == sorted(f"{n}_x3{tail}.png" for n in ("grey", "rgba", "ga", "deep") for tail in ("", "_panes"))
+    assert images.read(tmp_path / "out" / tmp_path.name / "rgba_x3.png").pages[0].shape == (39, 51, 3)
+    assert images.read(tmp_path / "out" / tmp_path.name / "grey_x3.png").pages[0].shape == (39, 48)
+
+
+def test_a_bad_picture_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    write_picture(tmp_path / "good.png", 40, 40, 3)
+    write_picture(tmp_path / "tiny.png", 12, 12, 3)
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    results, failures = evaluate([tmp_path], engines.create(random_weights(family("fsrcnn-x", 2))))
+    assert {r.picture for r in results} == {"good"}
+    assert len(failures) == 2
+    assert "bad.png" in failures[0]
+    assert "tiny.png" in failures[1]
+    assert "11 by 11" in failures[1]
+    with pytest.raises(ImageError, match="does not exist"):
+        evaluate([tmp_path / "none"], engines.create(random_weights(family("fsrcnn-x", 2))))
+
+
+def test_three_panes_hold_the_pictures_unchanged() -> None:
+    panes = [np.full((90, 220, 3), value, np.uint8) for value in (10, 120, 230)]
+    sheet = three_panes(panes, ["HR", "bicubic 1.00 dB", "SR 2.00 dB"])
+    assert sheet.shape == (90 + 16 + 24, 3 * (220 + 8) + 8, 3)
+    for number, pane in enumerate(panes):
+        left = 8 + number * 228
+        np.testing.assert_array_equal(sheet[32:122, left : left + 220], pane)
+    assert (sheet[:28] < 128).any()  # the labels

@@ -1,0 +1,220 @@
+"""Pictures of every kind in, the same kind out; tiles, alpha, sizes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import random_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import fsrcnn.upscaler
+from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, imresize
+from fsrcnn.architecture import family
+from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
+from fsrcnn.engines.numpy import NumpyEngine
+from fsrcnn.upscaler import chain, fill_hidden, tiles_of
+
+WEIGHTS = random_weights(family("fsrcnn-x", 2))
+GENERATOR = np.random.default_rng(0)
+
+
+def smooth(*shape: int) -> np.ndarray:
+    """A picture in [0, 1] with detail but without white noise."""
+    height, width = shape[:2]
+    y, x = np.mgrid[:height, :width]
+    waves = [0.5 + 0.4 * np.sin(0.3 * x + k) * np.cos(0.2 * y - k) for k in range(int(np.prod(shape[2:])))]
+    return np.stack(waves, axis=-1).reshape(shape)
+
+
+def as_dtype(unit: np.ndarray, dtype: Any) -> np.ndarray:
+    return unit.astype(dtype) if dtype == np.float32 else np.round(unit * np.iinfo(dtype).max).astype(dtype)
+
+
+shapes = st.one_of(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4)),
+)
+sizes = st.one_of(
+    st.floats(1.01, 5).map(lambda factor: Size(factor=factor)),
+    st.integers(1, 90).map(lambda width: Size(width=width)),
+    st.tuples(st.integers(1, 90), st.integers(1, 90)).map(lambda box: Size(fit=box)),
+    st.tuples(st.integers(1, 90), st.integers(1, 90)).map(lambda pair: Size(width=pair[0], height=pair[1])),
+)
+
+
+@settings(max_examples=60)
+@given(shapes, st.sampled_from([np.uint8, np.uint16, np.float32]), sizes, st.integers(1, 3), st.tuples(st.integers(3, 20), st.integers(3, 20)))
+def test_kind_is_kept_and_tiles_and_threads_change_nothing(
+    shape: tuple[int, ...], dtype: Any, size: Size, threads: int, tile: tuple[int, int]
+) -> None:
+    pixels = as_dtype(np.random.default_rng(sum(shape)).random(shape), dtype)
+    if len(shape) == 3 and shape[2] in (2, 4):
+        pixels[shape[0] // 2 :, :, -1] = 0
+    try:
+        expected_size = size.of(shape[0], shape[1])
+    except UsageError:
+        return  # more than 64 times: refused, tested below
+    whole = Upscaler(WEIGHTS, threads=1).array(pixels, size)
+    assert whole.dtype == pixels.dtype
+    assert whole.shape == (*expected_size, *shape[2:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsrcnn.upscaler, "TILE", tile)
+        tiled = Upscaler(WEIGHTS, threads=threads).array(pixels, size)
+    np.testing.assert_array_equal(tiled, whole)
+
+
+def test_the_steps_by_hand() -> None:
+    """The same picture put together from the separate, tested functions."""
+    rgb = as_dtype(smooth(30, 41, 3), np.uint8)
+    ycbcr = rgb_to_ycbcr(rgb / 255.0)
+    sr = NumpyEngine(WEIGHTS).run(np.ascontiguousarray(ycbcr[:, :, 0], np.float32))
+    chroma = imresize(ycbcr[:, :, 1:], output_size=(60, 82))
+    expected = ycbcr_to_rgb(np.dstack([sr, chroma])) * 255
+    ours = Upscaler(WEIGHTS).array(rgb)
+    assert np.abs(ours - expected).max() <= 0.5 + 1e-3
+    ours = Upscaler(WEIGHTS).array(rgb, Size(factor=1.5))
+    halfway = np.dstack([sr, chroma])
+    expected = ycbcr_to_rgb(imresize(halfway, output_size=(45, 62))) * 255
+    assert np.abs(ours - expected).max() <= 0.5 + 1e-3
+
+
+def test_a_grey_picture_equals_its_rgb_twin() -> None:
+    upscaler = Upscaler("fsrcnn-x2")
+    grey = as_dtype(smooth(30, 41), np.uint8)
+    rgb = upscaler.array(np.repeat(grey[:, :, None], 3, axis=2)).astype(int)
+    assert np.abs(rgb - upscaler.array(grey)[:, :, None]).max() <= 1
+
+
+def test_16_bits_are_16_bits() -> None:
+    deep = as_dtype(smooth(20, 21, 3), np.uint16)
+    from_deep, from_unit = Upscaler(WEIGHTS).array(deep), Upscaler(WEIGHTS).array((deep / 65535).astype(np.float32))
+    assert np.abs(from_deep - from_unit * 65535.0).max() < 1
+    assert len(np.unique(from_deep & 255)) > 200  # the low byte is alive
+
+
+def test_hidden_colours_do_not_bleed_into_the_edge() -> None:
+    """A flat red disc: whatever colour lies under alpha 0, the visible result is the same red, and equals the opaque picture's."""
+    y, x = np.mgrid[:40, :40]
+    disc = (y - 20) ** 2 + (x - 20) ** 2 < 144
+    upscaler = Upscaler("fsrcnn-x2")
+    results = []
+    for hidden in ((0, 0, 0), (255, 255, 255), (0, 255, 0)):
+        picture = np.zeros((40, 40, 4), np.uint8)
+        picture[..., :3] = hidden
+        picture[disc] = (200, 30, 40, 255)
+        results.append(upscaler.array(picture))
+    red = upscaler.array(np.full((40, 40, 3), (200, 30, 40), np.uint8))[40, 40]
+    for result in results:
+        visible = result[..., 3] > 0
+        assert np.abs(result[visible][:, :3].astype(int) - red).max() <= 3
+        np.testing.assert_array_equal(result[visible], results[0][visible])
+    alpha = imresize(disc.astype(float), 2)
+    assert np.abs(results[0][..., 3] - np.clip(alpha, 0, 1) * 255).max() <= 0.5 + 1e-3
+
+
+def test_fill_hidden_by_hand() -> None:
+    alpha = np.zeros((1, 5), np.float32)
+    alpha[0, 0] = 1
+    colour = np.array([[[0.25, 9, 9, 9, 9]]], np.float32)
+    np.testing.assert_array_equal(fill_hidden(colour, alpha)[0], [[0.25] * 5])
+    np.testing.assert_array_equal(fill_hidden(colour, alpha * 0), colour)
+
+
+def test_pil_images_keep_mode_and_metadata() -> None:
+    upscaler = Upscaler(WEIGHTS)
+    rgb = Image.fromarray(as_dtype(smooth(12, 14, 3), np.uint8))
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        result = upscaler(rgb.convert(mode))
+        assert (result.mode, result.size) == (mode, (28, 24))
+    for mode, becomes in (("1", "L"), ("P", "RGB"), ("CMYK", "RGB"), ("YCbCr", "RGB")):
+        assert upscaler(rgb.convert(mode)).mode == becomes
+    deep = Image.fromarray(as_dtype(smooth(12, 14), np.uint16))
+    assert upscaler(deep).mode == deep.mode == "I;16"
+    rgb.info.update(icc_profile=b"profile", dpi=(100, 100))
+    assert upscaler(rgb).info == {"icc_profile": b"profile", "dpi": (200, 200)}
+
+
+def test_paths_in_paths_out(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    images.write(images.Picture((as_dtype(smooth(9, 8, 3), np.uint8),), "png", resolution=(4.0, 4.0)), source)
+    upscaler = Upscaler(WEIGHTS)
+    target = upscaler(source)
+    assert target == tmp_path / "a_x2.png"
+    picture = images.read(target)
+    assert picture.pages[0].shape == (18, 16, 3)
+    assert picture.resolution == pytest.approx((8, 8))
+    assert upscaler(str(source), output=tmp_path / "b.webp", size=Size(width=20)).name == "b.webp"
+
+
+@pytest.mark.parametrize(
+    ("factor", "scales", "expected"),
+    [
+        (1, (2, 3, 4), ()), (0.5, (2,), ()), (1.01, (2, 3, 4), (2,)), (2, (2, 3, 4), (2,)), (2.5, (2, 3, 4), (3,)),
+        (5, (2, 3, 4), (2, 3)), (7, (2, 3, 4), (2, 4)), (16, (2, 3, 4), (4, 4)), (5, (3,), (3, 3)), (64, (4,), (4, 4, 4)),
+    ],
+)  # fmt: skip
+def test_chain(factor: float, scales: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert chain(factor, scales) == expected
+    assert math.prod(expected) >= factor
+
+
+def test_sizes() -> None:
+    assert Size(factor=1.5).of(3, 10) == (5, 15)  # 4.5 is rounded up
+    assert Size(width=100).of(30, 50) == (60, 100)
+    assert Size(height=60).of(30, 50) == (60, 100)
+    assert Size(width=7, height=9).of(30, 50) == (9, 7)
+    assert Size(fit=(100, 100)).of(30, 50) == (60, 100)
+    assert Size(fit=(10, 10)).of(30, 50) == (6, 10)
+    assert Size(fit=(3, 3)).of(1, 500) == (1, 3)
+
+
+@pytest.mark.parametrize("factor", [0, -2, 1, 0.5, 1e9, math.nan, math.inf])
+def test_factors_that_are_none(factor: float) -> None:
+    with pytest.raises(UsageError, match="scale is a number above 1, up to 64"):
+        Size(factor=factor)
+    with pytest.raises(UsageError, match="scale is a number above 1"):
+        Upscaler(WEIGHTS, scale=factor)
+
+
+def test_other_refusals(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give one of"):
+        Size()
+    with pytest.raises(UsageError, match="give one of"):
+        Size(factor=2, width=9)
+    with pytest.raises(UsageError, match="at least 1 pixel"):
+        Size(width=0)
+    with pytest.raises(UsageError, match="too much"):
+        Size(width=10**9).of(10, 10)
+    with pytest.raises(UsageError, match="no model 'fsrcnnn'"):
+        Upscaler("fsrcnnn")
+    with pytest.raises(WeightsError, match="cannot read"):
+        Upscaler(tmp_path / "no.safetensors")
+    with pytest.raises(UsageError, match="threads"):
+        Upscaler(WEIGHTS, threads=0)
+    upscaler: Any = Upscaler(WEIGHTS)
+    for pixels, sentence in (
+        (np.zeros((4, 4)), "not float64"),
+        (np.zeros((4, 4), bool), "not bool"),
+        (np.zeros((4, 4, 5), np.uint8), "1 to 4 channels"),
+        (np.zeros((0, 4), np.uint8), "at least one pixel"),
+        (np.full((4, 4), np.nan, np.float32), "without NaN"),
+        (np.full((4, 4), 255, np.float32), r"\[0, 1\]"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            upscaler(pixels)
+    with pytest.raises(UsageError, match="not list"):
+        upscaler([1, 2])
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 50), st.integers(1, 50))
+def test_tiles_cover_once(height: int, width: int, tile_height: int, tile_width: int) -> None:
+    seen = np.zeros((height, width), int)
+    for top, bottom, left, right in tiles_of((height, width), (tile_height, tile_width)):
+        seen[top:bottom, left:right] += 1
+    assert (seen == 1).all()
