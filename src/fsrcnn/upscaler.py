@@ -35,7 +35,7 @@ Float32 = npt.NDArray[np.float32]
 
 LARGEST_FACTOR = 64.0
 MAX_OUTPUT_PIXELS = 2**33
-TILE = (192, 256)  # LR pixels of the last network step; with its feature maps about 30 MB a thread
+TILE = (96, 128)  # LR pixels of the last network pass: its feature maps, 4 MB each, stay in the cache
 GREY_OFFSET, GREY_GAIN = np.float32(16 / 255), np.float32(219 / 255)  # full-swing grey to studio-swing luma
 
 
@@ -337,14 +337,16 @@ class Upscaler:
         height, width = (size or Size(factor=self.scale)).of(*pixels.shape[:2])
         factor = max(height / pixels.shape[0], width / pixels.shape[1])
         step: Step = Source(pixels)
+        last_lr_size = step.size
         passes = chain(factor, self._weights)
         for scale in passes:
+            last_lr_size = step.size
             step = SuperResolution(step, self.engine(scale))
         if step.size != (height, width):
             step = Resize(step, (height, width))
         result = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
-        last = passes[-1] if passes else 1
-        tiles = list(tiles_of((height, width), (TILE[0] * last, TILE[1] * last)))
+        tile = (max(1, TILE[0] * height // last_lr_size[0]), max(1, TILE[1] * width // last_lr_size[1]))
+        tiles = list(tiles_of((height, width), tile))
 
         def compute(tile: tuple[int, int, int, int]) -> None:
             top, bottom, left, right = tile

@@ -47,32 +47,45 @@ def convolve(x: Float32, weight: Float32, bias: Float32, border: Literal["consta
 
     Borders are zero padded, or replicated where `border` is "edge" (as the authors' MATLAB code does).
     """
-    channels_out, channels_in, side, _ = weight.shape
+    channels_out, _, side, _ = weight.shape
     _, height, width = x.shape
-    reach = side // 2
-    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)), mode=border)
-    columns = np.empty((channels_in, side, side, height, width), np.float32)
-    for dy in range(side):
-        for dx in range(side):
-            columns[:, dy, dx] = padded[:, dy : dy + height, dx : dx + width]
-    product = _product(weight.reshape(channels_out, -1), columns.reshape(-1, height * width))
-    return product.reshape(channels_out, height, width) + bias[:, None, None]
+    matrix, reach = weight.reshape(channels_out, -1), side // 2
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)), mode=border) if reach else x
+    result = np.empty((channels_out, height, width), np.float32)
+    rows = max(1, BLOCK // width)  # a few rows at a time: their columns stay in the cache
+    for top in range(0, height, rows):
+        band = result[:, top : top + rows]
+        columns = np.stack(
+            [
+                padded[:, top + dy : top + dy + band.shape[1], dx : dx + width]
+                for dy in range(side)
+                for dx in range(side)
+            ],
+            axis=1,
+        )
+        band[...] = _product(matrix, columns.reshape(matrix.shape[1], -1)).reshape(band.shape)
+    result += bias[:, None, None]
+    return result
 
 
 def prelu(x: Float32, slope: Float32) -> Float32:
-    """max(x, 0) + slope * min(x, 0), one slope per channel of (channels, h, w)."""
-    return np.maximum(x, 0) + slope[:, None, None] * np.minimum(x, 0)
+    """max(x, 0) + slope * min(x, 0), one slope per channel of (channels, h, w); overwrites x."""
+    negative = np.minimum(x, 0)
+    negative *= slope[:, None, None]
+    negative += np.maximum(x, 0, out=x)
+    return negative
 
 
 def deconvolve(x: Float32, weight: Float32, bias: Float32, scale: int, crop: int) -> Float32:
     """(d, h, w) with a (d, 1, k, k) kernel to (scale*h, scale*w): each LR pixel adds its k×k stamp to the HR canvas."""
     channels, height, width = x.shape
     side = weight.shape[-1]
-    stamps = _product(weight.reshape(channels, -1).T, x.reshape(channels, -1)).reshape(side, side, height, width)
     canvas = np.zeros((scale * (height - 1) + side, scale * (width - 1) + side), np.float32)
-    for dy in range(side):
+    features = x.reshape(channels, -1)
+    for dy in range(side):  # row by row of the stamps, always in this order
+        stamps = _product(weight[:, 0, dy].T, features).reshape(side, height, width)
         for dx in range(side):
-            canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamps[dy, dx]
+            canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamps[dx]
     cropped: Float32 = canvas[crop : crop + scale * height, crop : crop + scale * width] + bias[0]
     return cropped
 
