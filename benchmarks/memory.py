@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import description
 
 from fsrcnn import images
+from machine import description
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 

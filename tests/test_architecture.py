@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import random_weights
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import UsageError

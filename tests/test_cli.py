@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_images import bomb
 
 from fsrcnn import images
+from test_images import bomb
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
 
@@ -144,7 +144,11 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "folder that cannot be": (["a.png", "-o", "text.png/b.png"], "cannot write text.png/b.png", 1),
     "output is the input": (["a.png", "-o", "a.png", "--overwrite"], "is also an input", 2),
     "two inputs, one output": (["a.png", "deep/a.png", "-o", "out/"], "would both become out/a.png", 2),
-    "two endings, one output": (["a.png", "a.jpg", "-o", "out/", "--format", "webp"], "would both become out/a.webp", 2),
+    "two endings, one output": (
+        ["a.png", "a.jpg", "-o", "out/", "--format", "webp"],
+        "would both become out/a.webp",
+        2,
+    ),
     "unknown model": (["a.png", "-m", "esrgan"], "there is no model 'esrgan'; there are fsrcnn", 2),
     "missing model file": (["a.png", "-m", "no.safetensors"], "cannot read the weights no.safetensors", 1),
     "pickled model": (["a.png", "-m", "model.pth"], "a pickle or PyTorch checkpoint, which is never loaded", 1),
@@ -172,7 +176,9 @@ BAD: dict[str, tuple[list[str], str, int]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input(case: str, tmp_path: Path) -> None:
     """Each: one clear sentence, its exit code, nothing half-written, nothing overwritten."""
-    jpeg = images.write(images.Picture((np.random.default_rng(1).integers(0, 256, (99, 99, 3), dtype=np.uint8),), "jpg"), None)
+    jpeg = images.write(
+        images.Picture((np.random.default_rng(1).integers(0, 256, (99, 99, 3), dtype=np.uint8),), "jpg"), None
+    )
     assert jpeg is not None
     make(tmp_path / "a.png")
     make(tmp_path / "deep/a.png")
@@ -246,7 +252,9 @@ def test_evaluate(tmp_path: Path) -> None:
     table = run("evaluate", "set", "--model", "fsrcnn", cwd=tmp_path).stdout.decode()
     for word in ("bicubic", "paper", "files", "×2", "×3", "×4", "Means"):
         assert word in table
-    report: dict[str, Any] = json.loads(run("evaluate", "set", "-s", "2", "--json", "--save", "out", cwd=tmp_path).stdout)
+    report: dict[str, Any] = json.loads(
+        run("evaluate", "set", "-s", "2", "--json", "--save", "out", cwd=tmp_path).stdout
+    )
     assert len(report["pictures"]) == 4
     paper = [p["sr"]["psnr"] for p in report["pictures"] if p["protocol"] == "paper"]
     assert report["means"][0]["sr"]["psnr"] == pytest.approx(np.mean(paper))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.signal
-from conftest import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import random_weights
 from fsrcnn import engines
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines import Engine
@@ -24,7 +26,7 @@ def luma(height: int, width: int, seed: int = 0) -> Float32:
     return np.random.default_rng(seed).random((height, width), np.float32)
 
 
-def by_scipy(weights: Weights, lr: Float32) -> np.ndarray:
+def by_scipy(weights: Weights, lr: Float32) -> Any:
     """The network once more, in float64, from SciPy's correlation and convolution: written from the paper, not from the engine."""
     a, arrays = weights.architecture, weights.arrays
     features = [lr.astype(np.float64)]
@@ -35,7 +37,7 @@ def by_scipy(weights: Weights, lr: Float32) -> np.ndarray:
         ]
         features = [np.where(x > 0, x, slope * x) for x, slope in zip(summed, arrays[f"{stage}.prelu"], strict=True)]
     height, width = lr.shape
-    canvas = 0.0
+    canvas: Any = 0.0
     for x, kernel in zip(features, arrays["deconvolution.weight"][:, 0].astype(np.float64), strict=True):
         spread = np.zeros((a.scale * (height - 1) + 1, a.scale * (width - 1) + 1))
         spread[:: a.scale, :: a.scale] = x
@@ -94,7 +96,8 @@ class Plane:
 
 
 def part(engine: Engine, lr: Float32, window: tuple[int, int, int, int]) -> Float32:
-    return SuperResolution(Plane(lr), engine).window(*window)[0]
+    plane: Float32 = SuperResolution(Plane(lr), engine).window(*window)[0]
+    return plane
 
 
 @settings(max_examples=60)

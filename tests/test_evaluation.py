@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import random_weights
 
+from conftest import random_weights
 from fsrcnn import engines, images, pretrained
 from fsrcnn.architecture import family
 from fsrcnn.errors import ImageError

@@ -53,10 +53,14 @@ def test_by_hand() -> None:
 
 
 @given(
-    st.integers(1, 40), st.integers(1, 40), st.integers(1, 60), st.integers(1, 60), st.sampled_from([np.uint8, np.uint16, np.float32])
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from([np.uint8, np.uint16, np.float32]),
 )
 def test_flat_stays_flat_and_mirrors_commute(h: int, w: int, out_h: int, out_w: int, dtype: type) -> None:
-    flat = np.full((h, w), 1 if dtype is np.float32 else 77, dtype)
+    flat: Array = np.full((h, w), 1 if dtype is np.float32 else 77, dtype)
     resized = imresize(flat, output_size=(out_h, out_w))
     assert resized.shape == (out_h, out_w)
     assert resized.dtype == dtype

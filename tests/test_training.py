@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import random_weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
@@ -39,7 +40,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe(steps: int = 60, architecture: Architecture = TINY) -> Recipe:
-    sources: tuple[tuple[int, dict[str, tuple[float, ...]]], ...] = ((0, {"one": (1.0,)}), (20, {"one": (1.0, 0.8), "two": (1.0,)}))
+    sources: tuple[tuple[int, dict[str, tuple[float, ...]]], ...] = (
+        (0, {"one": (1.0,)}),
+        (20, {"one": (1.0, 0.8), "two": (1.0,)}),
+    )
     return Recipe(architecture, sources, steps, batch=4, patch=8, warmup=5)
 
 
@@ -61,7 +65,9 @@ def test_a_killed_run_ends_in_the_very_same_weights(pictures: Path, tmp_path: Pa
     whole = run(recipe(), pictures, tmp_path / "whole")
     for stop_at in (10, 30):
         run(recipe(), pictures, tmp_path / "killed", stop_at)
-    (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(b"half a checkpoint")  # as a kill while writing leaves it
+    (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(
+        b"half a checkpoint"
+    )  # as a kill while writing leaves it
     killed = run(recipe(), pictures, tmp_path / "killed")
     for name, array in whole.arrays.items():
         np.testing.assert_array_equal(killed.arrays[name], array)
@@ -72,7 +78,9 @@ def test_a_killed_run_ends_in_the_very_same_weights(pictures: Path, tmp_path: Pa
 
 def test_it_learns(pictures: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    train(recipe(300), pictures, pictures / "validation", tmp_path, report=seen.append, validate_every=50, compile=False)
+    train(
+        recipe(300), pictures, pictures / "validation", tmp_path, report=seen.append, validate_every=50, compile=False
+    )
     assert seen[-1].validation_db > seen[0].validation_db + 1
     assert seen[-1].best_db == max(p.validation_db for p in seen)
     # What is saved scores what was reported, in another engine.
@@ -98,7 +106,9 @@ def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path
     for lr_start, hr_start, height, width in pairs.layout.tolist():
         whole_lr.append(pairs.lr[lr_start : lr_start + height * width].view(height, width).numpy())
         size = height * width * scale**2
-        whole_hr.append(pairs.hr[hr_start : hr_start + size].view(height * scale, width * scale).numpy() / np.float32(255))
+        whole_hr.append(
+            pairs.hr[hr_start : hr_start + size].view(height * scale, width * scale).numpy() / np.float32(255)
+        )
     turns = set()
     for small, large in zip(lr[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
         found = [
@@ -129,7 +139,11 @@ def _places(image: np.ndarray, patch: np.ndarray) -> list[tuple[int, int]]:
 def test_soap_preconditions() -> None:
     """On a badly scaled least-squares problem, SOAP gets further than Adam in the same steps."""
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(256, 6, generator=generator) @ torch.diag(torch.logspace(0, -2, 6)) @ torch.randn(6, 6, generator=generator)
+    inputs = (
+        torch.randn(256, 6, generator=generator)
+        @ torch.diag(torch.logspace(0, -2, 6))
+        @ torch.randn(6, 6, generator=generator)
+    )
     goal = torch.randn(4, 6, generator=generator)
     losses = {}
     for name in ("soap", "adam"):
@@ -138,7 +152,7 @@ def test_soap_preconditions() -> None:
         for step in range(400):
             kernel.grad = None
             loss = ((kernel - goal) @ inputs.T).square().mean()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             if name == "soap":
                 soap.step(step, {"kernel": kernel}, 0.03)
             else:

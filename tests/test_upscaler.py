@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import fsrcnn.upscaler
+from conftest import random_weights
 from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, imresize
 from fsrcnn.architecture import family
 from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
@@ -49,7 +49,13 @@ sizes = st.one_of(
 
 
 @settings(max_examples=60)
-@given(shapes, st.sampled_from([np.uint8, np.uint16, np.float32]), sizes, st.integers(1, 3), st.tuples(st.integers(3, 20), st.integers(3, 20)))
+@given(
+    shapes,
+    st.sampled_from([np.uint8, np.uint16, np.float32]),
+    sizes,
+    st.integers(1, 3),
+    st.tuples(st.integers(3, 20), st.integers(3, 20)),
+)
 def test_kind_is_kept_and_tiles_and_threads_change_nothing(
     shape: tuple[int, ...], dtype: Any, size: Size, threads: int, tile: tuple[int, int]
 ) -> None:
@@ -64,7 +70,8 @@ def test_kind_is_kept_and_tiles_and_threads_change_nothing(
     assert whole.dtype == pixels.dtype
     assert whole.shape == (*expected_size, *shape[2:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fsrcnn.upscaler, "TILE", tile)
+        patch.setattr(NumpyEngine, "tile", tile)
+        patch.setattr(fsrcnn.upscaler, "BICUBIC_TILE", tile)
         tiled = Upscaler(WEIGHTS, threads=threads).array(pixels, size)
     np.testing.assert_array_equal(tiled, whole)
 

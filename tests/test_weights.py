@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import random_weights
 
+from conftest import random_weights
 from fsrcnn import pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.errors import UsageError, WeightsError
@@ -20,7 +20,11 @@ from fsrcnn.weights import METADATA_KEY, Weights
 
 @pytest.mark.parametrize(
     "architecture",
-    [*(family(name, 3) for name in FAMILY_NAMES), Architecture(1, 1, 0, 1, 3, 2, 0), Architecture(7, 3, 2, 3, 11, 4, 5)],
+    [
+        *(family(name, 3) for name in FAMILY_NAMES),
+        Architecture(1, 1, 0, 1, 3, 2, 0),
+        Architecture(7, 3, 2, 3, 11, 4, 5),
+    ],
 )
 def test_round_trip(architecture: Architecture, tmp_path: Path) -> None:
     saved = random_weights(architecture)
@@ -50,7 +54,11 @@ def _file(tmp_path: Path, data: bytes) -> Path:
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     arrays = dict(random_weights(family("fsrcnn-x", 2)).arrays)
-    legal = {METADATA_KEY: json.dumps({"d": 23, "s": 12, "m": 2, "feature_kernel": 3, "deconvolution_kernel": 3, "scale": 2, "crop": 0})}
+    legal = {
+        METADATA_KEY: json.dumps(
+            {"d": 23, "s": 12, "m": 2, "feature_kernel": 3, "deconvolution_kernel": 3, "scale": 2, "crop": 0}
+        )
+    }
     good = safetensors.numpy.save(arrays, legal)
 
     class Bomb:

@@ -133,7 +133,10 @@ def run(
     format = job.format or (images.format_of(job.target) if job.target and job.target.suffix else picture.format)
     images.check_fits(size.of(height, width), len(picture.pages), format, job.label)
     read = time.perf_counter()
-    larger = upscaler.picture(picture, size, progress)
+    try:
+        larger = upscaler.picture(picture, size, progress)
+    except MemoryError as error:
+        raise ImageError(f"{job.label}: not enough memory for the result; give a smaller size") from error
     upscaled = time.perf_counter()
     data = images.write(larger, job.target, format=format, quality=quality, overwrite=overwrite)
     if data is not None:

@@ -35,7 +35,7 @@ Float32 = npt.NDArray[np.float32]
 
 LARGEST_FACTOR = 64.0
 MAX_OUTPUT_PIXELS = 2**33
-TILE = (96, 128)  # LR pixels of the last network pass: its feature maps, 4 MB each, stay in the cache
+BICUBIC_TILE = (256, 256)  # where no network runs
 GREY_OFFSET, GREY_GAIN = np.float32(16 / 255), np.float32(219 / 255)  # full-swing grey to studio-swing luma
 
 
@@ -337,15 +337,15 @@ class Upscaler:
         height, width = (size or Size(factor=self.scale)).of(*pixels.shape[:2])
         factor = max(height / pixels.shape[0], width / pixels.shape[1])
         step: Step = Source(pixels)
-        last_lr_size = step.size
+        last_lr_size, lr_tile = step.size, BICUBIC_TILE
         passes = chain(factor, self._weights)
         for scale in passes:
-            last_lr_size = step.size
+            last_lr_size, lr_tile = step.size, self.engine(scale).tile
             step = SuperResolution(step, self.engine(scale))
         if step.size != (height, width):
             step = Resize(step, (height, width))
         result = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
-        tile = (max(1, TILE[0] * height // last_lr_size[0]), max(1, TILE[1] * width // last_lr_size[1]))
+        tile = (max(1, lr_tile[0] * height // last_lr_size[0]), max(1, lr_tile[1] * width // last_lr_size[1]))
         tiles = list(tiles_of((height, width), tile))
 
         def compute(tile: tuple[int, int, int, int]) -> None:

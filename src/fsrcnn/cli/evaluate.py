@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn.cli.progress import bar
+from fsrcnn.cli.terminal import bar, print_table
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import PROTOCOLS, Protocol, Result, Score, mean
@@ -133,7 +133,6 @@ def _print_csv(rows: list[Scaled]) -> None:
 
 
 def _print_table(model: str, rows: list[Scaled]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     pictures = Table(box=None, pad_edge=False)
@@ -145,10 +144,9 @@ def _print_table(model: str, rows: list[Scaled]) -> None:
         for r in results:
             pictures.add_row(folder, r.picture, f"×{scale}", protocol, *_cells(r.bicubic, r.sr))
         means.add_row(folder, str(len(results)), f"×{scale}", protocol, *_cells(*_means(results)))
-    console = Console(soft_wrap=True)
-    console.print(pictures)
-    console.print("\nMeans: PSNR in dB / SSIM, on the luma, clipped, rounded, shaved")
-    console.print(means)
+    print_table(pictures)
+    print("\nMeans: PSNR in dB / SSIM, on the luma, clipped, rounded, shaved")
+    print_table(means)
 
 
 def _cells(bicubic: Score, sr: Score) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn import pretrained
+from fsrcnn.cli.terminal import print_table
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole table as JSON.")] = False) -> None:
@@ -29,7 +30,6 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
         ]
         print(json.dumps(listed, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     sets = list(dict.fromkeys(name for entry, _ in rows for name in entry.scores))
@@ -47,4 +47,4 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
             *scores,
             entry.trained_on,
         )
-    Console(soft_wrap=True).print(table)
+    print_table(table)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn import batch, images
-from fsrcnn.cli.progress import bar
+from fsrcnn.cli.terminal import bar
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.upscaler import Size, Upscaler

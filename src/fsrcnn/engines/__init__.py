@@ -24,11 +24,13 @@ class Engine(Protocol):
         name: what `--engine` calls it.
         architecture: of the weights it holds.
         parallel: whether several threads may call `run` at once and gain by it; an engine with threads of its own says no.
+        tile: (height, width) in LR pixels that suits it.
     """
 
     name: str
     architecture: Architecture
     parallel: bool
+    tile: tuple[int, int]
 
     def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; pixels outside the rectangle count as zero at each layer."""

@@ -25,6 +25,7 @@ class NumpyEngine:
 
     name = "numpy"
     parallel = True
+    tile = (96, 128)  # feature maps of 4 MB stay in the cache
 
     def __init__(self, weights: Weights) -> None:
         self.architecture = weights.architecture

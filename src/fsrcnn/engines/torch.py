@@ -136,6 +136,7 @@ class TorchEngine:
     """`Network` behind the engine protocol, in float32 (no TF32)."""
 
     parallel = False
+    tile = (384, 512)  # 60 MB of feature maps: enough work for a GPU at a time
 
     def __init__(self, weights: Weights, device: str | None = None, threads: int = 1) -> None:
         """

@@ -1,14 +1,21 @@
-"""A progress bar with an ETA on standard error; nothing where that is no terminal."""
+"""What a person sees in the terminal: a progress bar on standard error, tables on standard output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @contextmanager
 def bar(label: str) -> Iterator[Callable[[float, str | None], None]]:
-    """Yields `update(part done 0 … 1, new label or None)`."""
+    """A progress bar with an ETA; nothing where standard error is no terminal.
+
+    Yields `update(part done 0 … 1, new label or None)`.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -38,3 +45,12 @@ def bar(label: str) -> Iterator[Callable[[float, str | None], None]]:
                 progress.update(task, completed=done, description=description)
 
         yield update
+
+
+def print_table(table: Table) -> None:
+    """On standard output, never wrapped: a narrow terminal or a pipe gets the whole lines."""
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
