@@ -16,6 +16,7 @@ from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines import Engine
 from fsrcnn.engines.numpy import BLOCK, Float32, NumpyEngine
 from fsrcnn.errors import UsageError
+from fsrcnn.evaluation import LumaPlane
 from fsrcnn.upscaler import SuperResolution
 from fsrcnn.weights import Weights
 
@@ -85,18 +86,8 @@ def test_engines_agree_with_trained_weights(name: str) -> None:
         np.testing.assert_allclose(torch.run(lr), expected, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
-class Plane:
-    """A luma plane as the first step of a chain."""
-
-    def __init__(self, plane: Float32) -> None:
-        self.plane, self.size = plane, (plane.shape[0], plane.shape[1])
-
-    def window(self, top: int, bottom: int, left: int, right: int) -> Float32:
-        return self.plane[None, top:bottom, left:right]
-
-
 def part(engine: Engine, lr: Float32, window: tuple[int, int, int, int]) -> Float32:
-    plane: Float32 = SuperResolution(Plane(lr), engine).window(*window)[0]
+    plane: Float32 = SuperResolution(LumaPlane(lr), engine).window(*window)[0]
     return plane
 
 

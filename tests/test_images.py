@@ -190,6 +190,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated or damaged"),
         "text.png": (b"hello, I am text", "is not a picture that fsrcnn reads"),
         "bomb.png": (bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*--max-pixels 900000000"),
+        "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which this libvips cannot decode"),
         "vector.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "is not a picture"),
     }
     for name, (data, sentence) in cases.items():

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-READABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".bmp")
+READABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".avif", ".bmp")
+LOOKED_FOR = (*READABLE, ".heic", ".heif")  # in folders; a libvips with an HEVC decoder reads these two as well
 WRITABLE = ("png", "jpg", "webp", "tif", "avif", "gif")
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 LARGEST_SIDE = {"jpg": 65_535, "webp": 16_383, "avif": 16_384, "gif": 65_535, "png": 10_000_000, "tif": 10_000_000}
 DEFAULT_QUALITY = {"jpg": 92, "webp": 90, "avif": 70}
 NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written then: it would otherwise write 1 pixel per mm
+HEVC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis")  # what telephones write
 _PAGED = ("tif", "webp", "gif")
 _FORMAT_OF_LOADER = {
     "png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif", "gif": "gif", "heif": "avif", "bmp": "png",
@@ -109,6 +111,10 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
         shape = (image.height, image.width, image.bands) if image.bands > 1 else (image.height, image.width)
         pixels = np.frombuffer(image.write_to_memory(), _DTYPE[image.format]).reshape(shape)
     except vips.Error as error:
+        if _start(source, label)[4:12] in HEVC_BRANDS:
+            raise ImageError(
+                f"{label} is HEIC, which this libvips cannot decode; make it a JPEG, PNG or AVIF first"
+            ) from error
         raise ImageError(_reason(label, error)) from error
     if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise ImageError(f"{label} holds floating-point values outside 0 … 1; scale them first")
@@ -211,7 +217,7 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
     found = [
         path
         for path in (folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in READABLE
+        if path.suffix.lower() in LOOKED_FOR
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     ]
@@ -293,8 +299,7 @@ def _encoder_options(format: str, quality: int | None, picture: Picture) -> dict
 
 def _open(source: str | Path | bytes, label: str) -> pyvips.Image:
     vips = _vips()
-    head = source[:2] if isinstance(source, bytes) else _head(Path(source), label)
-    if head == b"BM":
+    if _start(source, label)[:2] == b"BM":
         return _open_bmp(source, label)
     options: dict[str, Any] = {"access": "sequential", "fail_on": "truncated"}
 
@@ -318,10 +323,13 @@ def _open(source: str | Path | bytes, label: str) -> pyvips.Image:
     return image
 
 
-def _head(path: Path, label: str) -> bytes:
+def _start(source: str | Path | bytes, label: str) -> bytes:
+    """The first bytes, which tell some formats apart."""
+    if isinstance(source, bytes):
+        return source[:12]
     try:
-        with path.open("rb") as file:
-            return file.read(2)
+        with Path(source).open("rb") as file:
+            return file.read(12)
     except OSError as error:
         raise ImageError(f"cannot read {label}: {error.strerror}") from error
 

@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fsrcnn import images
+from fsrcnn import images, weights
 from fsrcnn.architecture import Architecture
 from fsrcnn.color import luma
-from fsrcnn.engines.torch import Network, apply_phases
-from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
 from fsrcnn.weights import Weights
@@ -32,8 +31,12 @@ try:
     import torch
     import torch.nn.functional as F
     from torch import Tensor
-except ImportError as error:  # pragma: no cover - fsrcnn.engines.torch has said it already
-    raise ImportError(str(error)) from error
+except ImportError as error:
+    raise MissingExtraError(
+        "training needs PyTorch, which is not installed; type: pip install 'fsrcnn[train]'"
+    ) from error
+
+from fsrcnn.engines.torch import Network, apply_phases
 
 PAPER_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # Dong et al. 2016, §4.1: each picture also shrunk
 
@@ -346,11 +349,11 @@ def train(
                 "seconds": round(seconds),
             }
         )
-        weights = Weights(architecture, {name: a.numpy().copy() for name, a in average.items()})
+        averaged = Weights(architecture, {name: a.numpy().copy() for name, a in average.items()})
         if score > best:
             best = score
-            weights.save(run / "best.safetensors")
-        weights.save(run / "last.safetensors")
+            averaged.save(run / "best.safetensors")
+        averaged.save(run / "last.safetensors")
         state: dict[str, Any] = {
             "architecture": repr(architecture), "step": step, "best": best, "seconds": seconds, "log": log,
             "parameters": {name: p.detach() for name, p in parameters.items()},
@@ -362,9 +365,7 @@ def train(
         _replace(run / "log.csv", _as_csv(log))
         report(Progress(step, recipe.steps, log[-1]["loss_db"], score, best, seconds, recipe.rate * rate))
         loss_sum, loss_count = torch.zeros(()), 0
-    from fsrcnn.weights import load
-
-    return load(run / "best.safetensors")
+    return weights.load(run / "best.safetensors")
 
 
 @torch.no_grad()

@@ -25,10 +25,12 @@ def bar(label: str) -> Iterator[Callable[[float, str | None], None]]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
     console = Console(stderr=True)
+    name = Column(max_width=28, no_wrap=True, overflow="ellipsis")  # a long file name leaves room for the bar
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=name),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
