@@ -142,11 +142,20 @@ def test_cmyk_becomes_srgb(tmp_path: Path) -> None:
     assert blue < 80
 
 
+def test_transparency_becomes_white_in_a_jpeg() -> None:
+    clear = np.zeros((16, 16, 4), np.uint8)
+    data = write(Picture((clear,), "png"), None, format="jpg")
+    assert data is not None
+    assert read(data).pages[0].min() > 250
+
+
 def test_bmp_through_pillow(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(tmp_path / "x.bmp")
     picture = read(tmp_path / "x.bmp")
     np.testing.assert_array_equal(picture.pages[0], RGB)
     assert picture.format == "png"
+    with pytest.raises(ImageError, match="more than the limit"):
+        read(tmp_path / "x.bmp", max_pixels=100)
     with pytest.raises(ImageError, match="broken BMP"):
         read(b"BM not a bitmap")
 
