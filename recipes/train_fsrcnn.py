@@ -29,9 +29,8 @@ STEPS = {2: 300_000, 3: 130_000, 4: 110_000}
 
 
 def recipe(scale: int, steps: int) -> Recipe:
-    first = 0 if scale == 4 else 10_000
-    stages = ((0, FIRST), (first, SECOND)) if first else ((0, SECOND),)
-    return Recipe(family("fsrcnn", scale), stages, steps, seed=scale)
+    sources = ((0, FIRST), (10_000, SECOND)) if scale != 4 else ((0, SECOND),)  # ×4 starts from ×3's weights
+    return Recipe(family("fsrcnn", scale), sources, steps, seed=scale)
 
 
 def report(progress: Progress) -> None:
