@@ -162,7 +162,7 @@ class Soap:
     """Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, "SOAP"), on stacks of equally shaped matrices.
 
     A network of 12,464 weights has kernels of at most 56 × 108, so its full second-order statistics per layer cost next to
-    nothing. In trials of 15,000 updates it was ahead of Muon and of Adam (recipes/README.md has the figures).
+    nothing. In trials of 15,000 updates on the validation pictures it was ahead of Muon (recipes/README.md).
     """
 
     BETA1, BETA2, BETA_STATISTICS, EVERY = 0.95, 0.99, 0.99, 10
