@@ -219,6 +219,14 @@ def test_other_refusals(tmp_path: Path) -> None:
         upscaler([1, 2])
 
 
+def test_a_result_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsrcnn.upscaler, "physical_memory", lambda: 1000)
+    upscaler = Upscaler(WEIGHTS)
+    assert upscaler.array(np.zeros((10, 20), np.uint8)).shape == (20, 40)  # 800 bytes
+    with pytest.raises(UsageError, match="20×24 pixels takes 0.0 GB"):
+        upscaler.array(np.zeros((12, 10), np.uint16))  # 960 bytes
+
+
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 50), st.integers(1, 50))
 def test_tiles_cover_once(height: int, width: int, tile_height: int, tile_width: int) -> None:
     seen = np.zeros((height, width), int)

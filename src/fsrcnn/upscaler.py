@@ -344,6 +344,7 @@ class Upscaler:
             step = SuperResolution(step, self.engine(scale))
         if step.size != (height, width):
             step = Resize(step, (height, width))
+        check_memory((height, width, *pixels.shape[2:]), pixels.dtype)
         result = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
         tile = (max(1, lr_tile[0] * height // last_lr_size[0]), max(1, lr_tile[1] * width // last_lr_size[1]))
         tiles = list(tiles_of((height, width), tile))
@@ -435,6 +436,20 @@ def check_array(pixels: Array) -> None:
         raise UsageError("a float32 picture lies in [0, 1] without NaN; divide it by its peak first")
 
 
+def check_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Refuse a result that this machine cannot hold: the kernel would kill the process in the middle of it.
+
+    Raises:
+        UsageError: the result alone is larger than nine tenths of the machine's memory.
+    """
+    wanted, there = math.prod(shape) * np.dtype(dtype).itemsize, physical_memory()
+    if there is not None and wanted > 0.9 * there:
+        raise UsageError(
+            f"a result of {shape[1]}×{shape[0]} pixels takes {wanted / 1e9:,.1f} GB, this machine has {there / 1e9:,.1f} GB; "
+            "give a smaller size"
+        )
+
+
 def to_pixels(planes: Float32, dtype: npt.DTypeLike) -> Array:
     """Planes as a `Step` gives them to (h, w, channels) pixels: RGB or grey, clipped; rounded for integers."""
     dtype = np.dtype(dtype)
@@ -493,6 +508,14 @@ def run_all(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory in this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
 
 
 def available_threads() -> int:
