@@ -223,7 +223,7 @@ def test_a_result_larger_than_the_memory_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fsrcnn.upscaler, "physical_memory", lambda: 1000)
     upscaler = Upscaler(WEIGHTS)
     assert upscaler.array(np.zeros((10, 20), np.uint8)).shape == (20, 40)  # 800 bytes
-    with pytest.raises(UsageError, match="20×24 pixels takes 0.0 GB"):
+    with pytest.raises(UsageError, match=r"20×24 pixels takes 0\.0 GB"):
         upscaler.array(np.zeros((12, 10), np.uint16))  # 960 bytes
 
 

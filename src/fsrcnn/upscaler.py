@@ -280,6 +280,10 @@ class Upscaler:
             self._engines[scale] = engines.create(self._weights[scale](), self.engine_name, self.threads)
         return self._engines[scale]
 
+    def use(self, engine: Engine) -> None:
+        """Put an engine of your own in the place of the one for its scale."""
+        self._engines[engine.architecture.scale] = engine
+
     @overload
     def __call__(self, image: str | Path, *, size: Size | None = None, output: str | Path | None = None) -> Path: ...
     @overload

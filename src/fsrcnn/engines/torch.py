@@ -136,7 +136,6 @@ class TorchEngine:
     """`Network` behind the engine protocol, in float32 (no TF32)."""
 
     parallel = False
-    tile = (384, 512)  # 60 MB of feature maps: enough work for a GPU at a time
 
     def __init__(self, weights: Weights, device: str | None = None, threads: int = 1) -> None:
         """
@@ -156,6 +155,8 @@ class TorchEngine:
         self.name = f"torch:{device}"
         self.architecture = weights.architecture
         self.device = torch.device(device)
+        # A CPU wants the feature maps in its cache, a GPU enough work at a time (60 MB a feature map).
+        self.tile = (96, 128) if device == "cpu" else (384, 512)
         self.network = Network(weights.architecture).load(weights).to(self.device).eval()
 
     @torch.inference_mode()
