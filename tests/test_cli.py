@@ -261,6 +261,10 @@ def test_evaluate(tmp_path: Path) -> None:
     rows = run("evaluate", "set", "-s", "2", "--csv", "--protocol", "files", cwd=tmp_path).stdout.decode().splitlines()
     assert rows[0] == "folder,picture,scale,protocol,bicubic_psnr,bicubic_ssim,sr_psnr,sr_ssim"
     assert len(rows) == 3
+    flat = images.Picture((np.full((40, 40), 99, np.uint8),), "png")  # bicubic gives it back exactly: infinite PSNR
+    images.write(flat, tmp_path / "flat/a.png")
+    report = json.loads(run("evaluate", "flat", "-s", "2", "--json", cwd=tmp_path).stdout, parse_constant=pytest.fail)
+    assert report["pictures"][0]["bicubic"] == {"psnr": None, "ssim": 1.0}
     (tmp_path / "set/c.png").write_bytes(b"text")
     result = run("evaluate", "set", "-s", "2", cwd=tmp_path)
     assert result.returncode == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,11 @@ def _means(results: list[Result]) -> tuple[Score, Score]:
     return mean([result.bicubic for result in results]), mean([result.sr for result in results])
 
 
+def _plain(score: Score) -> dict[str, float | None]:
+    """For JSON, which has no infinity: the PSNR of equal pictures is null."""
+    return {"psnr": score.psnr if math.isfinite(score.psnr) else None, "ssim": score.ssim}
+
+
 def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, object]:
     means = []
     for (folder, scale, protocol), results in _groups(rows).items():
@@ -111,14 +117,24 @@ def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, o
                 "scale": scale,
                 "protocol": protocol,
                 "pictures": len(results),
-                "bicubic": asdict(bicubic),
-                "sr": asdict(sr),
+                "bicubic": _plain(bicubic),
+                "sr": _plain(sr),
             }
         )
     return {
         "model": model,
         "means": means,
-        "pictures": [{"scale": row.scale, **asdict(row.result)} for row in rows],
+        "pictures": [
+            {
+                "folder": row.result.folder,
+                "picture": row.result.picture,
+                "scale": row.scale,
+                "protocol": row.result.protocol,
+                "bicubic": _plain(row.result.bicubic),
+                "sr": _plain(row.result.sr),
+            }
+            for row in rows
+        ],
         "failed": failures,
     }
 
