@@ -25,12 +25,21 @@ SECOND: dict[str, tuple[float, ...]] = {
     "Xiph50": (1.0, 0.6),
     "BSDS500-train": (0.8, 0.6),
 }
+FINISH_STEPS = 40_000
 STEPS = {2: 300_000, 3: 130_000, 4: 110_000}
 
 
-def recipe(scale: int, steps: int) -> Recipe:
+def recipe(scale: int) -> Recipe:
     sources = ((0, FIRST), (10_000, SECOND)) if scale != 4 else ((0, SECOND),)  # ×4 starts from ×3's weights
-    return Recipe(family("fsrcnn", scale), sources, steps, seed=scale)
+    return Recipe(family("fsrcnn", scale), sources, STEPS[scale], seed=scale)
+
+
+def finish(scale: int) -> Recipe:
+    """A last run from the weights of the first, at a low rate and with stronger contrasts, so that nothing explodes."""
+    return Recipe(
+        family("fsrcnn", scale), ((0, SECOND),), FINISH_STEPS, rate=1e-3, scalar_rate=2e-4, warmup=500, decay=1.0,
+        seed=10 + scale, contrast=1.8, huber=0.25,
+    )  # fmt: skip
 
 
 def report(progress: Progress) -> None:
@@ -46,15 +55,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
     parser.add_argument("--datasets", type=Path, required=True)
-    parser.add_argument("--run", type=Path, help="run folder; runs/fsrcnn-xN by default")
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the run folders")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    run = arguments.run or Path("runs") / f"fsrcnn-x{arguments.scale}"
-    initial = weights.load(run.with_name("fsrcnn-x3") / "best.safetensors") if arguments.scale == 4 else None
-    plan = recipe(arguments.scale, arguments.steps or STEPS[arguments.scale])
-    train(plan, arguments.datasets, arguments.datasets / "BSDS500-val20", run, initial=initial, report=report)
+    run, validation = arguments.runs / f"fsrcnn-x{arguments.scale}", arguments.datasets / "BSDS500-val20"
+    base = run.with_name(f"{run.name}-base")
+    initial = weights.load(arguments.runs / "fsrcnn-x3-base" / "best.safetensors") if arguments.scale == 4 else None
+    first = train(recipe(arguments.scale), arguments.datasets, validation, base, initial=initial, report=report)
+    train(finish(arguments.scale), arguments.datasets, validation, run, initial=first, report=report)
 
 
 if __name__ == "__main__":

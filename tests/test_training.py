@@ -126,6 +126,18 @@ def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path
     assert len(turns) == 8
 
 
+def test_contrast_changes_lr_and_hr_alike(pictures: Path) -> None:
+    pairs = load_pairs({pictures / "one": (1.0,)}, 2, smallest=6)
+    lr, phases = Patches(pairs, 2, 6).draw(256, seed=1)
+    stronger_lr, stronger_phases = Patches(pairs, 2, 6, contrast=1.8).draw(256, seed=1)
+    mean = lr.mean(dim=(1, 2, 3), keepdim=True)
+    gain = (stronger_lr - mean).flatten(1).norm(dim=1) / (lr - mean).flatten(1).norm(dim=1)
+    torch.testing.assert_close(stronger_lr, mean + gain[:, None, None, None] * (lr - mean))
+    torch.testing.assert_close(stronger_phases, mean + gain[:, None, None, None] * (phases - mean), atol=1e-4, rtol=1e-4)
+    assert 0.35 < (gain < 1.0001).float().mean() < 0.65
+    assert 1.6 < gain.max() < 1.8001
+
+
 def _turned(image: np.ndarray, turn: int, flip: bool) -> np.ndarray:
     turned = np.rot90(image, turn)
     return turned[:, ::-1] if flip else turned

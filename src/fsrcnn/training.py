@@ -55,6 +55,9 @@ class Recipe:
         warmup: steps over which both rates rise; `decay`: the last part of the run, 0 … 1, over which they fall to zero.
         average: decay of the exponential moving average of the weights; the average is what is validated and saved.
         seed: of the first weights and of the patches.
+        contrast: half of the patches get their contrast multiplied by up to this, LR and HR alike (1: none do). Trained on
+            natural contrast alone, a network may explode on the rare sharp text in a photograph.
+        huber: error, in [0, 1], beyond which the loss grows linearly, so that one exploding patch cannot undo a run; None: never.
     """
 
     architecture: Architecture
@@ -68,6 +71,8 @@ class Recipe:
     decay: float = 0.8
     average: float = 0.999
     seed: int = 0
+    contrast: float = 1.0
+    huber: float | None = None
 
 
 class Pairs(NamedTuple):
@@ -123,8 +128,8 @@ def load_pairs(folders: dict[Path, tuple[float, ...]], scale: int, smallest: int
 class Patches:
     """Draws batches of patch pairs: every position of every picture equally likely, in one of its 8 orientations."""
 
-    def __init__(self, pairs: Pairs, scale: int, patch: int) -> None:
-        self.pairs, self.scale, self.patch = pairs, scale, patch
+    def __init__(self, pairs: Pairs, scale: int, patch: int, contrast: float = 1.0) -> None:
+        self.pairs, self.scale, self.patch, self.contrast = pairs, scale, patch, contrast
         self.columns = pairs.layout[:, 3] - patch + 1
         positions = (pairs.layout[:, 2] - patch + 1) * self.columns
         self.ends = positions.cumsum(0)
@@ -143,6 +148,11 @@ class Patches:
         lr = self.pairs.lr[_window(lr_start, row, column, width, self.patch, turns)]
         hr = self.pairs.hr[_window(hr_start, row * scale, column * scale, width * scale, self.patch * scale, turns)]
         phases = F.pixel_unshuffle((hr.float() / 255)[:, None], scale)
+        if self.contrast > 1:  # bicubic shrinking is linear, so the pair stays a pair; values may leave [0, 1]
+            gain = 1 + (self.contrast - 1) * (2 * torch.rand(count, generator=generator) - 1).clamp(0)[:, None, None]
+            mean = lr.mean(dim=(1, 2), keepdim=True)
+            lr = mean + gain * (lr - mean)
+            phases = mean[:, None] + gain[:, None] * (phases - mean[:, None])
         return lr[:, None].contiguous(memory_format=torch.channels_last), phases.contiguous(
             memory_format=torch.channels_last
         )
@@ -306,7 +316,9 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             kernel = phase_kernel(parameters["deconvolution.weight"])
             sr = apply_phases(lr, parameters, stages, kernel)
-        return F.mse_loss(sr.float(), phases)
+        if recipe.huber is None:
+            return F.mse_loss(sr.float(), phases)
+        return 2 * F.huber_loss(sr.float(), phases, delta=recipe.huber)  # equals the MSE where errors are small
 
     compiled_loss = torch.compile(loss_of) if compile else loss_of
     pictures = load_pairs({validation: (1.0,)}, scale)
@@ -317,7 +329,7 @@ def train(
         since, folders = next((s, f) for s, f in reversed(recipe.sources) if s <= step)
         if patches is None or since != loaded_from:
             pairs = load_pairs({datasets / name: factors for name, factors in folders.items()}, scale, recipe.patch)
-            patches, loaded_from = Patches(pairs, scale, recipe.patch), since
+            patches, loaded_from = Patches(pairs, scale, recipe.patch, recipe.contrast), since
         lr, phases = patches.draw(recipe.batch, recipe.seed * 2**40 + step)
         loss = compiled_loss(lr, phases)
         for parameter in parameters.values():
