@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ SECOND: dict[str, tuple[float, ...]] = {
     "Xiph50": (1.0, 0.6),
     "BSDS500-train": (0.8, 0.6),
 }
-FINISH_STEPS = 40_000
+FINISH_STEPS = {2: 40_000, 3: 40_000, 4: 20_000}
 STEPS = {2: 300_000, 3: 130_000, 4: 110_000}
 
 
@@ -35,11 +36,16 @@ def recipe(scale: int) -> Recipe:
 
 
 def finish(scale: int) -> Recipe:
-    """A last run from the weights of the first, at a low rate and with stronger contrasts, so that nothing explodes."""
+    """A run from the weights of the first, at a low rate and with stronger contrasts, so that nothing explodes."""
     return Recipe(
-        family("fsrcnn", scale), ((0, SECOND),), FINISH_STEPS, rate=1e-3, scalar_rate=2e-4, warmup=500, decay=1.0,
+        family("fsrcnn", scale), ((0, SECOND),), FINISH_STEPS[scale], rate=1e-3, scalar_rate=2e-4, warmup=500, decay=1.0,
         seed=10 + scale, contrast=1.8, huber=0.25,
     )  # fmt: skip
+
+
+def polish(scale: int) -> Recipe:
+    """A last, shorter run nearer to natural contrasts (×3 only: its finish had cost 0.03 dB on the validation pictures)."""
+    return replace(finish(scale), steps=15_000, seed=20 + scale, contrast=1.3)
 
 
 def report(progress: Progress) -> None:
@@ -59,11 +65,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    run, validation = arguments.runs / f"fsrcnn-x{arguments.scale}", arguments.datasets / "BSDS500-val20"
+    scale, validation = arguments.scale, arguments.datasets / "BSDS500-val20"
+    run = arguments.runs / f"fsrcnn-x{scale}"
+    initial = weights.load(arguments.runs / "fsrcnn-x3-base" / "best.safetensors") if scale == 4 else None
     base = run.with_name(f"{run.name}-base")
-    initial = weights.load(arguments.runs / "fsrcnn-x3-base" / "best.safetensors") if arguments.scale == 4 else None
-    first = train(recipe(arguments.scale), arguments.datasets, validation, base, initial=initial, report=report)
-    train(finish(arguments.scale), arguments.datasets, validation, run, initial=first, report=report)
+    first = train(recipe(scale), arguments.datasets, validation, base, initial=initial, report=report)
+    if scale != 3:
+        train(finish(scale), arguments.datasets, validation, run, initial=first, report=report)
+        return
+    finished = run.with_name(f"{run.name}-finished")
+    second = train(finish(scale), arguments.datasets, validation, finished, initial=first, report=report)
+    train(polish(scale), arguments.datasets, validation, run, initial=second, report=report)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,9 @@ def test_contrast_changes_lr_and_hr_alike(pictures: Path) -> None:
     mean = lr.mean(dim=(1, 2, 3), keepdim=True)
     gain = (stronger_lr - mean).flatten(1).norm(dim=1) / (lr - mean).flatten(1).norm(dim=1)
     torch.testing.assert_close(stronger_lr, mean + gain[:, None, None, None] * (lr - mean))
-    torch.testing.assert_close(stronger_phases, mean + gain[:, None, None, None] * (phases - mean), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        stronger_phases, mean + gain[:, None, None, None] * (phases - mean), atol=1e-4, rtol=1e-4
+    )
     assert 0.35 < (gain < 1.0001).float().mean() < 0.65
     assert 1.6 < gain.max() < 1.8001
 
