@@ -61,6 +61,16 @@ def curve(log: Path, picture: Path, name: str) -> None:
     figure.savefig(picture, metadata={"Date": None})
 
 
+def record_run(run: Path, record: Path) -> None:
+    """Logs and curves of the first run (NAME-base) and of the finish."""
+    for source, prefix, title in (
+        (run.with_name(f"{run.name}-base"), "", run.name),
+        (run, "finish_", f"{run.name}, finish"),
+    ):
+        shutil.copyfile(source / "log.csv", record / f"{prefix}log.csv")
+        curve(record / f"{prefix}log.csv", record / f"{prefix}curve.svg", title)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="run folder, named as the model: runs/fsrcnn-x3")
@@ -86,8 +96,7 @@ def main() -> None:
     table_file.write_text(json.dumps(dict(sorted(table.items())), indent=2) + "\n")
     record = ROOT / "recipes" / name
     record.mkdir(exist_ok=True)
-    shutil.copyfile(arguments.run / "log.csv", record / "log.csv")
-    curve(record / "log.csv", record / "curve.svg", name)
+    record_run(arguments.run, record)
     print(json.dumps({name: row}, indent=2))
 
 
