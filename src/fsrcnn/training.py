@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -247,7 +247,7 @@ class Progress:
     validation_db: float
     best_db: float
     seconds: float
-    rate: float = field(default=0.0)
+    rate: float
 
 
 def train(
