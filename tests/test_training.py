@@ -18,7 +18,10 @@ from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
 from fsrcnn.errors import FsrcnnError, UsageError  # noqa: E402
 from fsrcnn.imresize import imresize  # noqa: E402
-from fsrcnn.training import Patches, Progress, Recipe, Soap, load_pairs, train  # noqa: E402
+from fsrcnn.training.loop import Progress, Trainee, bicubic_psnr, take_over, train  # noqa: E402
+from fsrcnn.training.optimizers import Soap  # noqa: E402
+from fsrcnn.training.patches import Folder, Pairs, Patches, load_pairs  # noqa: E402
+from fsrcnn.training.recipe import Recipe  # noqa: E402
 
 TINY = Architecture(6, 3, 1, 3, 5, 2)
 

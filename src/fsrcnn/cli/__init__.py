@@ -10,8 +10,15 @@ import typer
 import fsrcnn
 from fsrcnn.cli.evaluate import evaluate
 from fsrcnn.cli.models import models
+from fsrcnn.cli.prepare import prepare
+from fsrcnn.cli.train import train, transfer
 from fsrcnn.cli.upscale import upscale
 from fsrcnn.errors import FsrcnnError
+
+CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    "token_normalize_func": lambda name: name.replace("_", "-"),  # --batch_size is --batch-size
+}
 
 app = typer.Typer(
     name="fsrcnn",
@@ -19,11 +26,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 app.command()(upscale)
 app.command()(evaluate)
 app.command()(models)
+app.command()(prepare)
+app.command()(train)
+app.command()(transfer)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,117 @@
+"""`fsrcnn prepare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsrcnn.cli.terminal import bar
+from fsrcnn.errors import ImageError, UsageError
+
+
+def prepare(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="IMAGES...", help="Pictures and folders of pictures.", show_default=False),
+    ] = None,
+    images_dir: Annotated[
+        list[Path] | None, typer.Option(metavar="FOLDER", help="The same as IMAGES.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", "--output-path", metavar="FILE", help="HDF5 file to write.", show_default=False),
+    ] = None,
+    scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 3,
+    whole: Annotated[bool, typer.Option("--eval", help="Whole pictures, for validation, instead of sub-images.")] = False,
+    augment: Annotated[
+        bool,
+        typer.Option(
+            "--augment", "--with-aug",
+            help="The paper's 19 more pictures of each: shrunk by 0.9, 0.8, 0.7, 0.6, turned by 90, 180, 270 degrees.",
+        ),
+    ] = False,
+    layout: Annotated[
+        str, typer.Option(help="lr-hr (N, h, w), or data-label (N, 1, w, h) as MATLAB writes it for Caffe.")
+    ] = "lr-hr",
+    sub_image: Annotated[
+        int | None,
+        typer.Option(help="Side of an LR sub-image. Default: the paper's 10, 7, 6 at ×2, ×3, ×4.", show_default=False),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE|full",
+            help="Side of the HR label. Default: the paper's 19, 19, 21; full where --sub-image is given.", show_default=False,
+        ),
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="LR pixels between sub-images. Default: 4.", show_default=False)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")] = False,
+) -> None:  # fmt: skip
+    """Cut pictures into LR/HR sub-images for training: luma by BT.601, modcrop, MATLAB's bicubic, HDF5."""
+    from fsrcnn.training import hdf5
+    from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS
+
+    given = [*(inputs or []), *(images_dir or [])]
+    if not given:
+        raise UsageError("give pictures or folders of pictures, as: fsrcnn prepare T91/ -o train.h5 --scale 3")
+    if output is None:
+        raise UsageError("give the file to write with -o, as: fsrcnn prepare T91/ -o train.h5 --scale 3")
+    if layout not in hdf5.LAYOUTS:
+        raise UsageError(f"layout is {' or '.join(hdf5.LAYOUTS)}, not {layout!r}")
+    if scale not in hdf5.PAPER_SUB_IMAGE:
+        raise UsageError(f"scale is 2, 3 or 4, not {scale}")
+    if whole and (augment or sub_image or label or stride):
+        raise UsageError("--eval writes whole pictures as they are; it takes no --augment, --sub-image, --label or --stride")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists; give --overwrite or another -o")
+    cut = hdf5.paper_sub_images(scale)
+    if sub_image is not None:
+        cut = replace(cut, size=sub_image, label=sub_image * scale)
+    if label is not None:
+        cut = replace(cut, label=cut.size * scale if label == "full" else _whole_number(label))
+    if stride is not None:
+        cut = replace(cut, stride=stride)
+    if augment:
+        cut = replace(cut, factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
+
+    paths = [path for one in given for path in _files(one)]
+    with bar("") as update:
+        done = hdf5.prepare(
+            paths, output, cut, layout=layout, whole=whole, progress=lambda part, name: update(part, name)  # type: ignore[arg-type]
+        )
+    if as_json:
+        summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": done.failures}
+        print(json.dumps(summary, indent=2))
+    else:
+        items = "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
+        print(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}")
+    for sentence in done.failures:
+        print(f"fsrcnn: {sentence}", file=sys.stderr)
+    if done.failures:
+        print(f"fsrcnn: {len(done.failures)} of {len(paths)} files could not be used", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _files(path: Path) -> list[Path]:
+    """All files of a folder, so that a stray one is noticed; hidden ones are left out."""
+    if not path.exists():
+        raise ImageError(f"{path} does not exist")
+    if path.is_file():
+        return [path]
+    files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise ImageError(f"{path} holds no files")
+    return files
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"label is a number of HR pixels or full, not {text!r}") from None

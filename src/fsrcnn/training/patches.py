@@ -1,0 +1,240 @@
+"""From pictures to batches: LR and HR luma in flat arrays, and patches drawn from them.
+
+A batch is a pure function of (seed, step): a run that was killed and resumed sees the very batches of one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsrcnn import images
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
+from fsrcnn.training.hdf5 import Stored
+from fsrcnn.training.pairs import pair_of, read_luma
+
+
+class Batch(NamedTuple):
+    """Patch pairs, channels last.
+
+    Attributes:
+        lr: (n, 1, h, w) float32 luma in [0, 1].
+        phases: (n, scale², h, w) float32: channel `scale*py + px` holds HR pixels (scale*i + py, scale*j + px).
+        mask: (1, scale², h, w), 1 where the label reaches and 0 elsewhere; None where it reaches everywhere.
+    """
+
+    lr: Tensor
+    phases: Tensor
+    mask: Tensor | None
+
+
+class Source(Protocol):
+    """Where batches come from."""
+
+    steps_per_epoch: int
+
+    def draw(self, step: int) -> Batch:
+        """The batch of update number `step`."""
+
+
+class Pairs(NamedTuple):
+    """LR and HR luma of many pictures, end to end in two flat arrays, so that a batch is one gather from each.
+
+    Attributes:
+        lr: float32 in [0, 1], not rounded (protocol `paper`).
+        hr: uint8.
+        layout: (pictures, 4) int64: start in `lr`, start in `hr`, LR height, LR width.
+    """
+
+    lr: Tensor
+    hr: Tensor
+    layout: Tensor
+
+    def to(self, device: torch.device) -> Pairs:
+        """The pixels on a device; the layout stays where indices are made."""
+        return Pairs(self.lr.to(device), self.hr.to(device), self.layout)
+
+    @staticmethod
+    def of(planes: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]) -> Pairs:
+        """Pack (LR, HR) planes."""
+        lr_starts = np.cumsum([0, *(lr.size for lr, _ in planes)])
+        hr_starts = np.cumsum([0, *(hr.size for _, hr in planes)])
+        layout = [(lr_starts[i], hr_starts[i], *lr.shape) for i, (lr, _) in enumerate(planes)]
+        return Pairs(
+            torch.from_numpy(np.concatenate([lr.ravel() for lr, _ in planes])),
+            torch.from_numpy(np.concatenate([hr.ravel() for _, hr in planes])),
+            torch.tensor(np.array(layout, np.int64)),
+        )
+
+    def plane(self, number: int, scale: int) -> tuple[Tensor, Tensor]:
+        """(h, w) LR and (scale*h, scale*w) HR of one picture."""
+        lr_start, hr_start, height, width = self.layout[number].tolist()
+        lr = self.lr[lr_start : lr_start + height * width].view(height, width)
+        hr = self.hr[hr_start : hr_start + height * width * scale**2].view(height * scale, width * scale)
+        return lr, hr
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of HR pictures (or a single one), and the factors by which each is shrunk (1.0 keeps it as it is)."""
+
+    path: Path
+    factors: tuple[float, ...] = (1.0,)
+
+
+def load_pairs(
+    folders: Sequence[Folder],
+    scale: int,
+    smallest: int = 1,
+    warn: Callable[[str], None] = lambda sentence: None,
+    leave_out: frozenset[Path] = frozenset(),
+) -> Pairs:
+    """Read the pictures of the folders, shrink each by each factor, and make their LR by MATLAB's bicubic.
+
+    Args:
+        folders: where the pictures are.
+        scale: of the LR pictures.
+        smallest: pictures with a shorter LR side are left out.
+        leave_out: pictures that are not used.
+        warn: called with a sentence for each file that cannot be read; the others are used.
+
+    Raises:
+        ImageError: no picture is left.
+    """
+    planes = []
+    for folder in folders:
+        for path in [folder.path] if folder.path.is_file() else images.find(folder.path):
+            if path in leave_out:
+                continue
+            try:
+                full = read_luma(path)
+            except FsrcnnError as error:
+                warn(str(error) if str(path) in str(error) else f"{path}: {error}")
+                continue
+            pairs = [pair_of(full, scale, factor) for factor in folder.factors]
+            planes += [pair for pair in pairs if min(pair[0].shape) >= smallest]
+    if not planes:
+        names = ", ".join(str(folder.path) for folder in folders)
+        raise ImageError(
+            f"no picture in {names} has LR sides of at least {smallest} pixels at ×{scale}; give larger pictures or a smaller --patch"
+        )
+    return Pairs.of(planes)
+
+
+class Patches:
+    """Patches cut on the fly: every position of every picture equally likely, in one of its 8 orientations."""
+
+    def __init__(
+        self, pairs: Pairs, scale: int, patch: int, batch: int, seed: int = 0, contrast: float = 1.0
+    ) -> None:
+        self.pairs, self.scale, self.patch = pairs, scale, patch
+        self.batch, self.seed, self.contrast = batch, seed, contrast
+        layout = self.layout = pairs.layout
+        self.columns = layout[:, 3] - patch + 1
+        positions = (layout[:, 2] - patch + 1) * self.columns
+        self.ends = positions.cumsum(0)
+        self.starts = self.ends - positions
+        area = int((layout[:, 2] * layout[:, 3]).sum())
+        self.steps_per_epoch = max(1, round(area / patch**2 / batch))  # each LR pixel once, on average
+
+    def draw(self, step: int) -> Batch:
+        """The batch of update number `step`: a function of (seed, step) alone."""
+        count, device = self.batch, self.pairs.lr.device
+        generator = torch.Generator().manual_seed(self.seed * 2**40 + step)
+        place = (torch.rand(count, generator=generator, dtype=torch.float64) * self.ends[-1]).long()
+        which = torch.searchsorted(self.ends, place, right=True).clamp_(max=len(self.ends) - 1)
+        place -= self.starts[which]
+        row, column = place // self.columns[which], place % self.columns[which]
+        turns = torch.randint(0, 2, (3, count), generator=generator).bool()
+        lr_start, hr_start, _, width = self.layout[which].T
+        scale = self.scale
+        lr = self.pairs.lr[_window(lr_start, row, column, width, self.patch, turns).to(device)]
+        hr_window = _window(hr_start, row * scale, column * scale, width * scale, self.patch * scale, turns)
+        hr = self.pairs.hr[hr_window.to(device)]
+        phases = F.pixel_unshuffle((hr.float() / 255)[:, None], scale)
+        if self.contrast > 1:  # bicubic shrinking is linear, so the pair stays a pair; values may leave [0, 1]
+            gain = 1 + (self.contrast - 1) * (2 * torch.rand(count, generator=generator) - 1).clamp(0)
+            gain = gain[:, None, None].to(device)
+            mean = lr.mean(dim=(1, 2), keepdim=True)
+            lr = mean + gain * (lr - mean)
+            phases = mean[:, None] + gain[:, None] * (phases - mean[:, None])
+        return Batch(channels_last(lr[:, None]), channels_last(phases), None)
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def _window(start: Tensor, row: Tensor, column: Tensor, width: Tensor, side: int, turns: Tensor) -> Tensor:
+    """(count, side, side) flat indices of square windows, mirrored and transposed as `turns` says."""
+    forward = torch.arange(side)
+    i = torch.where(turns[0][:, None], side - 1 - forward, forward)[:, :, None].expand(-1, side, side)
+    j = torch.where(turns[1][:, None], side - 1 - forward, forward)[:, None, :].expand(-1, side, side)
+    transpose = turns[2][:, None, None]
+    i, j = torch.where(transpose, i.transpose(1, 2), i), torch.where(transpose, j.transpose(1, 2), j)
+    return (start + row * width + column)[:, None, None] + i * width[:, None, None] + j
+
+
+class SubImageBatches:
+    """Sub-images as they were prepared: each once in an epoch, in an order drawn anew for each epoch."""
+
+    def __init__(self, stored: Sequence[Stored], scale: int, batch: int, seed: int = 0) -> None:
+        """
+        Args:
+            stored: what HDF5 files hold, all of one size.
+            scale: of the pairs.
+            batch: sub-images per update.
+            seed: of the order.
+
+        Raises:
+            UsageError: sizes differ between files, or there are fewer sub-images than a batch takes.
+        """
+        shapes = {(one.lr.shape[1:], one.hr.shape[1:], one.offset) for one in stored}
+        if len(shapes) > 1:
+            raise UsageError("the HDF5 files hold sub-images of different sizes; prepare them alike")
+        self.lr = torch.from_numpy(_joined([one.lr for one in stored]))
+        self.hr = torch.from_numpy(_joined([one.hr for one in stored]))
+        self.scale, self.batch, self.seed, self.offset = scale, batch, seed, stored[0].offset
+        if len(self.lr) < batch:
+            raise UsageError(f"there are {len(self.lr)} sub-images, fewer than a batch of {batch}; lower --batch-size")
+        self.steps_per_epoch = len(self.lr) // batch
+        side, label = self.lr.shape[1], self.hr.shape[1]
+        self.border = (self.offset, side * scale - label - self.offset)  # of the label in the sub-image's own HR area
+        self.mask: Tensor | None = None
+        if label < side * scale:
+            self.mask = self._phases(torch.ones(1, label, label))
+        self.order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def to(self, device: torch.device) -> SubImageBatches:
+        self.lr, self.hr = self.lr.to(device), self.hr.to(device)
+        self.mask = None if self.mask is None else self.mask.to(device)
+        return self
+
+    def draw(self, step: int) -> Batch:
+        """The batch of update number `step`: a function of (seed, step) alone."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = self.order
+        if order[0] != epoch:
+            generator = torch.Generator().manual_seed(self.seed * 2**40 + epoch)
+            order = self.order = (epoch, torch.randperm(len(self.lr), generator=generator))
+        which = order[1][place * self.batch : (place + 1) * self.batch].to(self.lr.device)
+        hr = self.hr[which]
+        hr = hr.float() / 255 if hr.dtype == torch.uint8 else hr
+        return Batch(channels_last(self.lr[which][:, None]), self._phases(hr), self.mask)
+
+    def _phases(self, hr: Tensor) -> Tensor:
+        """(n, label, label) labels in their place, as phases."""
+        before, after = self.border
+        return channels_last(F.pixel_unshuffle(F.pad(hr, (before, after, before, after))[:, None], self.scale))
+
+
+def _joined(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
