@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from conftest import random_weights
 
+pytest.importorskip("tensorboard", reason="TensorBoard is not installed; type: pip install 'fsrcnn[train]'")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
+from fsrcnn.engines.torch import Network  # noqa: E402
 from fsrcnn.errors import FsrcnnError, UsageError  # noqa: E402
-from fsrcnn.imresize import imresize  # noqa: E402
-from fsrcnn.training.loop import Progress, Trainee, bicubic_psnr, take_over, train  # noqa: E402
+from fsrcnn.evaluation import apply_protocol, read_8bit  # noqa: E402
+from fsrcnn.metrics import psnr, shave  # noqa: E402
+from fsrcnn.training.loop import Progress, Trainee, take_over, train  # noqa: E402
 from fsrcnn.training.optimizers import Soap  # noqa: E402
-from fsrcnn.training.patches import Folder, Pairs, Patches, load_pairs  # noqa: E402
+from fsrcnn.training.patches import Batch, Folder, Pairs, Patches, load_pairs  # noqa: E402
 from fsrcnn.training.recipe import Recipe  # noqa: E402
 
 TINY = Architecture(6, 3, 1, 3, 5, 2)
@@ -42,66 +49,179 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def recipe(steps: int = 60, architecture: Architecture = TINY) -> Recipe:
-    sources: tuple[tuple[int, dict[str, tuple[float, ...]]], ...] = (
-        (0, {"one": (1.0,)}),
-        (20, {"one": (1.0, 0.8), "two": (1.0,)}),
-    )
-    return Recipe(architecture, sources, steps, batch=4, patch=8, warmup=5)
+def recipe(steps: int = 60, architecture: Architecture = TINY, **changes: Any) -> Recipe:
+    plain: dict[str, Any] = {
+        "batch": 4, "patch": 8, "warmup": 5, "optimizer": "soap", "rate": 5e-3, "validate_every": 10, "average": 0.99
+    }  # fmt: skip
+    return Recipe(architecture, steps, **(plain | changes))
 
 
-def run(plan: Recipe, pictures: Path, folder: Path, stop_at: int | None = None) -> weights.Weights:
-    class Killed(BaseException):
-        pass
+def data(plan: Recipe, pictures: Path) -> tuple[Patches, Pairs]:
+    scale = plan.architecture.scale
+    folders = [Folder(pictures / "one", (1.0, 0.8)), Folder(pictures / "two")]
+    pairs = load_pairs(folders, scale, plan.patch)
+    patches = Patches(pairs, scale, plan.patch, plan.batch, plan.seed, plan.contrast)
+    return patches, load_pairs([Folder(pictures / "validation")], scale)
 
+
+class Killed(BaseException):
+    """Stands for a SIGKILL at the moment of a report."""
+
+
+def run(plan: Recipe, pictures: Path, folder: Path, stop_at: int | None = None, **options: Any) -> weights.Weights:
     def report(progress: Progress) -> None:
         if progress.step == stop_at:
             raise Killed
 
-    try:
-        return train(plan, pictures, pictures / "validation", folder, report=report, validate_every=10, compile=False)
-    except Killed:
-        return weights.load(folder / "last.safetensors")
+    resume = (folder / "checkpoint.pt").exists()
+    return train(plan, *data(plan, pictures), folder, report=report, resume=resume, compile=False, **options)
 
 
-def test_a_killed_run_ends_in_the_very_same_weights(pictures: Path, tmp_path: Path) -> None:
-    whole = run(recipe(), pictures, tmp_path / "whole")
-    for stop_at in (10, 30):
-        run(recipe(), pictures, tmp_path / "killed", stop_at)
-    (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(
-        b"half a checkpoint"
-    )  # as a kill while writing leaves it
-    killed = run(recipe(), pictures, tmp_path / "killed")
-    for name, array in whole.arrays.items():
-        np.testing.assert_array_equal(killed.arrays[name], array)
-    log = (tmp_path / "whole" / "log.csv").read_text().splitlines()
-    assert log[0] == "step,loss_db,validation_db,seconds"
-    assert [line.split(",")[0] for line in log[1:]] == ["10", "20", "30", "40", "50", "60"]
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adam", "loss": "charbonnier", "schedule": "cosine"},
+        {"optimizer": "sgd", "rate": 1e-3, "loss": "l1", "clip": 0.1, "last_layer": 0.1},
+        {"optimizer": "muon", "rate": 1e-2, "loss": "log", "schedule": "step", "step_every": 20},
+        {"expand": 16, "loss": "huber", "contrast": 1.8, "precision": "bf16"},
+    ],
+)
+def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
+    plan = recipe(**changes)
+    run(plan, pictures, tmp_path / "whole")
+    for stop_at in (20, 40):
+        with pytest.raises(Killed):
+            run(plan, pictures, tmp_path / "killed", stop_at)
+        # As a kill while writing leaves them.
+        (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(b"half a checkpoint")
+    run(plan, pictures, tmp_path / "killed", workers=2)
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+    logs = [
+        [line.split(",")[:5] for line in (tmp_path / name / "log.csv").read_text().splitlines()] for name in ("whole", "killed")
+    ]
+    assert logs[0] == logs[1]
+    assert logs[0][0] == ["step", "loss", "validation_db", "bicubic_db", "rate"]
+    assert [row[0] for row in logs[0][1:]] == ["10", "20", "30", "40", "50", "60"]
 
 
-def test_it_learns(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "rate": 3e-3}, {"optimizer": "muon"}, {"expand": 24}, {"loss": "log"}])
+def test_it_learns(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    train(
-        recipe(300), pictures, pictures / "validation", tmp_path, report=seen.append, validate_every=50, compile=False
-    )
-    assert seen[-1].validation_db > seen[0].validation_db + 1
-    assert seen[-1].best_db == max(p.validation_db for p in seen)
-    # What is saved scores what was reported, in another engine.
+    plan = recipe(300, validate_every=50, **changes)
+    train(plan, *data(plan, pictures), tmp_path, report=seen.append, compile=False)
+    validated = [p for p in seen if p.validated]
+    assert len(validated) == 6
+    first, last = validated[0].validation_db, validated[-1].validation_db
+    assert first is not None
+    assert last is not None
+    assert last > first + 1
+    assert validated[-1].best_db == max(p.validation_db or 0 for p in validated)
+    # What is saved is the plain network, and scores what was reported, in another engine and by other code.
     engine = NumpyEngine(weights.load(tmp_path / "last.safetensors"))
-    scores = []
+    assert engine.architecture == TINY
+    scores, bicubic = [], []
     for path in images.find(pictures / "validation"):
-        hr = images.read(path).pages[0][:, :, 0] / 255 * 219 / 255 + 16 / 255
-        hr = np.floor(hr * 255 + 0.5)
-        sr = engine.run(imresize(hr / 255, output_size=(32, 40)).astype(np.float32))
-        error = (np.clip(np.round(sr * 255), 0, 255) - hr)[2:-2, 2:-2]
-        scores.append(10 * math.log10(255**2 / np.mean(error**2)))
-    assert np.mean(scores) == pytest.approx(seen[-1].validation_db, abs=0.01)
+        planes = apply_protocol(read_8bit(path), engine, "paper")
+        scores.append(psnr(shave(planes.hr, 2), shave(planes.sr, 2)))
+        bicubic.append(psnr(shave(planes.hr, 2), shave(planes.bicubic, 2)))
+    assert np.mean(scores) == pytest.approx(last, abs=0.01)
+    assert np.mean(bicubic) == pytest.approx(validated[-1].bicubic_db, abs=0.001)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["recipe"] == json.loads(json.dumps(asdict(plan)))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [point.step for point in events.Scalars("validation_db")] == [50, 100, 150, 200, 250, 300]
+
+
+def test_compiled_and_plain_steps_agree(pictures: Path) -> None:
+    plan = recipe(expand=16)
+    patches, _ = data(plan, pictures)
+    torch.manual_seed(1)
+    network = Network(TINY)
+    losses, gradients = [], []
+    for compiled in (False, True):
+        torch.manual_seed(2)
+        trainee = Trainee(network, plan, compile=compiled)
+        loss = trainee(*patches.draw(0))
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in trainee.trained().values() if p.grad is not None]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("expand", [0, 4, 16, 200])
+def test_factors_multiply_to_the_kernels_they_were_made_of(expand: int) -> None:
+    network = Network(Architecture(6, 3, 1, 3, 5, 2)).load(random_weights(TINY))
+    if expand == 4:  # narrower than the deconvolution's 6 × 25
+        with pytest.raises(UsageError, match="needs --expand of at least 6, not 4"):
+            Trainee(network, recipe(expand=expand), compile=False)
+        return
+    trainee = Trainee(network, recipe(expand=expand), compile=False)
+    assert any(name.endswith(".inner") for name in trainee.named()) == (expand > 0)
+    for name, array in trainee.fold().items():
+        torch.testing.assert_close(array, network.arrays()[name].data, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("loss", "width", "expected"),
+    [
+        ("mse", 0.0, (0.1**2 + 0.4**2) / 2),
+        ("l1", 0.0, 0.25),
+        ("charbonnier", 0.1, (math.hypot(0.1, 0.1) + math.hypot(0.4, 0.1)) / 2 - 0.1),
+        ("huber", 0.2, (0.1**2 + 2 * 0.2 * (0.4 - 0.1)) / 2),
+        ("log", 0.2, 0.2**2 * (math.log(1 + 0.1**2 / 0.2**2) + math.log(1 + 0.4**2 / 0.2**2)) / 2),
+    ],
+)
+def test_losses(loss: str, width: float, expected: float) -> None:
+    """Two patches, all of whose pixels err by 0.1 and by 0.4: a network of zeros but for the last bias."""
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in TINY.array_shapes.items()}
+    arrays["deconvolution.bias"] += np.float32(0.5)
+    trainee = Trainee(Network(TINY).load(weights.Weights(TINY, arrays)), recipe(loss=loss, loss_width=width), compile=False)
+    phases = torch.stack([torch.full((4, 8, 8), 0.4), torch.full((4, 8, 8), 0.9)])
+    assert trainee(torch.zeros(2, 1, 8, 8), phases, None).item() == pytest.approx(expected, rel=1e-5)
+    mask = torch.zeros(1, 4, 8, 8)
+    mask[:, :, 2:5] = 1
+    spoilt = torch.where(mask > 0, phases, torch.full_like(phases, 7.0))  # where the label does not reach, nothing counts
+    assert trainee(torch.zeros(2, 1, 8, 8), spoilt, mask).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_schedules() -> None:
+    plan = recipe(1000, warmup=100, schedule="constant")
+    assert plan.rate_at(0) == pytest.approx(0.01)
+    assert plan.rate_at(500) == plan.rate_at(999) == 1
+    linear = replace(plan, schedule="linear", decay=0.5)
+    assert [linear.rate_at(step) for step in (400, 750)] == [1.0, 0.5]
+    cosine = replace(linear, schedule="cosine")
+    assert [cosine.rate_at(step) for step in (500, 750)] == [1.0, pytest.approx(0.5)]
+    assert cosine.rate_at(999) < 1e-4
+    steps = replace(plan, schedule="step", step_every=300, step_factor=0.5)
+    assert [steps.rate_at(step) for step in (299, 300, 999)] == [1.0, 0.5, 0.125]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "muon", "soap"])
+def test_the_last_layer_has_a_rate_of_its_own_and_frozen_layers_keep_their_bytes(
+    optimizer: str, pictures: Path, tmp_path: Path
+) -> None:
+    """`last_layer=0` leaves the deconvolution as it is; frozen arrays stay, whatever the optimizer."""
+    initial = random_weights(TINY)
+    still = run(recipe(20, optimizer=optimizer, last_layer=0.0), pictures, tmp_path / "still", initial=initial)
+    frozen = tuple(name for name in TINY.array_shapes if not name.startswith("deconvolution"))
+    moved = run(recipe(20, optimizer=optimizer, frozen=frozen, expand=30), pictures, tmp_path / "moved", initial=initial)
+    for name, array in initial.arrays.items():
+        last = name.startswith("deconvolution")
+        assert np.array_equal(still.arrays[name], array) == last
+        assert np.array_equal(moved.arrays[name], array) != last
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path) -> None:
-    pairs = load_pairs({pictures / "one": (1.0,)}, scale, smallest=6)
-    lr, phases = Patches(pairs, scale, 6).draw(64, seed=1)
+    pairs = load_pairs([Folder(pictures / "one")], scale, 6)
+    lr, phases, mask = Patches(pairs, scale, 6, batch=64, seed=1).draw(0)
+    assert mask is None
     hr = torch.nn.functional.pixel_shuffle(phases, scale)
     assert lr.shape == (64, 1, 6, 6)
     assert hr.shape == (64, 1, 6 * scale, 6 * scale)
@@ -130,9 +250,9 @@ def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path
 
 
 def test_contrast_changes_lr_and_hr_alike(pictures: Path) -> None:
-    pairs = load_pairs({pictures / "one": (1.0,)}, 2, smallest=6)
-    lr, phases = Patches(pairs, 2, 6).draw(256, seed=1)
-    stronger_lr, stronger_phases = Patches(pairs, 2, 6, contrast=1.8).draw(256, seed=1)
+    pairs = load_pairs([Folder(pictures / "one")], 2, 6)
+    lr, phases, _ = Patches(pairs, 2, 6, batch=256, seed=1).draw(0)
+    stronger_lr, stronger_phases, _ = Patches(pairs, 2, 6, batch=256, seed=1, contrast=1.8).draw(0)
     mean = lr.mean(dim=(1, 2, 3), keepdim=True)
     gain = (stronger_lr - mean).flatten(1).norm(dim=1) / (lr - mean).flatten(1).norm(dim=1)
     torch.testing.assert_close(stronger_lr, mean + gain[:, None, None, None] * (lr - mean))
@@ -179,22 +299,85 @@ def test_soap_preconditions() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(pictures: Path, tmp_path: Path) -> None:
-    run(recipe(), pictures, tmp_path, stop_at=20)
+    plan = recipe()
+    with pytest.raises(Killed):
+        run(plan, pictures, tmp_path, stop_at=20)
     good = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(FsrcnnError, match=r"no longer finite at step 30; .*checkpoint.pt holds the last good state"):
-        run(replace(recipe(), rate=math.nan), pictures, tmp_path)
+
+    class Poisoned(Patches):
+        def draw(self, step: int) -> Batch:
+            batch = super().draw(step)
+            return Batch(batch.lr * math.nan, batch.phases, None) if step == 15 else batch
+
+    patches, validation = data(plan, pictures)
+    patches.__class__ = Poisoned
+    with pytest.raises(FsrcnnError, match=r"no longer finite at step 20, .*checkpoint.pt holds the last good state"):
+        train(plan, patches, validation, tmp_path, resume=True, compile=False)
     assert (tmp_path / "checkpoint.pt").read_bytes() == good
 
 
-def test_starting_from_other_weights(pictures: Path, tmp_path: Path) -> None:
+def test_starting_from_other_weights() -> None:
     initial = random_weights(TINY.with_scale(3))
-    plan = replace(recipe(1), rate=0.0, scalar_rate=0.0, average=0.0)
-    started = train(plan, pictures, pictures / "validation", tmp_path, initial=initial, compile=False)
+    network = Network(TINY)
+    take_over(network, initial)
     for name, array in initial.arrays.items():
-        assert np.array_equal(started.arrays[name], array) == (not name.startswith("deconvolution"))
-    with pytest.raises(UsageError, match="more than the scale differs"):
-        train(plan, pictures, pictures / "validation", tmp_path / "b", initial=random_weights(family("fsrcnn", 2)))
-    with pytest.raises(UsageError, match="belongs to"):
-        train(recipe(1, family("fsrcnn-x", 2)), pictures, pictures / "validation", tmp_path, compile=False)
-    with pytest.raises(FsrcnnError, match="no picture with LR sides of at least 500"):
-        train(replace(plan, patch=500), pictures, pictures / "validation", tmp_path / "c")
+        assert np.array_equal(network.arrays()[name].detach().numpy(), array) == (not name.startswith("deconvolution"))
+    with pytest.raises(UsageError, match="d is 56 there and 6 here"):
+        take_over(network, random_weights(family("fsrcnn", 2)))
+    with pytest.raises(UsageError, match="deconvolutions differ at the same scale"):
+        take_over(network, random_weights(replace(TINY, deconvolution_kernel=7, crop=-1)))
+
+
+def test_run_folders(pictures: Path, tmp_path: Path) -> None:
+    plan = recipe(10)
+    with pytest.raises(UsageError, match="does not exist, so there is no run to go on with"):
+        train(plan, *data(plan, pictures), tmp_path / "none", resume=True, compile=False)
+    run(plan, pictures, tmp_path)
+    with pytest.raises(UsageError, match="holds a run already; add --resume"):
+        train(plan, *data(plan, pictures), tmp_path, compile=False)
+    for other, sentence in (
+        (replace(plan, rate=0.1), r"another recipe \(rate: 0.005 → 0.1\)"),
+        (replace(plan, architecture=replace(TINY, d=7)), r"another recipe \(architecture: "),
+        (replace(plan, steps=5), "has done 10 updates already, more than the 5 asked for"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            train(other, *data(plan, pictures), tmp_path, resume=True, compile=False)
+    longer = train(replace(plan, steps=20), *data(plan, pictures), tmp_path, resume=True, compile=False)
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
+    assert longer.architecture == TINY
+    (tmp_path / "checkpoint.pt").write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:5000])
+    with pytest.raises(FsrcnnError, match="damaged"):
+        run(plan, pictures, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"loss": "ssim"}, "loss is mse, l1"),
+        ({"steps": 0}, "steps is at least 1"),
+        ({"rate": -1.0}, "rate is 0 or more"),
+        ({"clip": 0.0}, "clip is above 0"),
+        ({"average": 1.0}, "average is from 0"),
+        ({"decay": 2.0}, "decay is the last part"),
+        ({"contrast": 0.5}, "contrast is 1 to 10"),
+        ({"seed": -1}, "seed is at least 0"),
+        ({"loss_width": -1.0}, "loss_width is 0"),
+        ({"frozen": ("mapping.7.weight",)}, "cannot freeze mapping.7.weight"),
+        ({"frozen": tuple(TINY.array_shapes)}, "nothing can be trained"),
+    ],
+)
+def test_recipes_that_make_no_sense(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        replace(recipe(), **changes)
+
+
+def test_pictures_that_are_too_small_or_broken(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller --patch"):
+        load_pairs([Folder(pictures / "one")], 2, 500)
+    (tmp_path / "a.png").write_bytes((pictures / "one" / "0.png").read_bytes())
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    sentences: list[str] = []
+    pairs = load_pairs([Folder(tmp_path)], 2, warn=sentences.append)
+    assert len(pairs.layout) == 1
+    assert len(sentences) == 1
+    assert "b.png" in sentences[0]

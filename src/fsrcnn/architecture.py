@@ -150,3 +150,11 @@ def family(name: str, scale: int) -> Architecture:
     if name == "fsrcnn-x":
         return Architecture(23, 12, 2, feature_kernel=3, deconvolution_kernel=3 if scale == 2 else 5, scale=scale)
     raise UsageError(f"the model family is {', '.join(FAMILY_NAMES)}; there is no {name!r}")
+
+
+def name_of(architecture: Architecture) -> str:
+    """The family name of an architecture, whatever its crop; `fsrcnn-40-10-3` for one with d, s, m of its own."""
+    for name in FAMILY_NAMES:
+        if replace(architecture, crop=-1) == family(name, architecture.scale):
+            return name
+    return f"fsrcnn-{architecture.d}-{architecture.s}-{architecture.m}"

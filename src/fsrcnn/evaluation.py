@@ -174,13 +174,19 @@ def _evaluate_one(
     results = []
     for protocol in protocols:
         planes = apply_protocol(original, engine, protocol)
-        result = Result(
-            folder, path.stem, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale)
-        )
+        result = result_of(planes, folder, path.stem, protocol, scale)
         results.append(result)
         if save is not None and protocol == protocols[0]:
-            _save_panes(original, planes, result, scale, save / folder / f"{path.stem}_x{scale}")
+            pictures = pictures_of(original, planes, result, scale)
+            for pixels, ending in ((pictures.sr, ""), (pictures.panes, "_panes")):
+                target = save / folder / f"{path.stem}_x{scale}{ending}.png"
+                images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     return results
+
+
+def result_of(planes: Planes, folder: str, picture: str, protocol: Protocol, scale: int) -> Result:
+    """The scores of a picture's planes."""
+    return Result(folder, picture, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale))
 
 
 def mean(scores: Sequence[Score]) -> Score:
@@ -188,7 +194,21 @@ def mean(scores: Sequence[Score]) -> Score:
     return Score(float(np.mean([s.psnr for s in scores])), float(np.mean([s.ssim for s in scores])))
 
 
-def _save_panes(original: Uint8, planes: Planes, result: Result, scale: int, stem: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a person looks at: bicubic's and the network's picture in colour, and HR | bicubic | SR as labelled panes; uint8."""
+
+    bicubic: Array
+    sr: Array
+    panes: Uint8
+
+
+def pictures_of(original: Uint8, planes: Planes, result: Result, scale: int) -> Pictures:
+    """Colour pictures of a result; Cb and Cr are the original's, made small and large again by bicubic interpolation.
+
+    Raises:
+        MissingExtraError: Pillow, which draws the labels, is not installed.
+    """
     hr = metrics.modcrop(original, scale)
     bicubic, sr = _coloured(hr, planes.bicubic, scale), _coloured(hr, planes.sr, scale)
     labels = (
@@ -196,12 +216,7 @@ def _save_panes(original: Uint8, planes: Planes, result: Result, scale: int, ste
         f"bicubic {result.bicubic.psnr:.2f} dB / {result.bicubic.ssim:.4f}",
         f"SR {result.sr.psnr:.2f} dB / {result.sr.ssim:.4f}",
     )
-    figure = three_panes((hr, bicubic, sr), labels)
-    for pixels, target in (
-        (sr, stem.with_name(f"{stem.name}.png")),
-        (figure, stem.with_name(f"{stem.name}_panes.png")),
-    ):
-        images.write(images.Picture((pixels,), "png"), target, overwrite=True)
+    return Pictures(bicubic, sr, three_panes((hr, bicubic, sr), labels))
 
 
 def _coloured(hr: Array, plane: Uint8, scale: int) -> Array:

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 import fsrcnn
+from fsrcnn.cli.convert import convert
 from fsrcnn.cli.evaluate import evaluate
 from fsrcnn.cli.models import models
 from fsrcnn.cli.prepare import prepare
+from fsrcnn.cli.test import test
 from fsrcnn.cli.train import train, transfer
 from fsrcnn.cli.upscale import upscale
 from fsrcnn.errors import FsrcnnError
@@ -34,6 +36,8 @@ app.command()(models)
 app.command()(prepare)
 app.command()(train)
 app.command()(transfer)
+app.command()(test)
+app.command()(convert)
 
 
 def _print_version(wanted: bool) -> None:

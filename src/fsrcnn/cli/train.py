@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fsrcnn import images, weights
-from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.architecture import FAMILY_NAMES, Architecture, family, name_of
 from fsrcnn.cli.terminal import bar
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.upscaler import available_threads
@@ -227,7 +227,7 @@ def transfer(
     names = architecture.array_shapes
     frozen = () if all_layers else tuple(name for name in names if not name.startswith("deconvolution"))
     _run(
-        locals(), architecture=architecture, initial=initial, default_name=_name_of(architecture)
+        locals(), architecture=architecture, initial=initial, default_name=name_of(architecture)
     )
 
 
@@ -247,11 +247,6 @@ def architecture_of(model: str, scale: int, feature_kernel: int | None, deconvol
     changes = {"feature_kernel": feature_kernel, "deconvolution_kernel": deconvolution_kernel}
     given = {name: side for name, side in changes.items() if side is not None}
     return replace(architecture, **given, crop=-1) if given else architecture
-
-
-def _name_of(architecture: Architecture) -> str:
-    names = [name for name in FAMILY_NAMES if family(name, architecture.scale) == architecture]
-    return names[0] if names else f"fsrcnn-{architecture.d}-{architecture.s}-{architecture.m}"
 
 
 def _weights(name: str) -> weights.Weights:

@@ -78,8 +78,9 @@ class SubImages:
 
     @property
     def offset(self) -> int:
-        """HR pixels before the label, as the authors' generate_train.m places it (0, 1, 0 for their sizes at ×2, ×3, ×4)."""
-        return self.scale * (1 + (self.size - 1) // 2) - ((self.label + self.scale) // 2 - 1) - 1
+        """HR pixels before the label, as the authors' generate_train.m places it (0, 1, 0 for their sizes at ×2, ×3, ×4), kept inside."""
+        place = self.scale * (1 + (self.size - 1) // 2) - ((self.label + self.scale) // 2 - 1) - 1
+        return min(max(place, 0), self.size * self.scale - self.label)
 
 
 def paper_sub_images(scale: int) -> SubImages:

@@ -97,7 +97,7 @@ class Recipe:
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} is 0 or more, not {getattr(self, name)}")
         if not 0 <= self.loss_width < math.inf:
-            raise UsageError(f"loss_width is above 0, not {self.loss_width}")
+            raise UsageError(f"loss_width is 0 (its default) or more, not {self.loss_width}")
         if self.loss_width == 0:
             object.__setattr__(self, "loss_width", DEFAULT_WIDTH.get(self.loss, 0.0))
         if self.clip is not None and not self.clip > 0:

@@ -1,0 +1,75 @@
+"""`fsrcnn test`: one picture made small and large again, as people know it from the ports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsrcnn import images
+from fsrcnn.architecture import name_of
+from fsrcnn.engines import ENGINE_NAMES
+from fsrcnn.errors import UsageError
+from fsrcnn.evaluation import PROTOCOLS, Protocol, apply_protocol, pictures_of, read_8bit, result_of
+from fsrcnn.upscaler import Upscaler
+
+
+def test(
+    image: Annotated[
+        Path | None, typer.Argument(metavar="IMAGE", help="A high-resolution picture.", show_default=False)
+    ] = None,
+    image_file: Annotated[Path | None, typer.Option(metavar="IMAGE", help="The same as IMAGE.", show_default=False)] = None,
+    weights_file: Annotated[
+        str, typer.Option("--weights-file", "--model", "-m", help="Weights file, bundled model, or family.")
+    ] = "fsrcnn",
+    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: that of the weights.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Default: beside the picture.", show_default=False)
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="paper (LR in float) or files (LR rounded to 8 bit).")] = "paper",
+    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON on standard output.")] = False,
+) -> None:  # fmt: skip
+    """Make a picture small, then large again by bicubic interpolation and by a network; print PSNR and SSIM.
+
+    Writes NAME_bicubic_x2.png, NAME_fsrcnn_x2.png and NAME_panes_x2.png (HR | bicubic | SR).
+    """
+    if image is not None and image_file is not None:
+        raise UsageError("give the picture once, as IMAGE or with --image-file")
+    path = image or image_file
+    if path is None:
+        raise UsageError("give a high-resolution picture, as: fsrcnn test butterfly.png --scale 2")
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
+    upscaler = Upscaler(weights_file, engine=engine, threads=threads)
+    scale = scale or int(upscaler.scale)
+    if scale not in upscaler.scales:
+        raise UsageError(f"{weights_file} is of ×{', ×'.join(map(str, upscaler.scales))}, not ×{scale}")
+    network = upscaler.engine(scale)
+    name = name_of(network.architecture)
+    folder = output or path.parent
+    stems = {kind: folder / f"{path.stem}_{kind}_x{scale}.png" for kind in ("bicubic", name, "panes")}
+    existing = [str(target) for target in stems.values() if target.exists()]
+    if existing and not overwrite:
+        raise UsageError(f"{existing[0]} exists; give --overwrite or another --output")
+
+    original = read_8bit(path)
+    kind: Protocol = protocol  # type: ignore[assignment]
+    planes = apply_protocol(original, network, kind)
+    result = result_of(planes, str(path.parent), path.stem, kind, scale)
+    pictures = pictures_of(original, planes, result, scale)
+    for target, pixels in zip(stems.values(), (pictures.bicubic, pictures.sr, pictures.panes), strict=True):
+        images.write(images.Picture((pixels,), "png"), target, overwrite=True)
+    if as_json:
+        scores = {"bicubic": asdict(result.bicubic), name: asdict(result.sr)}
+        print(json.dumps({"picture": str(path), "scale": scale, "protocol": protocol, **scores, "written": [str(t) for t in stems.values()]}, indent=2))
+        return
+    print(f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma")
+    for label, score in (("bicubic", result.bicubic), (name, result.sr)):
+        print(f"{label:>10}  {score.psnr:.2f} / {score.ssim:.4f}")
+    print("written: " + ", ".join(str(target) for target in stems.values()))
