@@ -152,6 +152,9 @@ def train(
         step += 1
 
         validate = step % recipe.validate_every == 0 or step == recipe.steps
+        if validate and world > 1:  # each process saw its share of the batches
+            dist.all_reduce(loss_sum)
+            loss_sum /= world
         due = first and time.monotonic() - checkpointed > CHECKPOINT_SECONDS
         if step % LOSS_CHECK_STEPS == 0 or validate or due:
             if not math.isfinite(loss_sum.item()):
@@ -162,6 +165,8 @@ def train(
             if first and not validate:
                 progress(False)
         if not first or not (validate or due):
+            if validate:
+                loss_sum, loss_count = torch.zeros((), device=place), 0
             continue
         if validate:
             validated = validation_psnr(validation, average, network)
@@ -385,7 +390,7 @@ def _open_run(run: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
         before = Recipe(architecture, **{k: tuple(v) if k == "frozen" else v for k, v in saved["recipe"].items()})
     except Exception as error:  # whatever a damaged file makes PyTorch raise
         raise FsrcnnError(f"{checkpoint} is damaged or of another version; start a new run") from error
-    differences = [line for line in recipe.differences(before) if not line.startswith("steps:")]
+    differences = [line for line in recipe.differences(before) if not line.startswith(("steps:", "warmup:"))]
     if differences:
         raise UsageError(f"--resume: {run} is a run of another recipe ({'; '.join(differences)})")
     if saved["step"] > recipe.steps:

@@ -1,0 +1,254 @@
+"""Training as typed: the ports' option names, kills and full disks, several processes, and one sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
+h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
+
+from fsrcnn import images, weights  # noqa: E402
+from fsrcnn.architecture import Architecture, family  # noqa: E402
+from fsrcnn.cli import main  # noqa: E402
+from conftest import random_weights  # noqa: E402
+from test_cli import ENVIRONMENT, run, tree  # noqa: E402
+
+QUICK = ("--model", "6,3,1", "--feature-kernel", 3, "--deconvolution-kernel", 5, "--no-compile", "--threads", 1, "--device", "cpu")
+TINY = Architecture(6, 3, 1, 3, 5, 2)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    y, x = np.mgrid[:60, :70]
+    for number in range(6):
+        a, b = generator.uniform(0.05, 0.9, 2)
+        pixels = (127 + 90 * np.sin(a * x + b * y)).astype(np.uint8)
+        images.write(images.Picture((np.dstack([pixels] * 3),), "png"), root / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def prepared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("prepared")
+    for arguments in (
+        ("--images-dir", pictures, "--output-path", root / "train.h5", "--scale", 2, "--with-aug"),
+        ("--images_dir", pictures, "--output_path", root / "eval.h5", "--scale", 2, "--eval"),
+    ):
+        done = run("prepare", *arguments)
+        assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path: Path) -> None:
+    """Option names of the common PyTorch port, with hyphens and with underscores."""
+    values = {
+        "train-file": prepared / "train.h5", "eval-file": prepared / "eval.h5", "outputs-dir": tmp_path / "a", "scale": 2,
+        "lr": 1e-3, "batch-size": 128, "num-epochs": 2, "num-workers": 2, "seed": 123,
+    }  # fmt: skip
+    hyphens = [part for name, value in values.items() for part in (f"--{name}", value)]
+    done = run("train", *hyphens, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert b"best.safetensors" in done.stdout
+    assert tree(tmp_path / "a")[:6] == ["best.safetensors", "checkpoint.pt", "config.json", "curve.png", "last.safetensors", "log.csv"]
+    config = json.loads((tmp_path / "a" / "config.json").read_text())["recipe"]
+    assert (config["batch"], config["seed"], config["rate"], config["optimizer"], config["loss"]) == (128, 123, 1e-3, "adam", "mse")
+    assert config["steps"] == 2 * config["validate_every"]
+    values |= {"outputs-dir": tmp_path / "b", "weights-file": tmp_path / "a" / "best.safetensors"}
+    underscores = [part for name, value in values.items() for part in (f"--{name.replace('-', '_')}", value)]
+    done = run("train", *underscores, *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert weights.load(tmp_path / "b" / "best.safetensors").architecture == TINY
+    done = run("test", "--weights_file", tmp_path / "b" / "best.safetensors", "--image-file", pictures / "1.png", "--scale", 2, "-o", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert b"bicubic" in done.stdout
+    assert tree(tmp_path / "o") == ["1_bicubic_x2.png", "1_fsrcnn-6-3-1_x2.png", "1_panes_x2.png"]
+    upscaled = run("upscale", pictures / "0.png", "-m", tmp_path / "b" / "last.safetensors", "-o", tmp_path / "up.png")
+    assert upscaled.returncode == 0, upscaled.stderr
+
+
+def test_folders_train_without_hdf5_and_keep_some_pictures_for_validation(pictures: Path, tmp_path: Path) -> None:
+    done = run("train", f"{pictures}:1,0.8", "-s", 2, "-o", tmp_path / "r", "--steps", 20, "--patch", 10, *QUICK, "--json")
+    assert done.returncode == 0, done.stderr
+    assert b"1 of 6 pictures are kept for validation" in done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["best"] == str(tmp_path / "r" / "best.safetensors")
+    assert outcome["step"] == 20
+    data = json.loads((tmp_path / "r" / "config.json").read_text())["data"]
+    assert data["sources"] == {str(pictures): [1.0, 0.8]}
+    assert data["validation"] == [str(pictures / "0.png")]
+
+
+def command(pictures: Path, run_folder: Path, *more: object) -> list[str]:
+    options = ["train", pictures, "-s", 2, "--validation", pictures, "-o", run_folder, "--patch", 10, "--batch-size", 8, "--seed", 4, *QUICK, *more]
+    return [sys.executable, "-m", "fsrcnn", *map(str, options)]
+
+
+def test_sigkill_at_any_moment_and_resume_gives_the_same_bytes(pictures: Path, tmp_path: Path) -> None:
+    steps = ("--steps", 400, "--validate-every", 20, "--optimizer", "soap")
+    subprocess.run(command(pictures, tmp_path / "whole", *steps), check=True, env=ENVIRONMENT, capture_output=True)
+    killed = tmp_path / "killed"
+    resume: tuple[str, ...] = ()
+    for _ in range(3):
+        process = subprocess.Popen(command(pictures, killed, *steps, *resume), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        before = (killed / "checkpoint.pt").stat().st_mtime_ns if resume else 0
+        while process.poll() is None and (not (killed / "checkpoint.pt").exists() or (killed / "checkpoint.pt").stat().st_mtime_ns == before):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        resume = ("--resume",)
+    subprocess.run(command(pictures, killed, *steps, *resume), check=True, env=ENVIRONMENT, capture_output=True)
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (killed / name).read_bytes()
+
+
+def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) -> None:
+    steps = ("--steps", 30, "--validate-every", 10, "--precision", "fp32", "--clip", 0.5)
+    subprocess.run(command(pictures, tmp_path / "one", *steps), check=True, env=ENVIRONMENT, capture_output=True)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
+    both = subprocess.run(
+        [*launcher, "-m", *command(pictures, tmp_path / "two", *steps)[2:]], env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert both.returncode == 0, both.stderr
+    one, two = (weights.load(tmp_path / name / "last.safetensors").arrays for name in ("one", "two"))
+    for name, array in one.items():
+        np.testing.assert_allclose(two[name], array, atol=2e-6)
+    logs = [np.loadtxt(tmp_path / name / "log.csv", delimiter=",", skiprows=1)[:, :3] for name in ("one", "two")]
+    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-4)
+    uneven = subprocess.run(
+        [*launcher, "-m", *command(pictures, tmp_path / "three", "--batch-size", 7)[2:]], env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert b"a batch of 7 cannot be shared out evenly to 2 processes" in uneven.stderr
+
+
+def test_transfer_keeps_all_but_the_deconvolution(pictures: Path, tmp_path: Path) -> None:
+    steps = ("--steps", 20, "--patch", 8, "--no-compile", "--threads", 1, "--device", "cpu")
+    assert run("train", pictures, "-s", 3, "-m", "fsrcnn-x", "-o", tmp_path / "x3", "--validation", pictures, *steps).returncode == 0
+    start = tmp_path / "x3" / "last.safetensors"
+    done = run("transfer", start, pictures, "--scale", 2, "--validation", pictures, "-o", tmp_path / "x2", *steps)
+    assert done.returncode == 0, done.stderr
+    before, after = weights.load(start), weights.load(tmp_path / "x2" / "last.safetensors")
+    assert after.architecture == family("fsrcnn-x", 2)
+    for name, array in after.arrays.items():
+        if not name.startswith("deconvolution"):
+            assert array.tobytes() == before.arrays[name].tobytes()
+    assert np.abs(after.arrays["deconvolution.weight"]).max() > 0
+    same = run("transfer", start, pictures, "--scale", 3)
+    assert same.returncode == 2
+    assert b"is of \xc3\x973 already; give --scale 2 or 4" in same.stderr
+
+
+def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(pictures, tmp_path / "r", "--steps", 100_000, "--validate-every", 5), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "r" / "checkpoint.pt").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "--resume goes on from" in said.splitlines()[-1]
+    weights.load(tmp_path / "r" / "last.safetensors")
+
+
+def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    """A limit on file size stands for the full disk: writing beyond it fails in the middle of the file."""
+    folder = tmp_path / "r"
+    subprocess.run(command(pictures, folder, "--steps", 10), check=True, env=ENVIRONMENT, capture_output=True)
+    good = (folder / "checkpoint.pt").read_bytes()
+    limit = len(good) - 1000
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    failed = subprocess.run(
+        command(pictures, folder, "--steps", 20, "--resume"), env=ENVIRONMENT, capture_output=True, preexec_fn=small_files, check=False
+    )
+    assert failed.returncode == 1
+    assert b"Traceback" not in failed.stderr
+    assert b"checkpoint.pt: File too large; what was there before is untouched" in failed.stderr
+    assert (folder / "checkpoint.pt").read_bytes() == good
+    assert not list(folder.glob(".*.part"))
+    subprocess.run(command(pictures, folder, "--steps", 20, "--resume"), check=True, env=ENVIRONMENT, capture_output=True)
+
+
+def typed(arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The entry point in this process: exit code and standard error."""
+    monkeypatch.setattr(sys, "argv", ["fsrcnn", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0), capsys.readouterr().err
+
+
+def test_mistakes_are_one_sentence(
+    pictures: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x3 = tmp_path / "x3.safetensors"
+    random_weights(family("fsrcnn-s", 3)).save(x3)
+    with h5py.File(tmp_path / "nan.h5", "w") as file:
+        file["lr"], file["hr"] = np.full((40, 10, 10), np.nan, np.float32), np.zeros((40, 20, 20), np.uint8)
+    v = ("--validation", pictures)
+    for arguments, code, sentence in (
+        (("train",), 2, "give folders of pictures or HDF5 files"),
+        (("train", tmp_path / "none", *v), 1, "none does not exist"),
+        (("train", prepared / "train.h5", "--scale", 3, *v), 2, "is of ×2, not ×3; prepare it with --scale 3"),
+        (("train", prepared / "train.h5", "--scale", 2), 2, "give --validation"),
+        (("train", prepared / "train.h5", pictures, *v), 2, "either folders or HDF5 files"),
+        (("train", tmp_path / "nan.h5", "--scale", 2, *v), 1, "lr holds NaN or infinity, first in item 0"),
+        (("train", pictures, "--patch", 200, *v), 1, "smaller --patch"),
+        (("train", pictures, "--init", x3, "-s", 2, *v), 2, "is of ×3, not ×2; fsrcnn transfer takes weights"),
+        (("train", pictures, "--init", x3, "-s", 3, "-m", "fsrcnn-x", *v), 2, "d is 32 there and 23 here"),
+        (("train", pictures, "--model", "56-12-4", *v), 2, "or d,s,m as 40,10,3, not '56-12-4'"),
+        (("train", pictures, "--steps", 5, "--epochs", 2, *v), 2, "either --epochs or --steps"),
+        (("train", pictures, "--loss", "ssim", *v), 2, "loss is mse, l1"),
+        (("train", pictures, "--device", "cuda:7", *v), 2, "no cuda:7 device here; use --device cpu"),
+        (("train", pictures, "--resume", "-o", tmp_path / "new", *v), 2, "no run to go on with"),
+        (("train", f"{pictures}:1,2", *v), 2, "factors are above 0 and at most 1"),
+        (("prepare", pictures), 2, "give the file to write with -o"),
+        (("prepare", pictures, "-o", prepared / "train.h5"), 2, "exists; give --overwrite"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--label", "big"), 2, "label is a number of HR pixels or full"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--augment"), 2, "takes no --augment"),
+        (("prepare", tmp_path / "none", "-o", tmp_path / "a.h5"), 1, "does not exist"),
+        (("convert", tmp_path / "none.pth"), 1, "does not exist"),
+        (("convert", x3, tmp_path / "w.onnx"), 2, "not as .onnx"),
+        (("test", pictures / "0.png", "-m", "fsrcnn-x2", "-s", 3), 2, "is of ×2, not ×3"),
+    ):  # fmt: skip
+        ended, said = typed(arguments, monkeypatch, capsys)
+        assert ended == code, (arguments, said)
+        assert sentence in said, (arguments, said)
+        assert "Traceback" not in said
+    stray = tmp_path / "stray"
+    stray.mkdir()
+    (stray / "notes.txt").write_text("no picture")
+    (stray / "good.png").write_bytes((pictures / "0.png").read_bytes())
+    ended, said = typed(("prepare", stray, "-o", tmp_path / "stray.h5"), monkeypatch, capsys)
+    assert ended == 1
+    assert "notes.txt" in said
+    assert "1 of 2 files could not be used" in said
+    assert (tmp_path / "stray.h5").exists()
+
+
+def test_resume_of_another_recipe_is_refused(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(command(pictures, tmp_path / "r", "--steps", 10), check=True, env=ENVIRONMENT, capture_output=True)
+    for change, sentence in (
+        (("--model", "7,3,1"), "architecture: "), (("--lr", "0.5"), "rate: 0.001 → 0.5"), (("--seed", "9"), "seed: 4 → 9"),
+    ):  # fmt: skip
+        arguments = command(pictures, tmp_path / "r", "--steps", 10, "--resume", *change)[3:]
+        ended, said = typed(tuple(arguments), monkeypatch, capsys)
+        assert ended == 2
+        assert sentence in said
