@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from conftest import random_weights
 from fsrcnn import pretrained, weights
-from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.weights import METADATA_KEY, Weights
 
@@ -130,10 +130,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_every_bundled_model_loads_and_is_what_its_name_says() -> None:
-    assert {"fsrcnn-x2", "fsrcnn-x3", "fsrcnn-x4"} <= set(pretrained.table())
+    names = {pretrained.name_of(name, scale) for name in FAMILY_NAMES for scale in SCALES}
+    assert set(pretrained.table()) == names | {f"{name}.t91" for name in names}
     for name, entry in pretrained.table().items():
         loaded = pretrained.load(name)
-        assert name == pretrained.name_of(entry.family, entry.scale)
+        assert name.removesuffix(".t91") == pretrained.name_of(entry.family, entry.scale)
+        assert (entry.trained_on == "T91") == name.endswith(".t91")
         assert loaded.architecture == family(entry.family, entry.scale)
 
 

@@ -277,7 +277,7 @@ def _run(options: dict[str, Any], *, architecture: Architecture, initial: weight
     rank, place = _join_processes(options["device"])
     workers = _workers(options["workers"], warn if rank == 0 else lambda sentence: None)
     recipe = _recipe(options, architecture)
-    source, validation, data = _data(given, options, recipe, warn, place)
+    source, validation, data = _data(given, options, recipe, warn)
     per_epoch = source.steps_per_epoch
     steps = options["epochs"] * per_epoch if options["epochs"] else options["steps"] or DEFAULT_STEPS
     every = options["validate_every"] or min(per_epoch, 5000, steps)
@@ -361,11 +361,9 @@ def _recipe(options: dict[str, Any], architecture: Architecture) -> Recipe:
 
 
 def _data(
-    given: list[Path], options: dict[str, Any], recipe: Recipe, warn: Any, place: str
+    given: list[Path], options: dict[str, Any], recipe: Recipe, warn: Any
 ) -> tuple[Source, Pairs, dict[str, Any]]:
     """Training and validation data, and what config.json says of them."""
-    import torch
-
     from fsrcnn.training import hdf5
     from fsrcnn.training.pairs import PAPER_FACTORS
     from fsrcnn.training.patches import Folder, Pairs, Patches, SubImageBatches, load_pairs
@@ -400,10 +398,10 @@ def _data(
     source: Source
     if files:
         stored = [hdf5.read_sub_images(path, scale) for path in files]
-        source = SubImageBatches(stored, scale, recipe.batch, recipe.seed).to(torch.device(place))
+        source = SubImageBatches(stored, scale, recipe.batch, recipe.seed)
     else:
         pairs = load_pairs(folders, scale, recipe.patch, warn, leave_out=frozenset(held_out))
-        source = Patches(pairs.to(torch.device(place)), scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
+        source = Patches(pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
     described = {
         "sources": [str(path) for path in files] or {str(folder.path): list(folder.factors) for folder in folders},
         "validation": str(chosen) if chosen else [str(path) for path in held_out],

@@ -20,12 +20,14 @@ class Bundled:
     """One line of the table.
 
     Attributes:
-        name: what `--model` takes, as `fsrcnn-x2`: family name, `-x`, scale.
+        name: what `--model` takes: family name, `-x`, scale, as `fsrcnn-s-x2`; with `.t91` behind, the stage that saw the 91
+            images alone.
         family: `fsrcnn`, `fsrcnn-s` or `fsrcnn-x`.
         scale: 2, 3 or 4.
         sha256: of the safetensors file.
         trained_on: the training sets, in words.
-        recipe: the folder in the repository that made it.
+        recipe: the script in the repository that made it.
+        validation: PSNR in dB on BSDS500-val20, protocol `paper`, which chose the weights.
         scores: set name → protocol name → (PSNR in dB, SSIM), as `fsrcnn evaluate` printed them.
     """
 
@@ -35,6 +37,7 @@ class Bundled:
     sha256: str
     trained_on: str
     recipe: str
+    validation: float
     scores: dict[str, dict[str, tuple[float, float]]]
 
 
@@ -46,7 +49,7 @@ def table() -> dict[str, Bundled]:
 
 
 def name_of(family: str, scale: int) -> str:
-    """The name of a family's weights at a scale: `("fsrcnn", 2)` → `fsrcnn-x2`."""
+    """The name of a family's final weights at a scale: `("fsrcnn", 2)` → `fsrcnn-x2`."""
     return f"{family}-x{scale}"
 
 

@@ -77,7 +77,7 @@ def train(
 
     Args:
         recipe: what to do.
-        source: where the batches come from; its tensors lie on `device`.
+        source: where the batches come from.
         validation: whole pictures; their PSNR chooses `best.safetensors`.
         run: folder, made if missing, for `config.json`, `checkpoint.pt`, `last.safetensors`, `best.safetensors`, `log.csv`,
             `curve.png` and TensorBoard's events.
@@ -136,8 +136,10 @@ def train(
 
     if step == 0 and first:
         _save_weights(average, recipe.architecture, run / "last.safetensors")
+    if step == recipe.steps and first:
+        progress(False)  # a finished run, resumed: there is nothing to do but to say so
     for batch in batches(source, step, recipe.steps, workers):
-        loss = stepped(*_share(batch, rank, world))
+        loss = stepped(*_share(batch, rank, world).to(place))
         for parameter in model.parameters():
             parameter.grad = None
         loss.backward()

@@ -1,0 +1,21 @@
+# Sourced by the recipes. DATASETS: the folder that holds T91, General100, Xiph50, BSDS500-train and BSDS500-val20. RUNS: where run folders go.
+: "${DATASETS:?say where the pictures are: DATASETS=../shared/datasets sh recipes/fsrcnn-x3.sh}"
+RUNS="${RUNS:-runs}"
+FSRCNN="${FSRCNN:-fsrcnn}"
+PAPER=1,0.9,0.8,0.7,0.6 # the paper's shrunk copies; the quarter turns (and mirrorings) are drawn per patch
+T91="$DATASETS/T91:$PAPER"
+# BSDS500 pictures are JPEGs: shrunk, their blocks are gone. Xiph50 is large; two sizes of it are enough.
+ALL="$T91 $DATASETS/General100:$PAPER $DATASETS/Xiph50:1,0.6 $DATASETS/BSDS500-train:0.8,0.6"
+COMMON="--validation $DATASETS/BSDS500-val20 --optimizer soap --loss log --contrast 1.5 --threads 1 --compile"
+FAST="--patch 20 --batch-size 16 --precision bf16 --validate-every 5000 --warmup 500"
+FINISH="--patch 40 --batch-size 8 --precision fp32 --validate-every 2500 --warmup 200 --lr 0.0015 --scalar-lr 0.0003"
+
+# stage RUN COMMAND…: runs one stage, goes on with it where it was killed, leaves it alone where it is finished.
+stage() {
+    folder="$RUNS/$1"
+    shift
+    resume=
+    [ -e "$folder/checkpoint.pt" ] && resume=--resume
+    # shellcheck disable=SC2086  # the variables above are lists of options
+    $FSRCNN "$@" --output "$folder" $resume
+}

@@ -1,0 +1,8 @@
+#!/bin/sh
+# fsrcnn-x4: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-x3.sh makes it), then as at ×3.
+set -eu
+. "$(dirname "$0")/common.sh"
+
+stage fsrcnn-x4.t91 transfer "$RUNS/fsrcnn-x3.t91/best.safetensors" $T91 --scale 4 --all-layers --steps 25000 --lr 0.004 --scalar-lr 0.0008 --seed 4 $FAST $COMMON
+stage fsrcnn-x4.main train $ALL --scale 4 --init "$RUNS/fsrcnn-x4.t91/best.safetensors" --steps 50000 --lr 0.004 --scalar-lr 0.0008 --seed 4 $FAST $COMMON
+stage fsrcnn-x4 train $ALL --scale 4 --init "$RUNS/fsrcnn-x4.main/best.safetensors" --steps 10000 --seed 4 $FINISH $COMMON
