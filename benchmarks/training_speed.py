@@ -47,7 +47,9 @@ def eager(architecture: Architecture, patches: Patches, device: torch.device) ->
     k = a.deconvolution_kernel
     before, after = a.crop, k - a.scale - a.crop
     padding = max(before, after)
-    layers += [nn.ConvTranspose2d(a.d, 1, k, stride=a.scale, padding=padding, output_padding=max(0, 2 * padding + a.scale - k))]
+    layers += [
+        nn.ConvTranspose2d(a.d, 1, k, stride=a.scale, padding=padding, output_padding=max(0, 2 * padding + a.scale - k))
+    ]
     network = nn.Sequential(*layers).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
 
@@ -57,7 +59,7 @@ def eager(architecture: Architecture, patches: Patches, device: torch.device) ->
         sr = network(lr.contiguous().to(device))
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(sr[:, :, : hr.shape[2], : hr.shape[3]], hr)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
@@ -73,7 +75,7 @@ def bare(recipe: Recipe, patches: Patches, device: torch.device) -> Callable[[in
         loss: Tensor = trainee(*batch)
         for parameter in trainee.parameters():
             parameter.grad = None
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizers.step(number)
 
     return step
@@ -143,7 +145,9 @@ def main() -> None:
     for name in FAMILY_NAMES:
         architecture = family(name, scale)
         patches = Patches(pairs, scale, PATCH, BATCH)
-        recipe = Recipe(architecture, arguments.steps + 100, batch=BATCH, patch=PATCH, precision="bf16", validate_every=10**9)
+        recipe = Recipe(
+            architecture, arguments.steps + 100, batch=BATCH, patch=PATCH, precision="bf16", validate_every=10**9
+        )
         steps = {"eager": eager(architecture, patches, device), "bare": bare(recipe, patches, device)}
         clock = Clock(recipe, patches, few, arguments.device)
         for step in steps.values():

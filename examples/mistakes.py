@@ -38,7 +38,9 @@ def matlab(hr: Plane, scale: int) -> Plane:
 
 def pillow(hr: Plane, scale: int) -> Plane:
     """Antialiased like MATLAB's, but with other edges and, in 8 bit, rounded."""
-    small = Image.fromarray(round_8bit(hr)).resize((hr.shape[1] // scale, hr.shape[0] // scale), Image.Resampling.BICUBIC)
+    small = Image.fromarray(round_8bit(hr)).resize(
+        (hr.shape[1] // scale, hr.shape[0] // scale), Image.Resampling.BICUBIC
+    )
     return np.asarray(small) / 255.0
 
 

@@ -1,7 +1,7 @@
-"""The paper's way from SRCNN to FSRCNN in numbers: `python examples/transition.py` (Dong et al. 2016, table 1; PSNR is the paper's).
+"""The paper's way from SRCNN to FSRCNN in numbers: `python examples/transition.py` (Dong et al. 2016, table 1, with its PSNR).
 
-Weights and multiply-adds are computed: a convolution or deconvolution uses each of its weights once per pixel of the grid it runs on, the
-HR grid in SRCNN, the LR grid behind it.
+Weights and multiply-adds are computed: a convolution or deconvolution uses each of its weights once per pixel of the grid it runs on,
+the HR grid in SRCNN, the LR grid behind it.
 """
 
 from __future__ import annotations

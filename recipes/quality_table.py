@@ -33,7 +33,9 @@ def row(title: str, scale: int, cells: list[str]) -> str:
 def table(protocol: Protocol, datasets: Path, stages: tuple[str, ...]) -> None:
     print(f"| `{protocol}` | scale | " + " | ".join(SETS) + " |\n|---|---|---|---|---|")
     for scale in SCALES:
-        smallest = engines.create(pretrained.load(pretrained.name_of("fsrcnn-x", scale)))  # the bicubic scores are what is wanted
+        smallest = engines.create(
+            pretrained.load(pretrained.name_of("fsrcnn-x", scale))
+        )  # the bicubic scores are what is wanted
         results, _ = evaluate(
             [datasets / name for name in SETS], smallest, protocols=[protocol], threads=available_threads()
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +46,9 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("file", "published", "replicated"), PUBLISHED)
-def test_published_psnr_on_set5(file: str, published: float, replicated: bool, datasets: Path, references: Path) -> None:
+def test_published_psnr_on_set5(
+    file: str, published: float, replicated: bool, datasets: Path, references: Path
+) -> None:
     engine = NumpyEngine(foreign.read(references / "weights" / file))
     scale, border = engine.architecture.scale, 8 if replicated else 0
     scores = []
@@ -64,7 +69,9 @@ def test_published_psnr_on_set5(file: str, published: float, replicated: bool, d
 def test_an_srcnn_is_an_fsrcnn(scale: int, middle: int, tmp_path: Path) -> None:
     """A small random SRCNN, run as it is defined (bicubic, three convolutions at HR size), against its conversion."""
     generator = np.random.default_rng(scale)
-    first, second, third = (generator.normal(0, 0.1, shape) for shape in ((4, 1, 9, 9), (3, 4, middle, middle), (1, 3, 5, 5)))
+    first, second, third = (
+        generator.normal(0, 0.1, shape) for shape in ((4, 1, 9, 9), (3, 4, middle, middle), (1, 3, 5, 5))
+    )
     biases = [generator.normal(0, 0.1, n) for n in (4, 3, 1)]
 
     def columns(kernel: np.ndarray) -> np.ndarray:  # (out, in, k, k) → (in, k², out), columns first
@@ -81,7 +88,9 @@ def test_an_srcnn_is_an_fsrcnn(scale: int, middle: int, tmp_path: Path) -> None:
     lr = generator.random((24, 21))
     x = torch.from_numpy(imresize(lr, output_size=(24 * scale, 21 * scale)))[None, None]
     for index, (kernel, bias) in enumerate(zip((first, second, third), biases, strict=True)):
-        x = torch.nn.functional.conv2d(x, torch.from_numpy(kernel), torch.from_numpy(bias), padding=kernel.shape[-1] // 2)
+        x = torch.nn.functional.conv2d(
+            x, torch.from_numpy(kernel), torch.from_numpy(bias), padding=kernel.shape[-1] // 2
+        )
         x = x.relu() if index < 2 else x
     sr = NumpyEngine(foreign.read(path)).run(lr.astype(np.float32))
     inside = slice(8 * scale, -8 * scale)
@@ -141,6 +150,24 @@ def test_the_port_s_own_geometry_goes_back_unchanged(tmp_path: Path) -> None:
         foreign.write(weights, tmp_path / "x3.h5")
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_keras_computes_the_same(scale: int, tmp_path: Path) -> None:
+    """Keras itself (its PyTorch backend, in a process of its own) loads what `write` wrote."""
+    pytest.importorskip("keras", reason="Keras is not installed; type: pip install keras")
+    ours = random_weights(family("fsrcnn-x", scale))
+    foreign.write(ours, tmp_path / "w.h5")
+    lr = np.random.default_rng(0).random((9, 14), np.float32)
+    np.save(tmp_path / "lr.npy", lr)
+    script = (
+        "import keras, numpy as np\n"
+        "model = keras.models.load_model('w.h5', compile=False)\n"
+        "np.save('sr.npy', np.asarray(model.predict(np.load('lr.npy')[None, :, :, None], verbose=0)))"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, env=environment, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "sr.npy")[0, :, :, 0], NumpyEngine(ours).run(lr), atol=1e-5)
+
+
 def test_nothing_in_a_pth_is_run(tmp_path: Path) -> None:
     flag = tmp_path / "run"
 
@@ -171,7 +198,10 @@ def changed(path: Path, **changes: np.ndarray | None) -> Path:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mid_part__2__weight": np.zeros((5, 4, 3, 3))}, r"mid_part.2 \(mapping.0.weight\) has shape \(5, 4, 3, 3\), .* \(5, 5, 3, 3\)"),
+        (
+            {"mid_part__2__weight": np.zeros((5, 4, 3, 3))},
+            r"mid_part.2 \(mapping.0.weight\) has shape \(5, 4, 3, 3\), .* \(5, 5, 3, 3\)",
+        ),
         ({"mid_part__2__weight": np.zeros((5, 5, 3))}, r"the kernel of mid_part.2 has shape \(5, 5, 3\)"),
         ({"mid_part__3__weight": None}, "mid_part.3.weight is missing|has no partner"),
         ({"upsample__weight": np.zeros((4, 4))}, r"upsample.weight \(4, 4\) is no array of the port"),
@@ -189,9 +219,9 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not say its scale; give --scale"):
         foreign.read(tmp_path / "weights.pth")
     assert foreign.read(tmp_path / "weights.pth", scale=2).architecture == family("fsrcnn-s", 2)
-    with pytest.raises(UsageError, match="weights are read from .mat"):
+    with pytest.raises(UsageError, match=r"weights are read from \.mat"):
         foreign.read(tmp_path / "weights.onnx")
-    with pytest.raises(UsageError, match="not as .onnx"):
+    with pytest.raises(UsageError, match=r"not as \.onnx"):
         foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "weights.onnx")
     for ending, sentence in ((".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "cannot be read")):
         bad = tmp_path / f"bad_x2{ending}"

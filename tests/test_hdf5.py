@@ -62,7 +62,12 @@ def test_sub_images_are_those_of_the_authors_script(scale: int, folder: Path, tm
         np.testing.assert_allclose(b["label"][:, 0], np.array(labels).swapaxes(1, 2), atol=1e-6)
         assert list(a.attrs["sources"]) == ["a.png", "b.png", "c.png"]
         assert {len(digest) for digest in a.attrs["sha256"]} == {64}
-        assert (a.attrs["scale"], a.attrs["sub_image"], a.attrs["label"], a.attrs["stride"]) == (scale, size, label, stride)
+        assert (a.attrs["scale"], a.attrs["sub_image"], a.attrs["label"], a.attrs["stride"]) == (
+            scale,
+            size,
+            label,
+            stride,
+        )
     first, second = hdf5.read_sub_images(tmp_path / "a.h5", scale), hdf5.read_sub_images(tmp_path / "b.h5", scale)
     assert first.offset == second.offset == {2: 0, 3: 1, 4: 0}[scale]
     np.testing.assert_allclose(first.lr, np.array(data), atol=1e-6)
@@ -196,7 +201,12 @@ def test_more_sources_than_an_old_attribute_holds(folder: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [({"size": 0}, "at least 1 LR pixel"), ({"label": 22}, "is 1 to 21, not 22"), ({"stride": 0}, "at least 1"), ({"factors": (1.5,)}, "at most 1")],
+    [
+        ({"size": 0}, "at least 1 LR pixel"),
+        ({"label": 22}, "is 1 to 21, not 22"),
+        ({"stride": 0}, "at least 1"),
+        ({"factors": (1.5,)}, "at most 1"),
+    ],
 )
 def test_cuts_that_make_no_sense(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):

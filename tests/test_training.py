@@ -99,14 +99,17 @@ def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictu
     for name in ("best.safetensors", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
     logs = [
-        [line.split(",")[:5] for line in (tmp_path / name / "log.csv").read_text().splitlines()] for name in ("whole", "killed")
+        [line.split(",")[:5] for line in (tmp_path / name / "log.csv").read_text().splitlines()]
+        for name in ("whole", "killed")
     ]
     assert logs[0] == logs[1]
     assert logs[0][0] == ["step", "loss", "validation_db", "bicubic_db", "rate"]
     assert [row[0] for row in logs[0][1:]] == ["10", "20", "30", "40", "50", "60"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adam", "rate": 3e-3}, {"optimizer": "muon"}, {"expand": 24}, {"loss": "log"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "adam", "rate": 3e-3}, {"optimizer": "muon"}, {"expand": 24}, {"loss": "log"}]
+)
 def test_it_learns(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     plan = recipe(300, validate_every=50, **changes)
@@ -180,12 +183,16 @@ def test_losses(loss: str, width: float, expected: float) -> None:
     """Two patches, all of whose pixels err by 0.1 and by 0.4: a network of zeros but for the last bias."""
     arrays = {name: np.zeros(shape, np.float32) for name, shape in TINY.array_shapes.items()}
     arrays["deconvolution.bias"] += np.float32(0.5)
-    trainee = Trainee(Network(TINY).load(weights.Weights(TINY, arrays)), recipe(loss=loss, loss_width=width), compile=False)
+    trainee = Trainee(
+        Network(TINY).load(weights.Weights(TINY, arrays)), recipe(loss=loss, loss_width=width), compile=False
+    )
     phases = torch.stack([torch.full((4, 8, 8), 0.4), torch.full((4, 8, 8), 0.9)])
     assert trainee(torch.zeros(2, 1, 8, 8), phases, None).item() == pytest.approx(expected, rel=1e-5)
     mask = torch.zeros(1, 4, 8, 8)
     mask[:, :, 2:5] = 1
-    spoilt = torch.where(mask > 0, phases, torch.full_like(phases, 7.0))  # where the label does not reach, nothing counts
+    spoilt = torch.where(
+        mask > 0, phases, torch.full_like(phases, 7.0)
+    )  # where the label does not reach, nothing counts
     assert trainee(torch.zeros(2, 1, 8, 8), spoilt, mask).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -210,7 +217,9 @@ def test_the_last_layer_has_a_rate_of_its_own_and_frozen_layers_keep_their_bytes
     initial = random_weights(TINY)
     still = run(recipe(20, optimizer=optimizer, last_layer=0.0), pictures, tmp_path / "still", initial=initial)
     frozen = tuple(name for name in TINY.array_shapes if not name.startswith("deconvolution"))
-    moved = run(recipe(20, optimizer=optimizer, frozen=frozen, expand=30), pictures, tmp_path / "moved", initial=initial)
+    moved = run(
+        recipe(20, optimizer=optimizer, frozen=frozen, expand=30), pictures, tmp_path / "moved", initial=initial
+    )
     for name, array in initial.arrays.items():
         last = name.startswith("deconvolution")
         assert np.array_equal(still.arrays[name], array) == last
@@ -372,7 +381,9 @@ def test_recipes_that_make_no_sense(changes: dict[str, Any], sentence: str) -> N
 
 
 def test_pictures_that_are_too_small_or_broken(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller --patch"):
+    with pytest.raises(
+        FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller --patch"
+    ):
         load_pairs([Folder(pictures / "one")], 2, 500)
     (tmp_path / "a.png").write_bytes((pictures / "one" / "0.png").read_bytes())
     (tmp_path / "b.png").write_bytes(b"no picture")

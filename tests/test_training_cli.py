@@ -16,14 +16,31 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
 
+from conftest import random_weights  # noqa: E402
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
-from conftest import random_weights  # noqa: E402
-from test_cli import ENVIRONMENT, run, tree  # noqa: E402
+from test_cli import ENVIRONMENT, tree  # noqa: E402
+from test_cli import run as run_paths  # noqa: E402
 
-QUICK = ("--model", "6,3,1", "--feature-kernel", 3, "--deconvolution-kernel", 5, "--no-compile", "--threads", 1, "--device", "cpu")
+QUICK: tuple[object, ...] = (
+    "--model",
+    "6,3,1",
+    "--feature-kernel",
+    3,
+    "--deconvolution-kernel",
+    5,
+    "--no-compile",
+    "--threads",
+    1,
+    "--device",
+    "cpu",
+)
 TINY = Architecture(6, 3, 1, 3, 5, 2)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+    return run_paths(*map(str, arguments))
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +77,39 @@ def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path:
     done = run("train", *hyphens, *QUICK)
     assert done.returncode == 0, done.stderr
     assert b"best.safetensors" in done.stdout
-    assert tree(tmp_path / "a")[:6] == ["best.safetensors", "checkpoint.pt", "config.json", "curve.png", "last.safetensors", "log.csv"]
+    assert tree(tmp_path / "a")[:6] == [
+        "best.safetensors",
+        "checkpoint.pt",
+        "config.json",
+        "curve.png",
+        "last.safetensors",
+        "log.csv",
+    ]
     config = json.loads((tmp_path / "a" / "config.json").read_text())["recipe"]
-    assert (config["batch"], config["seed"], config["rate"], config["optimizer"], config["loss"]) == (128, 123, 1e-3, "adam", "mse")
+    assert (config["batch"], config["seed"], config["rate"], config["optimizer"], config["loss"]) == (
+        128,
+        123,
+        1e-3,
+        "adam",
+        "mse",
+    )
     assert config["steps"] == 2 * config["validate_every"]
     values |= {"outputs-dir": tmp_path / "b", "weights-file": tmp_path / "a" / "best.safetensors"}
     underscores = [part for name, value in values.items() for part in (f"--{name.replace('-', '_')}", value)]
     done = run("train", *underscores, *QUICK)
     assert done.returncode == 0, done.stderr
     assert weights.load(tmp_path / "b" / "best.safetensors").architecture == TINY
-    done = run("test", "--weights_file", tmp_path / "b" / "best.safetensors", "--image-file", pictures / "1.png", "--scale", 2, "-o", tmp_path / "o")
+    done = run(
+        "test",
+        "--weights_file",
+        tmp_path / "b" / "best.safetensors",
+        "--image-file",
+        pictures / "1.png",
+        "--scale",
+        2,
+        "-o",
+        tmp_path / "o",
+    )
     assert done.returncode == 0, done.stderr
     assert b"bicubic" in done.stdout
     assert tree(tmp_path / "o") == ["1_bicubic_x2.png", "1_fsrcnn-6-3-1_x2.png", "1_panes_x2.png"]
@@ -78,7 +118,9 @@ def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path:
 
 
 def test_folders_train_without_hdf5_and_keep_some_pictures_for_validation(pictures: Path, tmp_path: Path) -> None:
-    done = run("train", f"{pictures}:1,0.8", "-s", 2, "-o", tmp_path / "r", "--steps", 20, "--patch", 10, *QUICK, "--json")
+    done = run(
+        "train", f"{pictures}:1,0.8", "-s", 2, "-o", tmp_path / "r", "--steps", 20, "--patch", 10, *QUICK, "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert b"1 of 6 pictures are kept for validation" in done.stderr
     outcome = json.loads(done.stdout)
@@ -90,7 +132,24 @@ def test_folders_train_without_hdf5_and_keep_some_pictures_for_validation(pictur
 
 
 def command(pictures: Path, run_folder: Path, *more: object) -> list[str]:
-    options = ["train", pictures, "-s", 2, "--validation", pictures, "-o", run_folder, "--patch", 10, "--batch-size", 8, "--seed", 4, *QUICK, *more]
+    options = [
+        "train",
+        pictures,
+        "-s",
+        2,
+        "--validation",
+        pictures,
+        "-o",
+        run_folder,
+        "--patch",
+        10,
+        "--batch-size",
+        8,
+        "--seed",
+        4,
+        *QUICK,
+        *more,
+    ]
     return [sys.executable, "-m", "fsrcnn", *map(str, options)]
 
 
@@ -100,9 +159,13 @@ def test_sigkill_at_any_moment_and_resume_gives_the_same_bytes(pictures: Path, t
     killed = tmp_path / "killed"
     resume: tuple[str, ...] = ()
     for _ in range(3):
-        process = subprocess.Popen(command(pictures, killed, *steps, *resume), env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(pictures, killed, *steps, *resume), env=ENVIRONMENT, stderr=subprocess.DEVNULL
+        )
         before = (killed / "checkpoint.pt").stat().st_mtime_ns if resume else 0
-        while process.poll() is None and (not (killed / "checkpoint.pt").exists() or (killed / "checkpoint.pt").stat().st_mtime_ns == before):
+        while process.poll() is None and (
+            not (killed / "checkpoint.pt").exists() or (killed / "checkpoint.pt").stat().st_mtime_ns == before
+        ):
             time.sleep(0.01)
         time.sleep(0.1)
         process.send_signal(signal.SIGKILL)
@@ -118,7 +181,10 @@ def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) ->
     subprocess.run(command(pictures, tmp_path / "one", *steps), check=True, env=ENVIRONMENT, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
     both = subprocess.run(
-        [*launcher, "-m", *command(pictures, tmp_path / "two", *steps)[2:]], env=ENVIRONMENT, capture_output=True, check=False
+        [*launcher, "-m", *command(pictures, tmp_path / "two", *steps)[2:]],
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
     )
     assert both.returncode == 0, both.stderr
     one, two = (weights.load(tmp_path / name / "last.safetensors").arrays for name in ("one", "two"))
@@ -127,14 +193,22 @@ def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) ->
     logs = [np.loadtxt(tmp_path / name / "log.csv", delimiter=",", skiprows=1)[:, :3] for name in ("one", "two")]
     np.testing.assert_allclose(logs[0], logs[1], rtol=1e-4)
     uneven = subprocess.run(
-        [*launcher, "-m", *command(pictures, tmp_path / "three", "--batch-size", 7)[2:]], env=ENVIRONMENT, capture_output=True, check=False
+        [*launcher, "-m", *command(pictures, tmp_path / "three", "--batch-size", 7)[2:]],
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
     )
     assert b"a batch of 7 cannot be shared out evenly to 2 processes" in uneven.stderr
 
 
 def test_transfer_keeps_all_but_the_deconvolution(pictures: Path, tmp_path: Path) -> None:
     steps = ("--steps", 20, "--patch", 8, "--no-compile", "--threads", 1, "--device", "cpu")
-    assert run("train", pictures, "-s", 3, "-m", "fsrcnn-x", "-o", tmp_path / "x3", "--validation", pictures, *steps).returncode == 0
+    assert (
+        run(
+            "train", pictures, "-s", 3, "-m", "fsrcnn-x", "-o", tmp_path / "x3", "--validation", pictures, *steps
+        ).returncode
+        == 0
+    )
     start = tmp_path / "x3" / "last.safetensors"
     done = run("transfer", start, pictures, "--scale", 2, "--validation", pictures, "-o", tmp_path / "x2", *steps)
     assert done.returncode == 0, done.stderr
@@ -151,7 +225,10 @@ def test_transfer_keeps_all_but_the_deconvolution(pictures: Path, tmp_path: Path
 
 def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        command(pictures, tmp_path / "r", "--steps", 100_000, "--validate-every", 5), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        command(pictures, tmp_path / "r", "--steps", 100_000, "--validate-every", 5),
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not (tmp_path / "r" / "checkpoint.pt").exists() and process.poll() is None:
         time.sleep(0.02)
@@ -174,17 +251,25 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     failed = subprocess.run(
-        command(pictures, folder, "--steps", 20, "--resume"), env=ENVIRONMENT, capture_output=True, preexec_fn=small_files, check=False
+        command(pictures, folder, "--steps", 20, "--resume"),
+        env=ENVIRONMENT,
+        capture_output=True,
+        preexec_fn=small_files,
+        check=False,
     )
     assert failed.returncode == 1
     assert b"Traceback" not in failed.stderr
     assert b"checkpoint.pt: File too large; what was there before is untouched" in failed.stderr
     assert (folder / "checkpoint.pt").read_bytes() == good
     assert not list(folder.glob(".*.part"))
-    subprocess.run(command(pictures, folder, "--steps", 20, "--resume"), check=True, env=ENVIRONMENT, capture_output=True)
+    subprocess.run(
+        command(pictures, folder, "--steps", 20, "--resume"), check=True, env=ENVIRONMENT, capture_output=True
+    )
 
 
-def typed(arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def typed(
+    arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
     """The entry point in this process: exit code and standard error."""
     monkeypatch.setattr(sys, "argv", ["fsrcnn", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:

@@ -186,7 +186,9 @@ def _evaluate_one(
 
 def result_of(planes: Planes, folder: str, picture: str, protocol: Protocol, scale: int) -> Result:
     """The scores of a picture's planes."""
-    return Result(folder, picture, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale))
+    return Result(
+        folder, picture, protocol, score(planes.hr, planes.bicubic, scale), score(planes.hr, planes.sr, scale)
+    )
 
 
 def mean(scores: Sequence[Score]) -> Score:

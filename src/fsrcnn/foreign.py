@@ -31,7 +31,11 @@ from fsrcnn.weights import Weights
 Array = npt.NDArray[Any]
 WRITABLE = (".h5", ".hdf5", ".pth", ".pt")
 PORT_CROP = 4  # the PyTorch port: padding=9 // 2 at every scale
-AUTHORS_CROP = {2: 4, 3: 3, 4: 4}  # where the deconvolution's output starts in the authors' geometry (measured: their Set5 figures)
+AUTHORS_CROP = {
+    2: 4,
+    3: 3,
+    4: 4,
+}  # where the deconvolution's output starts in the authors' geometry (measured: their Set5 figures)
 SRCNN_CROP = 2  # half of its last 5×5 kernel
 
 
@@ -53,7 +57,9 @@ def read(path: Path, scale: int | None = None, crop: int | None = None) -> Weigh
     }  # fmt: skip
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise UsageError(f"{path}: weights are read from {', '.join(readers)}, not from {path.suffix or 'a file without ending'}")
+        raise UsageError(
+            f"{path}: weights are read from {', '.join(readers)}, not from {path.suffix or 'a file without ending'}"
+        )
     if not path.is_file():
         raise WeightsError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     try:
@@ -80,7 +86,9 @@ def write(weights: Weights, path: Path) -> str | None:
     elif ending in (".pth", ".pt"):
         data, change = _port_bytes(weights)
     else:
-        raise UsageError(f"{path}: weights are written as .safetensors, {', '.join(WRITABLE)}, not as {path.suffix or 'a file without ending'}")
+        raise UsageError(
+            f"{path}: weights are written as .safetensors, {', '.join(WRITABLE)}, not as {path.suffix or 'a file without ending'}"
+        )
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)
@@ -103,7 +111,9 @@ def _assemble(
     """
     count = len(convolutions)
     if count < 3:
-        raise WeightsError(f"it has {count} convolutions before the deconvolution ({', '.join(names)}); an FSRCNN has at least 3")
+        raise WeightsError(
+            f"it has {count} convolutions before the deconvolution ({', '.join(names)}); an FSRCNN has at least 3"
+        )
     first, shrinking = convolutions[0][0], convolutions[1][0]
     for name, kernel in zip(names, [*(layer[0] for layer in convolutions), last[0]], strict=True):
         if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3]:
@@ -120,12 +130,16 @@ def _assemble(
         for part, array in (("weight", kernel), ("bias", bias), ("prelu", slopes)):
             expected = architecture.array_shapes[f"{own}.{part}"]
             if array.shape != expected:
-                raise WeightsError(f"{name} ({own}.{part}) has shape {array.shape}, an FSRCNN({d}, {s}, {m}) has {expected} there")
+                raise WeightsError(
+                    f"{name} ({own}.{part}) has shape {array.shape}, an FSRCNN({d}, {s}, {m}) has {expected} there"
+                )
     arrays |= {"deconvolution.weight": last[0], "deconvolution.bias": last[1]}
     for part, array in (("weight", last[0]), ("bias", last[1])):
         expected = architecture.array_shapes[f"deconvolution.{part}"]
         if array.shape != expected:
-            raise WeightsError(f"{names[-1]} (deconvolution.{part}) has shape {array.shape}, an FSRCNN({d}, {s}, {m}) has {expected} there")
+            raise WeightsError(
+                f"{names[-1]} (deconvolution.{part}) has shape {array.shape}, an FSRCNN({d}, {s}, {m}) has {expected} there"
+            )
     return Weights(architecture, {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()})
 
 
@@ -151,7 +165,9 @@ def _read_mat(path: Path, scale: int | None, crop: int | None) -> Weights:
     try:
         import scipy.io
     except ImportError as error:
-        raise MissingExtraError(".mat files need SciPy, which is not installed; type: pip install 'fsrcnn[convert]'") from error
+        raise MissingExtraError(
+            ".mat files need SciPy, which is not installed; type: pip install 'fsrcnn[convert]'"
+        ) from error
     try:
         stored = scipy.io.loadmat(path)
     except Exception as error:  # whatever a damaged file makes SciPy raise
@@ -164,7 +180,8 @@ def _read_mat(path: Path, scale: int | None, crop: int | None) -> Weights:
         held = ", ".join(name for name in stored if not name.startswith("__")) or "nothing"
         raise WeightsError(f"it holds {held}, but no {', '.join(missing)}, as the authors' FSRCNN files do")
     kernels, biases, slopes = (
-        [np.asarray(cell, np.float32) for cell in stored[name].ravel()] for name in ("weights_conv", "biases_conv", "prelu_conv")
+        [np.asarray(cell, np.float32) for cell in stored[name].ravel()]
+        for name in ("weights_conv", "biases_conv", "prelu_conv")
     )
     names = [f"weights_conv{{{i + 1}}}" for i in range(len(kernels))]
     layers = []
@@ -198,13 +215,20 @@ def _srcnn(stored: dict[str, Array], scale: int) -> Weights:
     (shrinking), a 5×5 one reaches one LR pixel far (a 3×3 mapping layer), and the last is a deconvolution. ReLU is a PReLU of
     slope 0. Exact, but for pixels whose neighbourhood leaves the picture: SRCNN replicates edges at HR, FSRCNN pads with zeros.
     """
-    missing = [name for layer in "123" for name in (f"weights_conv{layer}", f"biases_conv{layer}") if name not in stored]
+    missing = [
+        name for layer in "123" for name in (f"weights_conv{layer}", f"biases_conv{layer}") if name not in stored
+    ]
     if missing:
         raise WeightsError(f"it holds no {', '.join(missing)}, as the authors' SRCNN files do")
     one = np.asarray(stored["weights_conv1"], np.float64)
     two = np.asarray(stored["weights_conv2"], np.float64)
     three = np.asarray(stored["weights_conv3"], np.float64)
-    if one.ndim != 2 or two.ndim != 3 or three.ndim != 2 or (two.shape[0], two.shape[2]) != (one.shape[1], three.shape[0]):
+    if (
+        one.ndim != 2
+        or two.ndim != 3
+        or three.ndim != 2
+        or (two.shape[0], two.shape[2]) != (one.shape[1], three.shape[0])
+    ):
         raise WeightsError(
             f"weights_conv1, 2, 3 have shapes {one.shape}, {two.shape}, {three.shape}, which do not fit together as an SRCNN"
         )
@@ -212,7 +236,9 @@ def _srcnn(stored: dict[str, Array], scale: int) -> Weights:
     second = _from_columns(two, "weights_conv2")
     third = _from_columns(three[:, :, None].transpose(2, 1, 0), "weights_conv3")[:, 0]
     if second.shape[2] not in (1, 5) or third.shape[1] != 5:
-        raise WeightsError(f"an SRCNN of {first.shape[1]}-{second.shape[2]}-{third.shape[1]} is not one of 9-1-5 and 9-5-5")
+        raise WeightsError(
+            f"an SRCNN of {first.shape[1]}-{second.shape[2]}-{third.shape[1]} is not one of 9-1-5 and 9-5-5"
+        )
     squares, (n1, n2) = scale * scale, (second.shape[1], second.shape[0])
     phases = [(y, x) for y in range(scale) for x in range(scale)]
 
@@ -249,23 +275,34 @@ def _srcnn(stored: dict[str, Array], scale: int) -> Weights:
             for tx in range(-reach2, reach2 + 1):
                 (row, to_y), (column, to_x) = divmod(y + ty, scale), divmod(x + tx, scale)
                 blocks[p, :, to_y * scale + to_x, :, row + 1, column + 1] += second[:, :, ty + reach2, tx + reach2]
-    blocks = blocks.reshape(squares * n2, d, 3, 3)
+    linear = blocks.reshape(squares * n2, d, 3, 3)
     arrays = {
         "feature_extraction.weight": feature, "feature_extraction.bias": bias1, "feature_extraction.prelu": np.zeros(d),
     }  # fmt: skip
     if five:
         mapping, bias = np.zeros((s, s, 3, 3)), np.zeros(s)
-        mapping[: squares * n2], bias[: squares * n2] = blocks, bias2
-        arrays |= {"shrinking.weight": np.eye(s, d)[:, :, None, None], "shrinking.bias": np.zeros(s), "shrinking.prelu": np.ones(s)}
+        mapping[: squares * n2], bias[: squares * n2] = linear, bias2
+        arrays |= {
+            "shrinking.weight": np.eye(s, d)[:, :, None, None],
+            "shrinking.bias": np.zeros(s),
+            "shrinking.prelu": np.ones(s),
+        }
         arrays |= {"mapping.0.weight": mapping, "mapping.0.bias": bias, "mapping.0.prelu": np.zeros(s)}
     else:
-        arrays |= {"shrinking.weight": blocks[:, :, 1:2, 1:2], "shrinking.bias": bias2, "shrinking.prelu": np.zeros(s)}
-    arrays |= {"expanding.weight": np.eye(d, s)[:, :, None, None], "expanding.bias": np.zeros(d), "expanding.prelu": np.ones(d)}
+        arrays |= {"shrinking.weight": linear[:, :, 1:2, 1:2], "shrinking.bias": bias2, "shrinking.prelu": np.zeros(s)}
+    arrays |= {
+        "expanding.weight": np.eye(d, s)[:, :, None, None],
+        "expanding.bias": np.zeros(d),
+        "expanding.prelu": np.ones(d),
+    }
     kernel_side = scale + 4 + (scale + 1) % 2
     stamp = np.zeros((d, 1, kernel_side, kernel_side))
     for p, (y, x) in enumerate(phases):  # SRCNN gathers, a deconvolution scatters: the kernel is turned round
         stamp[p * n2 : (p + 1) * n2, 0, y : y + 5, x : x + 5] = third[:, ::-1, ::-1]
-    arrays |= {"deconvolution.weight": stamp, "deconvolution.bias": np.asarray(stored["biases_conv3"], np.float64).ravel()}
+    arrays |= {
+        "deconvolution.weight": stamp,
+        "deconvolution.bias": np.asarray(stored["biases_conv3"], np.float64).ravel(),
+    }
     architecture = Architecture(d, s, 1 if five else 0, side, kernel_side, scale, SRCNN_CROP)
     return Weights(architecture, {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()})
 
@@ -277,7 +314,9 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError as error:
-        raise MissingExtraError(".h5 files need h5py, which is not installed; type: pip install 'fsrcnn[convert]'") from error
+        raise MissingExtraError(
+            ".h5 files need h5py, which is not installed; type: pip install 'fsrcnn[convert]'"
+        ) from error
     return h5py
 
 
@@ -285,11 +324,12 @@ def _read_keras(path: Path, scale: int | None, crop: int | None) -> Weights:
     h5py = _h5py()
     try:
         with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "model_weights" in file else file
+            root = file.get("model_weights", file)
             names = [_text(name) for name in root.attrs.get("layer_names", [])]
             config = file.attrs.get("model_config")
             layers = [
-                (name, [np.asarray(root[name][_text(array)]) for array in root[name].attrs.get("weight_names", [])]) for name in names
+                (name, [np.asarray(root[name][_text(array)]) for array in root[name].attrs.get("weight_names", [])])
+                for name in names
             ]
     except (OSError, KeyError, AttributeError) as error:
         raise WeightsError(f"{path} is not a Keras file, or it is truncated") from error
@@ -312,7 +352,9 @@ def _read_keras(path: Path, scale: int | None, crop: int | None) -> Weights:
         if len(arrays) == 1 and open_layer is not None:  # PReLU
             slopes = arrays[0]
             if slopes.size != open_layer[1].size:
-                raise WeightsError(f"layer {name} has slopes of shape {slopes.shape}; a PReLU with shared axes has (1, 1, {open_layer[1].size})")
+                raise WeightsError(
+                    f"layer {name} has slopes of shape {slopes.shape}; a PReLU with shared axes has (1, 1, {open_layer[1].size})"
+                )
             convolutions.append((*open_layer, slopes.ravel()))
             open_layer = None
         elif len(arrays) == 2 and arrays[0].ndim == 4 and open_layer is None:
@@ -322,7 +364,9 @@ def _read_keras(path: Path, scale: int | None, crop: int | None) -> Weights:
             else:  # (k, k, in, out)
                 open_layer = (arrays[0].transpose(3, 2, 0, 1), arrays[1])
         else:
-            raise WeightsError(f"layer {name} ({shapes}) is neither a convolution with bias followed by a PReLU, nor that PReLU")
+            raise WeightsError(
+                f"layer {name} ({shapes}) is neither a convolution with bias followed by a PReLU, nor that PReLU"
+            )
     if last is None:
         raise WeightsError(f"it ends in {layers[-1][0]}, not in a transposed convolution to one channel")
     scale = _scale_of(path, scale, stored)
@@ -342,7 +386,12 @@ def _keras_bytes(weights: Weights) -> bytes:
             f"this network {architecture.crop}; it cannot be written as .h5"
         )
     stages = [name.removesuffix(".prelu") for name in architecture.array_shapes if name.endswith(".prelu")]
-    layers: list[dict[str, Any]] = []
+    layers: list[dict[str, Any]] = [
+        {
+            "class_name": "InputLayer",
+            "config": {"batch_input_shape": [None, None, None, 1], "dtype": "float32", "name": "lr"},
+        }
+    ]
     stored: list[tuple[str, dict[str, Array]]] = []
 
     def convolution(name: str, kind: str, filters: int, side: int, stride: int) -> None:
@@ -350,8 +399,6 @@ def _keras_bytes(weights: Weights) -> bytes:
             "name": name, "trainable": True, "dtype": "float32", "filters": filters, "kernel_size": [side, side],
             "strides": [stride, stride], "padding": "same", "data_format": "channels_last", "activation": "linear", "use_bias": True,
         }  # fmt: skip
-        if not layers:
-            config["batch_input_shape"] = [None, None, None, 1]
         layers.append({"class_name": kind, "config": config})
 
     for stage in stages:
@@ -389,7 +436,9 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise MissingExtraError(".pth files need PyTorch, which is not installed; type: pip install 'fsrcnn[torch]'") from error
+        raise MissingExtraError(
+            ".pth files need PyTorch, which is not installed; type: pip install 'fsrcnn[torch]'"
+        ) from error
     return torch
 
 
@@ -412,12 +461,18 @@ def _read_port(path: Path, scale: int | None, crop: int | None) -> Weights:
     for name, array in arrays.items():
         match = re.fullmatch(r"((?:first_part|mid_part)\.\d+|last_part)\.(weight|bias)", name)
         if match is None:
-            raise WeightsError(f"{name} {array.shape} is no array of the port, whose names begin with first_part, mid_part, last_part")
+            raise WeightsError(
+                f"{name} {array.shape} is no array of the port, whose names begin with first_part, mid_part, last_part"
+            )
         parts[name] = array
         modules += [match[1]] if match[1] not in modules else []
     if "last_part" not in modules or "first_part.0" not in modules:
-        raise WeightsError(f"it holds {', '.join(modules)}, but no {'last_part' if 'last_part' not in modules else 'first_part.0'}")
-    ordered = sorted((m for m in modules if m != "last_part"), key=lambda m: (m.split(".")[0] != "first_part", int(m.split(".")[1])))
+        raise WeightsError(
+            f"it holds {', '.join(modules)}, but no {'last_part' if 'last_part' not in modules else 'first_part.0'}"
+        )
+    ordered = sorted(
+        (m for m in modules if m != "last_part"), key=lambda m: (m.split(".")[0] != "first_part", int(m.split(".")[1]))
+    )
     convolutions, names = [], []
     for module, slopes in zip(ordered[::2], ordered[1::2], strict=False):
         needed = [f"{module}.weight", f"{module}.bias", f"{slopes}.weight"]
@@ -430,12 +485,16 @@ def _read_port(path: Path, scale: int | None, crop: int | None) -> Weights:
     if "last_part.bias" not in parts or "last_part.weight" not in parts:
         raise WeightsError("last_part.weight and last_part.bias are needed, and one is missing")
     if len(ordered) % 2:
-        raise WeightsError(f"{ordered[-1]} {parts.get(f'{ordered[-1]}.weight', np.zeros(0)).shape} has no partner: convolution and PReLU alternate")
+        raise WeightsError(
+            f"{ordered[-1]} {parts.get(f'{ordered[-1]}.weight', np.zeros(0)).shape} has no partner: convolution and PReLU alternate"
+        )
     stamp, crop = parts["last_part.weight"], PORT_CROP if crop is None else crop
     if stamp.ndim == 4:  # as `write` widens it
         while crop > 0 and stamp.shape[2] > 1 and not stamp[:, :, 0].any() and not stamp[:, :, :, 0].any():
             stamp, crop = stamp[:, :, 1:, 1:], crop - 1
-    return _assemble([*names, "last_part"], convolutions, (stamp, parts["last_part.bias"]), _scale_of(path, scale), crop)
+    return _assemble(
+        [*names, "last_part"], convolutions, (stamp, parts["last_part.bias"]), _scale_of(path, scale), crop
+    )
 
 
 def _port_bytes(weights: Weights) -> tuple[bytes, str | None]:
@@ -446,7 +505,12 @@ def _port_bytes(weights: Weights) -> tuple[bytes, str | None]:
     """
     torch = _torch()
     architecture = weights.architecture
-    side, scale, crop, first = architecture.deconvolution_kernel, architecture.scale, architecture.crop, architecture.feature_kernel
+    side, scale, crop, first = (
+        architecture.deconvolution_kernel,
+        architecture.scale,
+        architecture.crop,
+        architecture.feature_kernel,
+    )
     padding = max(PORT_CROP, crop) if side == 9 else max(crop, side - scale - crop)
     leading = padding - crop
     trailing = max(0, 2 * padding + 1 - side - leading)  # PyTorch's output_padding is below the stride
@@ -475,4 +539,3 @@ def _port_bytes(weights: Weights) -> tuple[bytes, str | None]:
     buffer = io.BytesIO()
     torch.save({name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in state.items()}, buffer)
     return buffer.getvalue(), change
-

@@ -12,7 +12,7 @@ from fsrcnn.cli.convert import convert
 from fsrcnn.cli.evaluate import evaluate
 from fsrcnn.cli.models import models
 from fsrcnn.cli.prepare import prepare
-from fsrcnn.cli.test import test
+from fsrcnn.cli.test import measure
 from fsrcnn.cli.train import train, transfer
 from fsrcnn.cli.upscale import upscale
 from fsrcnn.errors import FsrcnnError
@@ -36,7 +36,7 @@ app.command()(models)
 app.command()(prepare)
 app.command()(train)
 app.command()(transfer)
-app.command()(test)
+app.command("test")(measure)
 app.command()(convert)
 
 

@@ -16,7 +16,7 @@ OURS = ".safetensors"
 
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A .mat, .h5, .pth or .safetensors file, or a bundled model.", show_default=False)
+        str, typer.Argument(metavar="INPUT", help="A .mat, .h5, .pth or .safetensors file, or a bundled model.")
     ],
     output: Annotated[
         Path | None,

@@ -67,7 +67,9 @@ def prepare(
     if scale not in hdf5.PAPER_SUB_IMAGE:
         raise UsageError(f"scale is 2, 3 or 4, not {scale}")
     if whole and (augment or sub_image or label or stride):
-        raise UsageError("--eval writes whole pictures as they are; it takes no --augment, --sub-image, --label or --stride")
+        raise UsageError(
+            "--eval writes whole pictures as they are; it takes no --augment, --sub-image, --label or --stride"
+        )
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists; give --overwrite or another -o")
     cut = hdf5.paper_sub_images(scale)
@@ -83,13 +85,20 @@ def prepare(
     paths = [path for one in given for path in _files(one)]
     with bar("") as update:
         done = hdf5.prepare(
-            paths, output, cut, layout=layout, whole=whole, progress=lambda part, name: update(part, name)  # type: ignore[arg-type]
+            paths,
+            output,
+            cut,
+            layout=layout,
+            whole=whole,
+            progress=lambda part, name: update(part, name),
         )
     if as_json:
         summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": done.failures}
         print(json.dumps(summary, indent=2))
     else:
-        items = "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
+        items = (
+            "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
+        )
         print(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}")
     for sentence in done.failures:
         print(f"fsrcnn: {sentence}", file=sys.stderr)

@@ -17,7 +17,7 @@ from fsrcnn.evaluation import PROTOCOLS, Protocol, apply_protocol, pictures_of, 
 from fsrcnn.upscaler import Upscaler
 
 
-def test(
+def measure(
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="A high-resolution picture.", show_default=False)
     ] = None,
@@ -25,7 +25,7 @@ def test(
     weights_file: Annotated[
         str, typer.Option("--weights-file", "--model", "-m", help="Weights file, bundled model, or family.")
     ] = "fsrcnn",
-    scale: Annotated[int | None, typer.Option("--scale", "-s", help="2, 3 or 4. Default: that of the weights.", show_default=False)] = None,
+    scale: Annotated[int | None, typer.Option("--scale", "-s", help="Default: that of the weights.", show_default=False)] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Default: beside the picture.", show_default=False)
     ] = None,
@@ -59,7 +59,7 @@ def test(
         raise UsageError(f"{existing[0]} exists; give --overwrite or another --output")
 
     original = read_8bit(path)
-    kind: Protocol = protocol  # type: ignore[assignment]
+    kind: Protocol = protocol
     planes = apply_protocol(original, network, kind)
     result = result_of(planes, str(path.parent), path.stem, kind, scale)
     pictures = pictures_of(original, planes, result, scale)
@@ -67,7 +67,18 @@ def test(
         images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     if as_json:
         scores = {"bicubic": asdict(result.bicubic), name: asdict(result.sr)}
-        print(json.dumps({"picture": str(path), "scale": scale, "protocol": protocol, **scores, "written": [str(t) for t in stems.values()]}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "picture": str(path),
+                    "scale": scale,
+                    "protocol": protocol,
+                    **scores,
+                    "written": [str(t) for t in stems.values()],
+                },
+                indent=2,
+            )
+        )
         return
     print(f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma")
     for label, score in (("bicubic", result.bicubic), (name, result.sr)):

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fsrcnn import images, weights
+from fsrcnn import weights
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family, name_of
 from fsrcnn.cli.terminal import bar
-from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.errors import UsageError
 from fsrcnn.upscaler import available_threads
 
 if TYPE_CHECKING:
     from fsrcnn.training.loop import Progress
-    from fsrcnn.training.patches import Pairs, Source
     from fsrcnn.training.recipe import Recipe
 
-HDF5_ENDINGS = (".h5", ".hdf5", ".mat")
 DEFAULT_STEPS = 30_000
-HELD_OUT = 20  # of this many pictures one is kept for validation, where no validation set is given
 COMPILE_FROM = 2000  # updates from which half a minute of compilation pays
 
 Sources = Annotated[
@@ -59,7 +56,8 @@ Epochs = Annotated[
     int | None, typer.Option("--epochs", "--num-epochs", help="Passes over the data.", show_default=False)
 ]
 Steps = Annotated[
-    int | None, typer.Option(help=f"Updates in all, instead of --epochs. Default: {DEFAULT_STEPS:,}.", show_default=False)
+    int | None,
+    typer.Option(help=f"Updates in all, instead of --epochs. Default: {DEFAULT_STEPS:,}.", show_default=False),
 ]
 BatchSize = Annotated[int, typer.Option(help="Patches per update, over all processes.")]
 Patch = Annotated[int, typer.Option(help="Side in LR pixels of the patches cut from folders.")]
@@ -67,39 +65,42 @@ Augment = Annotated[
     bool, typer.Option("--augment", help="Use folders without factors of their own also shrunk to 0.9, 0.8, 0.7, 0.6.")
 ]
 LossOption = Annotated[str, typer.Option(help="mse, l1, charbonnier, huber, or log (of each patch's error).")]
-LossWidth = Annotated[
-    float, typer.Option(help="Of charbonnier, huber and log, in luma 0 … 1. 0: 0.03, 0.25, 0.02.")
-]
+LossWidth = Annotated[float, typer.Option(help="Of charbonnier, huber and log, in luma 0 … 1. 0: 0.03, 0.25, 0.02.")]
 OptimizerOption = Annotated[str, typer.Option(help="adam, sgd (momentum 0.9), muon or soap (both on the kernels).")]
 Rate = Annotated[
     float | None,
     typer.Option("--lr", help="Peak rate. Default: 0.001 (adam), 0.01 (sgd, muon), 0.005 (soap).", show_default=False),
 ]
-ScalarRate = Annotated[float, typer.Option("--scalar-lr", help="Adam's rate on biases and slopes beside muon and soap.")]
+ScalarRate = Annotated[
+    float, typer.Option("--scalar-lr", help="Adam's rate on biases and slopes beside muon and soap.")
+]
 LastLayer = Annotated[float, typer.Option(help="Factor on the deconvolution's rate; 0.1 in the paper.")]
 ScheduleOption = Annotated[str, typer.Option(help="constant, linear, cosine, or step.")]
 Decay = Annotated[float, typer.Option(help="Last part of the run, 0 to 1, in which linear and cosine fall to zero.")]
 StepEvery = Annotated[int, typer.Option(help="Updates after which --schedule step lowers the rate.")]
 StepFactor = Annotated[float, typer.Option(help="What it multiplies the rate by.")]
 Warmup = Annotated[
-    int | None, typer.Option(help="Updates over which the rate rises. Default: 500, a tenth of the run at most.", show_default=False)
+    int | None,
+    typer.Option(
+        help="Updates over which the rate rises. Default: 500, a tenth of the run at most.", show_default=False
+    ),
 ]
 Clip = Annotated[float | None, typer.Option(help="Largest norm of the gradient.", show_default=False)]
 Average = Annotated[float, typer.Option("--ema", help="Decay of the moving average of the weights; 0: none.")]
 Expand = Annotated[
-    int, typer.Option(help="Train each kernel as a product of two matrices of this inner width (0: plainly); saved folded.")
+    int,
+    typer.Option(help="Train each kernel as a product of two matrices of this inner width (0: plainly); saved folded."),
 ]
 Contrast = Annotated[float, typer.Option(help="Strengthen the contrast of half the patches by up to this factor.")]
-PrecisionOption = Annotated[
-    str, typer.Option(help="fp32, bf16, or auto: bf16 where the processor computes with it.")
-]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the processor computes with it.")]
 Seed = Annotated[int, typer.Option(help="Of the first weights and of the order of the data.")]
 ValidateEvery = Annotated[
     int | None, typer.Option(help="Updates between validations. Default: an epoch, 5,000 at most.", show_default=False)
 ]
 Workers = Annotated[int, typer.Option("--workers", "--num-workers", help="Threads that prepare batches ahead.")]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda or mps. Default: the first of cuda, mps, cpu that is there.", show_default=False)
+    str | None,
+    typer.Option(help="cpu, cuda or mps. Default: the first of cuda, mps, cpu that is there.", show_default=False),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)]
 Compile = Annotated[
@@ -122,11 +123,17 @@ def train(
     model: Annotated[
         str, typer.Option("--model", "-m", help=f"{', '.join(FAMILY_NAMES)}, or three numbers d,s,m as 40,10,3.")
     ] = "fsrcnn",
-    feature_kernel: Annotated[int | None, typer.Option(help="Side of the first kernel, odd.", show_default=False)] = None,
-    deconvolution_kernel: Annotated[int | None, typer.Option(help="Side of the last kernel, odd.", show_default=False)] = None,
+    feature_kernel: Annotated[
+        int | None, typer.Option(help="Side of the first kernel, odd.", show_default=False)
+    ] = None,
+    deconvolution_kernel: Annotated[
+        int | None, typer.Option(help="Side of the last kernel, odd.", show_default=False)
+    ] = None,
     init: Annotated[
         str | None,
-        typer.Option("--init", "--weights-file", help="Weights file or bundled model to start from.", show_default=False),
+        typer.Option(
+            "--init", "--weights-file", help="Weights file or bundled model to start from.", show_default=False
+        ),
     ] = None,
     resume: Resume = False,
     epochs: Epochs = None,
@@ -219,19 +226,21 @@ def transfer(
     """Take trained weights to another scale: all layers but the deconvolution are copied and stay as they are (paper, §3.4)."""
     initial = _weights(start)
     if initial.architecture.scale == scale:
-        raise UsageError(f"{start} is of ×{scale} already; give --scale {' or '.join(str(s) for s in (2, 3, 4) if s != scale)}")
+        raise UsageError(
+            f"{start} is of ×{scale} already; give --scale {' or '.join(str(s) for s in (2, 3, 4) if s != scale)}"
+        )
     architecture = initial.architecture.with_scale(scale)
     for name in FAMILY_NAMES:  # fsrcnn-x has another deconvolution kernel at ×2
         if initial.architecture == family(name, initial.architecture.scale):
             architecture = family(name, scale)
     names = architecture.array_shapes
     frozen = () if all_layers else tuple(name for name in names if not name.startswith("deconvolution"))
-    _run(
-        locals(), architecture=architecture, initial=initial, default_name=name_of(architecture)
-    )
+    _run(locals(), architecture=architecture, initial=initial, default_name=name_of(architecture))
 
 
-def architecture_of(model: str, scale: int, feature_kernel: int | None, deconvolution_kernel: int | None) -> Architecture:
+def architecture_of(
+    model: str, scale: int, feature_kernel: int | None, deconvolution_kernel: int | None
+) -> Architecture:
     """`fsrcnn-s`, or `40,10,3`, with kernels of one's own.
 
     Raises:
@@ -255,11 +264,11 @@ def _weights(name: str) -> weights.Weights:
     return pretrained.load(name) if name in pretrained.table() else weights.load(name)
 
 
-def _run(options: dict[str, Any], *, architecture: Architecture, initial: weights.Weights | None, default_name: str) -> None:
+def _run(
+    options: dict[str, Any], *, architecture: Architecture, initial: weights.Weights | None, default_name: str
+) -> None:
     """What both commands do; `options` are their arguments by name."""
-    import torch
-
-    from fsrcnn.training import loop
+    from fsrcnn.training import loop, session
 
     warnings: list[str] = []
 
@@ -269,15 +278,21 @@ def _run(options: dict[str, Any], *, architecture: Architecture, initial: weight
 
     scale = architecture.scale
     output: Path = options["output"] or Path("runs") / f"{default_name}-x{scale}"
-    given = [*(options["sources"] or []), *(options["train_file"] or [])]
     if options["epochs"] is not None and options["steps"] is not None:
         raise UsageError("give either --epochs or --steps")
     threads = options["threads"] or available_threads()
-    torch.set_num_threads(threads)
-    rank, place = _join_processes(options["device"])
-    workers = _workers(options["workers"], warn if rank == 0 else lambda sentence: None)
-    recipe = _recipe(options, architecture)
-    source, validation, data = _data(given, options, recipe, warn)
+    rank, device = session.join(options["device"], threads)
+
+    def note(sentence: str) -> None:
+        if rank == 0:
+            print(f"fsrcnn: {sentence}", file=sys.stderr)
+
+    workers = _workers(options["workers"], note)
+    recipe = _recipe(options, architecture, session.precision_of(device))
+    source, validation, data = session.open_data(
+        [*(options["sources"] or []), *(options["train_file"] or [])], options["validation"], recipe,
+        augment=options["augment"], warn=warn, note=note,
+    )  # fmt: skip
     per_epoch = source.steps_per_epoch
     steps = options["epochs"] * per_epoch if options["epochs"] else options["steps"] or DEFAULT_STEPS
     every = options["validate_every"] or min(per_epoch, 5000, steps)
@@ -285,7 +300,7 @@ def _run(options: dict[str, Any], *, architecture: Architecture, initial: weight
     recipe = replace(recipe, steps=steps, validate_every=every, warmup=warmup)
     compile = options["compile"]
     if compile is None:
-        compile = steps >= COMPILE_FROM and _can_compile(place)
+        compile = steps >= COMPILE_FROM and session.can_compile(device)
 
     last: list[Progress] = []
     try:
@@ -299,17 +314,19 @@ def _run(options: dict[str, Any], *, architecture: Architecture, initial: weight
                     print(_line(progress), file=sys.stderr, flush=True)
 
             loop.train(
-                recipe, source, validation, output, initial=initial, resume=options["resume"], device=place,
+                recipe, source, validation, output, initial=initial, resume=options["resume"], device=device,
                 workers=workers, compile=compile, report=report,
-                described={"data": data, "initial": options.get("init") or options.get("start"), "device": place, "threads": threads},
+                described={"data": data, "initial": options.get("init") or options.get("start"), "device": device, "threads": threads},
             )  # fmt: skip
     except KeyboardInterrupt:
         done = f"after update {last[0].step:,}" if last else "before the first update"
-        print(f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}", file=sys.stderr)
+        print(
+            f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None
     finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        session.leave()
     if rank == 0:
         best = output / "best.safetensors"
         outcome = last[0]
@@ -335,7 +352,7 @@ def _line(progress: Progress) -> str:
     )
 
 
-def _recipe(options: dict[str, Any], architecture: Architecture) -> Recipe:
+def _recipe(options: dict[str, Any], architecture: Architecture, best_precision: str) -> Recipe:
     """The recipe, but for `steps` and `validate_every`, which may need the length of an epoch."""
     from fsrcnn.training.recipe import DEFAULT_RATE, OPTIMIZERS, PRECISIONS, Recipe
 
@@ -346,7 +363,7 @@ def _recipe(options: dict[str, Any], architecture: Architecture) -> Recipe:
         raise UsageError(f"optimizer is {', '.join(OPTIMIZERS)}, not {options['optimizer']!r}")
     precision = options["precision"]
     if precision == "auto":
-        precision = "bf16" if _has_bf16(options["device"]) else "fp32"
+        precision = best_precision
     elif precision not in PRECISIONS:
         raise UsageError(f"precision is {', '.join(PRECISIONS)} or auto, not {precision!r}")
     rate = options["lr"] if options["lr"] is not None else DEFAULT_RATE[options["optimizer"]]
@@ -360,116 +377,10 @@ def _recipe(options: dict[str, Any], architecture: Architecture) -> Recipe:
     return Recipe(architecture, steps=1, rate=rate, precision=precision, **values)
 
 
-def _data(
-    given: list[Path], options: dict[str, Any], recipe: Recipe, warn: Any
-) -> tuple[Source, Pairs, dict[str, Any]]:
-    """Training and validation data, and what config.json says of them."""
-    from fsrcnn.training import hdf5
-    from fsrcnn.training.pairs import PAPER_FACTORS
-    from fsrcnn.training.patches import Folder, Pairs, Patches, SubImageBatches, load_pairs
-
-    if not given:
-        raise UsageError("give folders of pictures or HDF5 files, as: fsrcnn train T91/ --scale 3 --validation Set5/")
-    scale = recipe.architecture.scale
-    files = [path for path in given if path.suffix.lower() in HDF5_ENDINGS]
-    if files and len(files) < len(given):
-        raise UsageError("give either folders or HDF5 files, not both")
-    default = PAPER_FACTORS if options["augment"] else (1.0,)
-    folders = [Folder(*_factors(path, default)) for path in given] if not files else []
-    if files and options["augment"]:
-        raise UsageError("--augment is for folders; augment HDF5 files with fsrcnn prepare --augment")
-
-    chosen: Path | None = options["validation"]
-    held_out: list[Path] = []
-    if chosen is None and files:
-        raise UsageError("give --validation: a folder of pictures, or a file of fsrcnn prepare --eval")
-    if chosen is None:
-        every = [path for folder in folders for path in images.find(folder.path)]
-        if len(every) < 2:
-            raise UsageError("one picture cannot both train and validate; give --validation")
-        held_out = every[:: max(2, min(HELD_OUT, len(every)))] if len(every) < HELD_OUT else every[HELD_OUT // 2 :: HELD_OUT]
-        pictures = load_pairs([Folder(path) for path in held_out], scale, 3, warn)
-        print(f"fsrcnn: {len(held_out)} of {len(every)} pictures are kept for validation", file=sys.stderr)
-    elif chosen.suffix.lower() in HDF5_ENDINGS:
-        pictures = Pairs.of(hdf5.read_pictures(chosen, scale))
-    else:
-        pictures = load_pairs([Folder(chosen)], scale, 3, warn)
-
-    source: Source
-    if files:
-        stored = [hdf5.read_sub_images(path, scale) for path in files]
-        source = SubImageBatches(stored, scale, recipe.batch, recipe.seed)
-    else:
-        pairs = load_pairs(folders, scale, recipe.patch, warn, leave_out=frozenset(held_out))
-        source = Patches(pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
-    described = {
-        "sources": [str(path) for path in files] or {str(folder.path): list(folder.factors) for folder in folders},
-        "validation": str(chosen) if chosen else [str(path) for path in held_out],
-    }
-    return source, pictures, described
-
-
-def _factors(path: Path, default: tuple[float, ...]) -> tuple[Path, tuple[float, ...]]:
-    """`FOLDER:1,0.6` → (FOLDER, (1.0, 0.6))."""
-    match = re.fullmatch(r"(.+):([\d.]+(?:,[\d.]+)*)", str(path))
-    if match is None or path.exists():
-        return path, default
-    try:
-        factors = tuple(map(float, match[2].split(",")))
-    except ValueError:
-        raise UsageError(f"{match[2]} in {path} is not a list of factors, as 1,0.9,0.8") from None
-    if any(not 0 < factor <= 1 for factor in factors):
-        raise UsageError(f"factors are above 0 and at most 1, not {match[2]}")
-    return Path(match[1]), factors
-
-
-def _workers(wanted: int, warn: Any) -> int:
+def _workers(wanted: int, note: Callable[[str], None]) -> int:
     if wanted < 0:
         raise UsageError(f"--workers is at least 0, not {wanted}")
     cores = available_threads()
     if wanted > cores:
-        print(f"fsrcnn: {wanted} workers on {cores} cores: {cores} are used, which gives the same batches", file=sys.stderr)
+        note(f"{wanted} workers on {cores} cores: {cores} are used, which gives the same batches")
     return min(wanted, cores)
-
-
-def _join_processes(device: str | None) -> tuple[int, str]:
-    """This process's rank, and its device; joins the others where `torchrun` has started several."""
-    import torch
-    import torch.distributed as dist
-
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    place = device or next(name for name, there in available.items() if there)
-    if not available.get(place.split(":")[0]):
-        raise UsageError(f"PyTorch sees no {place} device here; use --device cpu")
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return 0, place
-    if place == "cuda":
-        place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.startswith("cuda") else "gloo")
-    return dist.get_rank(), place
-
-
-def _has_bf16(device: str | None) -> bool:
-    """Whether bf16 is fast here: a GPU that has it, or a CPU with AVX-512 BF16 or AMX."""
-    import torch
-
-    if device in (None, "cuda") and torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    if device in (None, "mps") and torch.backends.mps.is_available():
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _can_compile(place: str) -> bool:
-    """PyTorch compiles for a CPU with a C++ compiler, for CUDA with Triton."""
-    import importlib.util
-    import shutil
-
-    if place == "cpu":
-        return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name)
-    return place.startswith("cuda") and importlib.util.find_spec("triton") is not None

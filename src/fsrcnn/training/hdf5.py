@@ -72,13 +72,15 @@ class SubImages:
         if self.size < 1 or self.stride < 1:
             raise UsageError(f"sub-image and stride are at least 1 LR pixel, not {self.size} and {self.stride}")
         if not 1 <= self.label <= self.size * self.scale:
-            raise UsageError(f"the label of a {self.size}-pixel sub-image at ×{self.scale} is 1 to {self.size * self.scale}, not {self.label}")
+            raise UsageError(
+                f"the label of a {self.size}-pixel sub-image at ×{self.scale} is 1 to {self.size * self.scale}, not {self.label}"
+            )
         if any(not 0 < factor <= 1 for factor in self.factors) or not self.factors:
             raise UsageError(f"factors are above 0 and at most 1, not {', '.join(map(str, self.factors))}")
 
     @property
     def offset(self) -> int:
-        """HR pixels before the label, as the authors' generate_train.m places it (0, 1, 0 for their sizes at ×2, ×3, ×4), kept inside."""
+        """HR pixels before the label, as the authors' generate_train.m places it (0, 1, 0 for their sizes); never outside."""
         place = self.scale * (1 + (self.size - 1) // 2) - ((self.label + self.scale) // 2 - 1) - 1
         return min(max(place, 0), self.size * self.scale - self.label)
 
@@ -124,7 +126,9 @@ def prepare(
         UsageError: whole pictures in the `data-label` layout, which has one size for all.
     """
     if whole and layout != "lr-hr":
-        raise UsageError("whole pictures differ in size, which the data-label layout cannot hold; use --layout lr-hr with --eval")
+        raise UsageError(
+            "whole pictures differ in size, which the data-label layout cannot hold; use --layout lr-hr with --eval"
+        )
     done = Prepared(0, 0, [])
     hashes: list[str] = []
     names: list[str] = []
@@ -152,7 +156,9 @@ def prepare(
             names.append(path.name)
             hashes.append(hashlib.sha256(path.read_bytes()).hexdigest())
         if not done.items:
-            raise ImageError(f"none of the {len(paths)} files could be used: {done.failures[0] if done.failures else 'none given'}")
+            raise ImageError(
+                f"none of the {len(paths)} files could be used: {done.failures[0] if done.failures else 'none given'}"
+            )
         described: dict[str, Any] = {
             "scale": cut.scale, "layout": layout, "peak": 1.0 if layout == "data-label" else 255.0,
             "sources": names, "sha256": hashes, "fsrcnn": fsrcnn.__version__,
@@ -176,9 +182,7 @@ def _sub_image_writer(file: h5py.File, cut: SubImages, layout: Layout) -> Callab
     dtypes = {low: np.float32, high: np.float32 if caffe else np.uint8}
     for name, side in sides.items():
         shape = (*channel, side, side)
-        file.create_dataset(
-            name, (0, *shape), dtypes[name], maxshape=(None, *shape), chunks=(CHUNK_ITEMS, *shape)
-        )
+        file.create_dataset(name, (0, *shape), dtypes[name], maxshape=(None, *shape), chunks=(CHUNK_ITEMS, *shape))
 
     def append(lr: Float32, hr: Uint8) -> int:
         if min(lr.shape) < cut.size:
@@ -190,11 +194,11 @@ def _sub_image_writer(file: h5py.File, cut: SubImages, layout: Layout) -> Callab
         large = large[:: step * scale, :: step * scale][:rows, :columns]
         small, large = small.reshape(-1, cut.size, cut.size), large.reshape(-1, cut.label, cut.label)
         if caffe:
-            small, large = small.swapaxes(1, 2)[:, None], (large / np.float32(255)).swapaxes(1, 2)[:, None]
+            written: list[Array] = [small.swapaxes(1, 2)[:, None], (large / np.float32(255)).swapaxes(1, 2)[:, None]]
         else:
-            small = small * np.float32(255)
+            written = [small * np.float32(255), large]
         before = file[low].shape[0]
-        for name, items in ((low, small), (high, large)):
+        for name, items in zip((low, high), written, strict=True):
             file[name].resize(before + len(items), axis=0)
             file[name][before:] = items
         return len(small)
@@ -245,12 +249,18 @@ def read_sub_images(path: Path, scale: int) -> Stored:
             raise ImageError(f"{path} holds whole pictures for evaluation; train on a file made without --eval")
         caffe = names == ("data", "label")
         dimensions = 4 if caffe else 3
-        if lr_data.ndim != dimensions or hr_data.ndim != dimensions or (caffe and {lr_data.shape[1], hr_data.shape[1]} != {1}):
+        if (
+            lr_data.ndim != dimensions
+            or hr_data.ndim != dimensions
+            or (caffe and {lr_data.shape[1], hr_data.shape[1]} != {1})
+        ):
             raise ImageError(
                 f"{path}: {names[0]} and {names[1]} are (N, {'1, ' if caffe else ''}h, w), not {lr_data.shape} and {hr_data.shape}"
             )
         if len(lr_data) != len(hr_data) or not len(lr_data):
-            raise ImageError(f"{path} holds {len(lr_data)} LR and {len(hr_data)} HR sub-images; it must be as many of both, and some")
+            raise ImageError(
+                f"{path} holds {len(lr_data)} LR and {len(hr_data)} HR sub-images; it must be as many of both, and some"
+            )
         offset = _check_scale(path, file, lr_data.shape[-2:], hr_data.shape[-2:], scale)
         peak = _peak(file, caffe)
         lr = np.empty((len(lr_data), *lr_data.shape[-2:]), np.float32)
@@ -278,7 +288,9 @@ def read_pictures(path: Path, scale: int) -> list[tuple[Float32, Uint8]]:
         names = _names(path, file)
         groups = [file[name] for name in names]
         if not all(isinstance(group, h5py.Group) for group in groups):
-            raise ImageError(f"{path} holds sub-images; validation needs whole pictures: prepare --eval, or a folder of pictures")
+            raise ImageError(
+                f"{path} holds sub-images; validation needs whole pictures: prepare --eval, or a folder of pictures"
+            )
         peak = _peak(file, names == ("data", "label"))
         pairs = []
         for key in sorted(groups[0], key=lambda key: (len(key), key)):
@@ -334,10 +346,14 @@ def _check_scale(path: Path, file: h5py.File, lr: tuple[int, ...], hr: tuple[int
     """The label's offset, if sizes and attributes allow this scale."""
     stored = file.attrs.get("scale")
     if stored is not None and int(stored) != scale:
-        raise UsageError(f"{path} is of ×{int(stored)}, not ×{scale}; prepare it with --scale {scale}, or train with --scale {int(stored)}")
+        raise UsageError(
+            f"{path} is of ×{int(stored)}, not ×{scale}; prepare it with --scale {scale}, or train with --scale {int(stored)}"
+        )
     fitting = [s for s in SCALES if (lr[0] - 1) * s < hr[0] <= lr[0] * s]
     wrong = stored is None and bool(fitting) and scale not in fitting  # a file of others: its sizes must say the scale
     if lr[0] != lr[1] or hr[0] != hr[1] or hr[0] > lr[0] * scale or wrong:
         hint = f"; they fit ×{' or ×'.join(map(str, fitting))}" if fitting else ""
-        raise UsageError(f"{path}: sub-images of {lr[1]}×{lr[0]} and labels of {hr[1]}×{hr[0]} do not fit ×{scale}{hint}")
+        raise UsageError(
+            f"{path}: sub-images of {lr[1]}×{lr[0]} and labels of {hr[1]}×{hr[0]} do not fit ×{scale}{hint}"
+        )
     return int(file.attrs.get("label_offset", SubImages(scale, lr[0], hr[0]).offset))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -216,7 +216,7 @@ class Trainee(nn.Module):
         self.shapes = network.architecture.array_shapes
         self.stages = network.stages
         self.phase_taps: Tensor
-        self.register_buffer("phase_taps", network.phase_taps, persistent=False)
+        self.register_buffer("phase_taps", cast(Tensor, network.phase_taps), persistent=False)
         self.network_phase_kernel = network.phase_kernel_of
         for name, array in network.arrays().items():
             value = array.detach().clone()
@@ -311,7 +311,9 @@ def batches(source: Source, start: int, stop: int, workers: int) -> Iterator[Bat
             yield source.draw(step)
         return
     with ThreadPoolExecutor(workers) as pool:
-        ahead: list[Future[Batch]] = [pool.submit(source.draw, step) for step in range(start, min(stop, start + workers))]
+        ahead: list[Future[Batch]] = [
+            pool.submit(source.draw, step) for step in range(start, min(stop, start + workers))
+        ]
         for step in range(start, stop):
             batch = ahead.pop(0).result()
             if step + workers < stop:
@@ -360,7 +362,8 @@ def take_over(network: Network, initial: Weights) -> None:
     for field in ("d", "s", "m", "feature_kernel"):
         if getattr(theirs, field) != getattr(ours, field):
             raise UsageError(
-                f"cannot start {ours} from weights of {theirs}: {field} is {getattr(theirs, field)} there and {getattr(ours, field)} here"
+                f"cannot start {ours} from weights of {theirs}: "
+                f"{field} is {getattr(theirs, field)} there and {getattr(ours, field)} here"
             )
     if theirs.scale == ours.scale and not same:
         raise UsageError(f"cannot start {ours} from weights of {theirs}: their deconvolutions differ at the same scale")
@@ -389,12 +392,15 @@ def _open_run(run: Path, recipe: Recipe, resume: bool) -> dict[str, Any] | None:
     try:
         saved: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu")
         architecture = Architecture(**saved["recipe"].pop("architecture"))
-        before = Recipe(architecture, **{k: tuple(v) if k == "frozen" else v for k, v in saved["recipe"].items()})
+        fields: dict[str, Any] = {k: tuple(v) if k == "frozen" else v for k, v in saved["recipe"].items()}
+        before = Recipe(architecture, **fields)
     except Exception as error:  # whatever a damaged file makes PyTorch raise
         raise FsrcnnError(f"{checkpoint} is damaged or of another version; start a new run") from error
     differences = [line for line in recipe.differences(before) if not line.startswith(("steps:", "warmup:"))]
     if differences:
         raise UsageError(f"--resume: {run} is a run of another recipe ({'; '.join(differences)})")
     if saved["step"] > recipe.steps:
-        raise UsageError(f"--resume: {run} has done {saved['step']} updates already, more than the {recipe.steps} asked for")
+        raise UsageError(
+            f"--resume: {run} has done {saved['step']} updates already, more than the {recipe.steps} asked for"
+        )
     return saved

@@ -135,9 +135,7 @@ def load_pairs(
 class Patches:
     """Patches cut on the fly: every position of every picture equally likely, in one of its 8 orientations."""
 
-    def __init__(
-        self, pairs: Pairs, scale: int, patch: int, batch: int, seed: int = 0, contrast: float = 1.0
-    ) -> None:
+    def __init__(self, pairs: Pairs, scale: int, patch: int, batch: int, seed: int = 0, contrast: float = 1.0) -> None:
         self.scale, self.patch, self.batch, self.seed, self.contrast = scale, patch, batch, seed, contrast
         self.planes = [tuple(t.numpy() for t in pairs.plane(number, scale)) for number in range(len(pairs.layout))]
         layout = pairs.layout
@@ -162,22 +160,35 @@ class Patches:
         # Slices, one by one, cost a quarter of a gather by index.
         choices = torch.stack([which, rows, columns, *turns]).T.tolist()
         for number, (picture, row, column, upside_down, mirrored, transposed) in enumerate(choices):
-            for plane, into, unit in zip(self.planes[picture], (lr, hr), (1, scale), strict=True):
-                window = plane[row * unit : (row + side) * unit, column * unit : (column + side) * unit]
-                window = window[::-1] if upside_down else window
-                window = window[:, ::-1] if mirrored else window
-                into[number] = window.T if transposed else window
+            small, large = self.planes[picture]
+            lr[number] = _window(small, row, column, side, upside_down, mirrored, transposed)
+            hr[number] = _window(large, row * scale, column * scale, side * scale, upside_down, mirrored, transposed)
         # (n, i, py, j, px) → (n, i, j, py, px): phases, channels last, in one pass.
         shuffled = hr.reshape(count, side, scale, side, scale).swapaxes(2, 3)
         phases = torch.from_numpy(shuffled.astype(np.float32, order="C").reshape(count, side, side, scale**2))
-        phases, small = phases.div_(255).permute(0, 3, 1, 2), torch.from_numpy(lr)[:, None]
-        if self.contrast > 1:  # bicubic shrinking is linear, so the pair stays a pair; values may leave [0, 1]
-            gain = 1 + (self.contrast - 1) * (2 * torch.rand(count, generator=generator) - 1).clamp(0)
-            gain = gain[:, None, None, None]
-            mean = small.mean(dim=(2, 3), keepdim=True)
-            shift = mean * (1 - gain)
-            small, phases = small * gain + shift, phases.mul_(gain).add_(shift)
-        return Batch(channels_last(small), phases, None)
+        phases = phases.div_(255).permute(0, 3, 1, 2)
+        patches, phases = strengthened(torch.from_numpy(lr)[:, None], phases, self.contrast, generator)
+        return Batch(channels_last(patches), phases, None)
+
+
+def _window(plane: Any, row: int, column: int, side: int, upside_down: int, mirrored: int, transposed: int) -> Any:
+    """A square of a plane, as a view, in one of the 8 orientations."""
+    window = plane[row : row + side, column : column + side]
+    window = window[::-1] if upside_down else window
+    window = window[:, ::-1] if mirrored else window
+    return window.T if transposed else window
+
+
+def strengthened(lr: Tensor, phases: Tensor, most: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Half of the pairs with their contrast multiplied by 1 … `most` around their mean; values may leave [0, 1].
+
+    Bicubic shrinking is linear, so a pair stays a pair.
+    """
+    if most <= 1:
+        return lr, phases
+    gain = 1 + (most - 1) * (2 * torch.rand(len(lr), generator=generator) - 1).clamp(0)[:, None, None, None]
+    shift = lr.mean(dim=(2, 3), keepdim=True) * (1 - gain)
+    return lr * gain + shift, phases * gain + shift
 
 
 def channels_last(tensor: Tensor) -> Tensor:
@@ -187,13 +198,14 @@ def channels_last(tensor: Tensor) -> Tensor:
 class SubImageBatches:
     """Sub-images as they were prepared: each once in an epoch, in an order drawn anew for each epoch."""
 
-    def __init__(self, stored: Sequence[Stored], scale: int, batch: int, seed: int = 0) -> None:
+    def __init__(self, stored: Sequence[Stored], scale: int, batch: int, seed: int = 0, contrast: float = 1.0) -> None:
         """
         Args:
             stored: what HDF5 files hold, all of one size.
             scale: of the pairs.
             batch: sub-images per update.
             seed: of the order.
+            contrast: half of the sub-images get their contrast multiplied by up to this.
 
         Raises:
             UsageError: sizes differ between files, or there are fewer sub-images than a batch takes.
@@ -203,7 +215,8 @@ class SubImageBatches:
             raise UsageError("the HDF5 files hold sub-images of different sizes; prepare them alike")
         self.lr = torch.from_numpy(_joined([one.lr for one in stored]))
         self.hr = torch.from_numpy(_joined([one.hr for one in stored]))
-        self.scale, self.batch, self.seed, self.offset = scale, batch, seed, stored[0].offset
+        self.scale, self.batch, self.seed, self.contrast = scale, batch, seed, contrast
+        self.offset = stored[0].offset
         if len(self.lr) < batch:
             raise UsageError(f"there are {len(self.lr)} sub-images, fewer than a batch of {batch}; lower --batch-size")
         self.steps_per_epoch = len(self.lr) // batch
@@ -224,7 +237,9 @@ class SubImageBatches:
         which = order[1][place * self.batch : (place + 1) * self.batch]
         hr = self.hr[which]
         hr = hr.float() / 255 if hr.dtype == torch.uint8 else hr
-        return Batch(channels_last(self.lr[which][:, None]), self._phases(hr), self.mask)
+        generator = torch.Generator().manual_seed(self.seed * 2**40 + 2**39 + step)
+        lr, phases = strengthened(self.lr[which][:, None], self._phases(hr), self.contrast, generator)
+        return Batch(channels_last(lr), channels_last(phases), self.mask)
 
     def _phases(self, hr: Tensor) -> Tensor:
         """(n, label, label) labels in their place, as phases."""

@@ -15,7 +15,7 @@ from fsrcnn.training.recipe import Recipe
 try:
     import matplotlib
     from matplotlib.figure import Figure
-    from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined]
+    from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
     raise MissingExtraError(
         "training records its curves with matplotlib and tensorboard, which are not installed; type: pip install 'fsrcnn[train]'"
