@@ -26,9 +26,10 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/developing  ## time a whole 1080p → 4K command, part by part, and its memory at 100 megapixels
+bench: .venv/developing  ## time a whole 1080p → 4K command part by part, its memory at 100 megapixels, and training
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/training_speed.py
 
 hooks: .venv/developing  ## run lint before each commit in this clone
 	git config core.hooksPath .hooks
@@ -36,8 +37,8 @@ hooks: .venv/developing  ## run lint before each commit in this clone
 wheel: .venv/developing  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-train: .venv/developing  ## rerun the recipe of one model: make train SCALE=3
-	OMP_NUM_THREADS=1 $(BIN)/python recipes/train_fsrcnn.py --scale $(SCALE) --datasets $(DATASETS)
+train: .venv/developing  ## rerun the recipe of one model: make train MODEL=fsrcnn-x3 DATASETS=folder
+	PATH="$(CURDIR)/$(BIN):$$PATH" DATASETS="$(DATASETS)" sh recipes/$(MODEL).sh
 
 clean:  ## remove what these tasks made
 	rm -rf .venv demo_output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

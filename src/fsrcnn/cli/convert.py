@@ -21,7 +21,7 @@ def convert(
     output: Annotated[
         Path | None,
         typer.Argument(
-            help="A .safetensors, .h5 (Keras) or .pth (PyTorch port) file. Default: INPUT's name with .safetensors.", show_default=False
+            help=".safetensors, .h5 (Keras) or .pth (PyTorch port). Default: INPUT's name with .safetensors.", show_default=False
         ),
     ] = None,
     scale: Annotated[
