@@ -128,7 +128,7 @@ def test_folders_train_without_hdf5_and_keep_some_pictures_for_validation(pictur
     assert outcome["step"] == 20
     data = json.loads((tmp_path / "r" / "config.json").read_text())["data"]
     assert data["sources"] == {str(pictures): [1.0, 0.8]}
-    assert data["validation"] == [str(pictures / "0.png")]
+    assert data["validation"] == [str(pictures / "5.png")]  # every 20th, or the last of fewer
 
 
 def command(pictures: Path, run_folder: Path, *more: object) -> list[str]:
