@@ -33,10 +33,10 @@ def speed_table() -> str:
     saved = json.loads((ROOT / "benchmarks" / "results" / "training_speed.json").read_text())
     machine = saved["machine"]
     rows = [
-        f"{saved['what'].split(', ')[0]}, one core of an {machine['processor']} processor, PyTorch {machine['torch']}, milliseconds per update"
-        " ([results](../benchmarks/results/training_speed.json)):",
+        f"{saved['what'].split(', ')[0]}, one core of an {machine['processor']} processor, PyTorch {machine['torch']}, "
+        "milliseconds per update ([results](../benchmarks/results/training_speed.json)):",
         "",
-        "| network | plain eager loop | our bare step | `train`, all of it | samples per second | against eager | against the bare step |",
+        "| network | plain eager loop | our bare step | `train`, all of it | samples per second | to eager | to the bare step |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, result in saved["results"].items():

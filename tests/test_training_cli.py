@@ -265,6 +265,11 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: 
     subprocess.run(
         command(pictures, folder, "--steps", 20, "--resume"), check=True, env=ENVIRONMENT, capture_output=True
     )
+    prepare = [sys.executable, "-m", "fsrcnn", "prepare", str(pictures), "-o", str(tmp_path / "a.h5"), "--augment"]
+    failed = subprocess.run(prepare, env=ENVIRONMENT, capture_output=True, preexec_fn=small_files, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.decode().strip() == f"fsrcnn: cannot write {tmp_path / 'a.h5'}: File too large"
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
 def typed(

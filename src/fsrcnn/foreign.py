@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn import files
 from fsrcnn.architecture import SCALES, Architecture
-from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError, WeightsError
+from fsrcnn.errors import MissingExtraError, UsageError, WeightsError
 from fsrcnn.imresize import contributions
 from fsrcnn.weights import Weights
 
@@ -89,13 +89,7 @@ def write(weights: Weights, path: Path) -> str | None:
         raise UsageError(
             f"{path}: weights are written as .safetensors, {', '.join(WRITABLE)}, not as {path.suffix or 'a file without ending'}"
         )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FsrcnnError(f"cannot write {path}: {error.strerror}") from error
+    files.write(path, data)
     return change
 
 

@@ -6,12 +6,10 @@ It is the only image library the upscaling path needs; BMP, which it cannot read
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn import files
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, MissingExtraError, UsageError
 
@@ -65,7 +64,7 @@ class Picture:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a picture.
 
     CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB.
@@ -73,12 +72,11 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, name: str 
     Args:
         source: a path, or the bytes of a file.
         max_pixels: pictures with more (all pages together) are refused before they are decoded.
-        name: what error messages call the source, where it has no path.
 
     Raises:
         ImageError: missing, empty, truncated, not a picture, too large, or of a kind that has no meaning here.
     """
-    label = name or ("standard input" if isinstance(source, bytes) else str(source))
+    label = "standard input" if isinstance(source, bytes) else str(source)
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
@@ -170,31 +168,12 @@ def write(
         return None
     if target.exists() and not overwrite:
         raise ImageError(f"{target} exists; give --overwrite to replace it or --skip-existing to leave it")
-    with beside(target) as part:
+    with files.beside(target, ImageError) as part:
         try:
             image.write_to_file(f"{part}", **options)
         except vips.Error as error:
             raise ImageError(f"cannot write {target}: {_write_reason(target, error)}") from error
     return None
-
-
-@contextlib.contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A name beside `target` to write to; renamed to `target` at the end, deleted where something was raised.
-
-    Raises:
-        ImageError: the folder cannot be made or written to.
-    """
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(target)
-    except OSError as error:
-        raise ImageError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def find(folder: Path, *, recursive: bool = False) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
+from fsrcnn import files
 from fsrcnn.architecture import Architecture
 from fsrcnn.errors import WeightsError
 
@@ -54,16 +54,8 @@ class Weights:
         Raises:
             WeightsError: the file cannot be written.
         """
-        path = Path(path)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         metadata = {METADATA_KEY: json.dumps(asdict(self.architecture))}
-        try:
-            beside.write_bytes(safetensors.numpy.save(self.arrays, metadata))
-            beside.replace(path)
-        except OSError as error:
-            raise WeightsError(f"cannot write the weights {path}: {error.strerror}") from error
-        finally:
-            beside.unlink(missing_ok=True)
+        files.write(Path(path), safetensors.numpy.save(self.arrays, metadata), WeightsError)
 
 
 def load(path: str | Path) -> Weights:
@@ -94,7 +86,7 @@ def from_bytes(data: bytes, source: str) -> Weights:
     except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
         kind = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
         raise WeightsError(
-            f"{source} is not a safetensors weights file (it is {kind}); train or convert one first"
+            f"{source} is not a safetensors weights file (it is {kind}); fsrcnn convert makes one of a .pth, .h5 or .mat"
         ) from error
     if METADATA_KEY not in metadata:
         raise WeightsError(

@@ -13,6 +13,7 @@ picture), `fsrcnn` (the version). Files of others, without attributes, are read 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import numpy.typing as npt
 import fsrcnn
 from fsrcnn.architecture import SCALES
 from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError
-from fsrcnn.images import beside
+from fsrcnn.files import beside
 from fsrcnn.training.pairs import Float32, Uint8, pair_of, read_luma
 
 try:
@@ -132,7 +133,11 @@ def prepare(
     done = Prepared(0, 0, [])
     hashes: list[str] = []
     names: list[str] = []
-    with beside(target) as part, h5py.File(part, "w", libver=("v108", "v110")) as file:
+    with (
+        beside(target, ImageError) as part,
+        _Output(part) as output,
+        h5py.File(output, "w", libver=("v108", "v110")) as file,
+    ):
         write = _whole_writer(file) if whole else _sub_image_writer(file, cut, layout)
         for number, path in enumerate(paths):
             progress(number / len(paths), path.name)
@@ -151,6 +156,7 @@ def prepare(
             except FsrcnnError as error:
                 done.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
                 continue
+            output.check()
             done.pictures += 1
             done.items += items
             names.append(path.name)
@@ -170,7 +176,50 @@ def prepare(
             }  # fmt: skip
         for name, value in described.items():
             file.attrs[name] = value
+        file.flush()
+        output.check()
     return done
+
+
+class _Output(io.FileIO):
+    """The file under an HDF5 file. The HDF5 library does not survive a failing write (its clean-up writes again, and crashes), so a
+    failure is kept for `check`, and what could not be written is dropped: the file will be deleted anyway."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        if self.failure is None:
+            try:
+                view = memoryview(data)
+                while view:  # a disk that is almost full takes a part
+                    view = view[super().write(view) :]
+            except OSError as error:
+                self.failure = error
+        if self.failure is not None:
+            self.seek(len(data), io.SEEK_CUR)
+        return len(data)
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        memoryview(buffer)[count:] = bytes(len(buffer) - count)  # what a failed write left out
+        return len(buffer)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def check(self) -> None:
+        """
+        Raises:
+            OSError: a write has failed.
+        """
+        if self.failure is not None:
+            raise self.failure
 
 
 def _sub_image_writer(file: h5py.File, cut: SubImages, layout: Layout) -> Callable[[Float32, Uint8], int]:

@@ -7,6 +7,7 @@ bytes as one that was not. Started by PyTorch's `torchrun`, each process takes i
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +21,11 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsrcnn import weights
+from fsrcnn import files, weights
 from fsrcnn.architecture import Architecture
 from fsrcnn.engines.torch import Network, apply_phases
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.imresize import imresize
-from fsrcnn.training.files import write_checkpoint
 from fsrcnn.training.optimizers import Optimizers
 from fsrcnn.training.patches import Batch, Pairs, Source, channels_last
 from fsrcnn.training.recipe import Recipe
@@ -193,7 +193,9 @@ def train(
             "model": model.state_dict(), "optimizers": optimizers.state(), "average": average,
             "loss_sum": loss_sum, "loss_count": loss_count,
         }  # fmt: skip
-        write_checkpoint(run / "checkpoint.pt", state)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        files.write(run / "checkpoint.pt", buffer.getvalue())
         checkpointed = time.monotonic()
         if validate and record is not None:
             record.write(rows)

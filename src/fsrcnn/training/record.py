@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import fsrcnn
+from fsrcnn import files
 from fsrcnn.errors import MissingExtraError
-from fsrcnn.training.files import config_text, write_beside
 from fsrcnn.training.recipe import Recipe
 
 try:
     import matplotlib
+    import torch
     from matplotlib.figure import Figure
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
@@ -34,7 +38,9 @@ class Record:
         self.written = len(rows)
         self.drawn = -float(CURVE_SECONDS)
         self.rows = rows
-        write_beside(run / "config.json", config_text(recipe, described).encode())
+        versions = {"fsrcnn": fsrcnn.__version__, "torch": torch.__version__}
+        configuration = json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2) + "\n"
+        files.write(run / "config.json", configuration.encode())
         # A run that was killed may have left later points in its events than its checkpoint knows of.
         last = int(rows[-1]["step"]) if rows else 0
         self.events = SummaryWriter(str(run / "tensorboard"), purge_step=last + 1 if last else None)
@@ -48,7 +54,7 @@ class Record:
                     self.events.add_scalar(name, value, int(row["step"]))
         self.written = len(rows)
         self.events.flush()
-        write_beside(self.run / "log.csv", as_csv(rows))
+        files.write(self.run / "log.csv", as_csv(rows))
         if time.monotonic() - self.drawn > CURVE_SECONDS:
             self._draw()
 
@@ -58,7 +64,7 @@ class Record:
         self.events.close()
 
     def _draw(self) -> None:
-        write_beside(self.run / "curve.png", curve(self.rows, self.run.name))
+        files.write(self.run / "curve.png", curve(self.rows, self.run.name))
         self.drawn = time.monotonic()
 
 

@@ -48,6 +48,7 @@ def join(device: str | None, threads: int) -> Place:
     index = int(number) if number.isdigit() else 0 if not number else 10**9
     if index >= available.get(kind, 0):
         raise UsageError(f"PyTorch sees no {place} device here; use --device cpu")
+    torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes on a GPU, too
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return Place(0, place)
     if place == "cuda":
