@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -42,7 +42,7 @@ class Progress:
 
     Attributes:
         step, steps: updates done, and in all.
-        loss_db: the training loss since the last validation, as PSNR in dB where the loss is `mse`, else the loss itself.
+        loss: mean training loss since the last validation.
         validation_db: mean PSNR in dB of the newest validation; `bicubic_db`: that of bicubic interpolation.
         best_db: of the best validation so far.
         seconds: of training so far, over all resumed parts.
@@ -106,6 +106,7 @@ def train(
     if initial is not None:
         take_over(network, initial)
     model = Trainee(network, recipe, compile=compile).to(place)
+    network.to(place)
     optimizers = Optimizers(recipe, model.trained(), compile=compile)
     average = {name: array.detach().clone() for name, array in model.fold().items()}
     step, seconds_before = 0, 0.0
@@ -217,9 +218,7 @@ class Trainee(nn.Module):
         self.recipe = recipe
         self.shapes = network.architecture.array_shapes
         self.stages = network.stages
-        self.phase_taps: Tensor
-        self.register_buffer("phase_taps", cast(Tensor, network.phase_taps), persistent=False)
-        self.network_phase_kernel = network.phase_kernel_of
+        self.phase_kernel_of = network.phase_kernel_of
         for name, array in network.arrays().items():
             value = array.detach().clone()
             frozen = name in recipe.frozen
@@ -262,7 +261,7 @@ class Trainee(nn.Module):
         recipe = self.recipe
         arrays = self.fold()
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            kernel = self.network_phase_kernel(arrays["deconvolution.weight"])
+            kernel = self.phase_kernel_of(arrays["deconvolution.weight"])
             sr = apply_phases(lr, arrays, self.stages, kernel)
         error = sr.float() - phases
         if mask is not None:
