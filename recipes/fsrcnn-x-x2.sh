@@ -4,5 +4,4 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 stage fsrcnn-x-x2.t91 transfer "$RUNS/fsrcnn-x-x3.t91/best.safetensors" $T91 --scale 2 --all-layers --steps 20000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON
-stage fsrcnn-x-x2.main train $ALL --scale 2 --init "$RUNS/fsrcnn-x-x2.t91/best.safetensors" --steps 50000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON
-stage fsrcnn-x-x2 train $ALL --scale 2 --init "$RUNS/fsrcnn-x-x2.main/best.safetensors" --steps 6000 --seed 2 $FINISH $COMMON
+stage fsrcnn-x-x2 train $ALL --scale 2 --init "$RUNS/fsrcnn-x-x2.t91/best.safetensors" --steps 50000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON

@@ -4,5 +4,4 @@ set -eu
 . "$(dirname "$0")/common.sh"
 
 stage fsrcnn-x-x4.t91 transfer "$RUNS/fsrcnn-x-x3.t91/best.safetensors" $T91 --scale 4 --all-layers --steps 20000 --lr 0.004 --scalar-lr 0.0008 --seed 4 $FAST $COMMON
-stage fsrcnn-x-x4.main train $ALL --scale 4 --init "$RUNS/fsrcnn-x-x4.t91/best.safetensors" --steps 45000 --lr 0.004 --scalar-lr 0.0008 --seed 4 $FAST $COMMON
-stage fsrcnn-x-x4 train $ALL --scale 4 --init "$RUNS/fsrcnn-x-x4.main/best.safetensors" --steps 6000 --seed 4 $FINISH $COMMON
+stage fsrcnn-x-x4 train $ALL --scale 4 --init "$RUNS/fsrcnn-x-x4.t91/best.safetensors" --steps 45000 --lr 0.004 --scalar-lr 0.0008 --seed 4 $FAST $COMMON
