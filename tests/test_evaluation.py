@@ -61,7 +61,8 @@ def test_bundled_weights_do_not_explode_on_text(name: str, seed: int) -> None:
         sr = engine.run(lr)
         assert -0.5 < sr.min() < sr.max() < 1.5
         bicubic = imresize(lr, output_size=(360, 360))
-        assert psnr(hr, sr.clip(0, 1), 1) > psnr(hr, bicubic.clip(0, 1), 1) + 0.2
+        gain = psnr(hr, sr.clip(0, 1), 1) - psnr(hr, bicubic.clip(0, 1), 1)
+        assert gain > (0.1 if scale == 4 else 0.3)  # at ×4 the letters are hardly there any more
 
 
 def test_files_is_paper_with_lr_rounded() -> None:
