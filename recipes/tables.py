@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def printed(*command: str | Path) -> str:
     """What a script of the repository prints."""
     arguments = [sys.executable, *map(str, command)]
-    return subprocess.run(arguments, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(arguments, check=True, cwd=ROOT, capture_output=True, text=True).stdout.strip("\n")
 
 
 def put(page: str, name: str, text: str) -> None:
