@@ -2,7 +2,7 @@
 
 Copies each run's `best.safetensors` (chosen on BSDS500-val20) to `src/fsrcnn/pretrained`, scores it on Set5, Set14 and BSD200 by both
 protocols, enters scores and SHA-256 in `table.json`, and leaves the logs and curves of the run and of those it went through
-(`NAME.main`) in `recipes/runs`. This is the only place where recipes read a test set.
+(`NAME.main`, `NAME.more`) in `recipes/runs`. This is the only place where recipes read a test set.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def main() -> None:
         family, _, scale = name.rpartition("-x")
         source = run / "best.safetensors"
         validation = record(run)
-        if run.with_name(f"{run.name}.main").exists():
-            record(run.with_name(f"{run.name}.main"))
+        for before in sorted(run.parent.glob(f"{run.name}.*")):
+            if before.suffix != ".t91":
+                record(before)
         row = {
             "family": family,
             "scale": int(scale),
