@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 
 from fsrcnn import engines, weights
+from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.evaluation import PROTOCOLS, evaluate, mean
 from fsrcnn.training.record import curve
 from fsrcnn.upscaler import available_threads
@@ -76,7 +77,11 @@ def main() -> None:
         shutil.copyfile(source, PRETRAINED / f"{run.name}.safetensors")
         table = json.loads(table_file.read_text()) if table_file.exists() else {}
         table[run.name] = row
-        table_file.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n")
+        # As people look for them: family, scale, the final weights before those of the first stage.
+        order = sorted(
+            table, key=lambda n: (FAMILY_NAMES.index(table[n]["family"]), table[n]["scale"], n.endswith(".t91"))
+        )
+        table_file.write_text(json.dumps({n: table[n] for n in order}, indent=1) + "\n")
         print(json.dumps({run.name: row}), flush=True)
 
 

@@ -58,7 +58,8 @@ def test_models() -> None:
     assert "fsrcnn-x2" in printed
     assert "12,464" in printed
     listed = json.loads(run("models", "--json").stdout)
-    assert [row["name"] for row in listed][:3] == ["fsrcnn-x2", "fsrcnn-x3", "fsrcnn-x4"]
+    assert [row["name"] for row in listed][:3] == ["fsrcnn-x2", "fsrcnn-x2.t91", "fsrcnn-x3"]
+    assert len(listed) == 18
     assert listed[0]["weights"] == 12464
     assert set(listed[0]["scores"]) == {"Set5", "Set14", "BSD200"}
 
