@@ -11,6 +11,10 @@ class FsrcnnError(Exception):
 
     exit_code = 1
 
+    def about(self, label: object) -> str:
+        """The sentence, with what it is about in front where it does not name it already."""
+        return str(self) if str(label) in str(self) else f"{label}: {self}"
+
 
 class UsageError(FsrcnnError, ValueError):
     """An argument is outside what is allowed (exit code 2, as for any mistyped option)."""

@@ -158,7 +158,7 @@ def evaluate(
         try:
             outcomes[number] = _evaluate_one(folder, path, engine, protocols, save)
         except FsrcnnError as error:
-            outcomes[number] = str(error) if str(path) in str(error) else f"{path}: {error}"
+            outcomes[number] = error.about(path)
 
     run_all(work, list(range(len(tasks))), threads if engine.parallel else 1, progress)
     ordered = [outcomes[number] for number in range(len(tasks))]

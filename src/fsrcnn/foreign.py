@@ -67,7 +67,7 @@ def read(path: Path, scale: int | None = None, crop: int | None = None) -> Weigh
     except UsageError:
         raise
     except WeightsError as error:
-        raise WeightsError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        raise WeightsError(error.about(path)) from error
 
 
 def write(weights: Weights, path: Path) -> str | None:

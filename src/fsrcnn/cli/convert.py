@@ -36,9 +36,7 @@ def convert(
     """Turn other people's FSRCNN checkpoints into ours, and ours into theirs. No code in a file is ever run."""
     path = Path(source)
     bundled = source in pretrained.table()
-    target = output or Path(path.name if bundled else path).with_suffix("" if bundled else OURS)
-    if bundled and output is None:
-        target = Path(f"{source}{OURS}")
+    target = output or (Path(f"{source}{OURS}") if bundled else path.with_suffix(OURS))
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists; give --overwrite or another output")
     if bundled:

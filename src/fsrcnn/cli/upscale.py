@@ -114,7 +114,7 @@ def upscale(
                         )
                     )  # fmt: skip
                 except FsrcnnError as error:
-                    failures.append(str(error) if job.label in str(error) else f"{job.label}: {error}")
+                    failures.append(error.about(job.label))
     except KeyboardInterrupt:
         print(f"fsrcnn: stopped; {len(done)} of {count} pictures are written, none is half-written", file=sys.stderr)
         raise SystemExit(130) from None

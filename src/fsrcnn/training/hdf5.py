@@ -38,7 +38,7 @@ except ImportError as error:
 
 Layout = Literal["lr-hr", "data-label"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-PAPER_SUB_IMAGE = {2: 10, 3: 7, 4: 6}  # LR pixels, ibid.
+PAPER_SUB_IMAGE = {2: 10, 3: 7, 4: 6}  # LR pixels (Dong et al. 2016, §4.1)
 PAPER_LABEL = {2: 19, 3: 19, 4: 21}  # HR pixels: scale·(f_sub - 1) + 1, as a deconvolution gives them
 PAPER_STRIDE = 4  # LR pixels, in the authors' generate_train.m
 CHUNK_ITEMS = 256  # sub-images in an HDF5 chunk, and read or checked at a time
@@ -154,7 +154,7 @@ def prepare(
                         + f"{cut.scale}"
                     )
             except FsrcnnError as error:
-                done.failures.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+                done.failures.append(error.about(path))
                 continue
             output.check()
             done.pictures += 1

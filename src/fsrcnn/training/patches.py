@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class Pairs(NamedTuple):
-    """LR and HR luma of many pictures, end to end in two flat arrays, so that a batch is one gather from each.
+    """LR and HR luma of many pictures, end to end in two flat arrays.
 
     Attributes:
         lr: float32 in [0, 1], not rounded (protocol `paper`).
@@ -120,7 +120,7 @@ def load_pairs(
             try:
                 full = read_luma(path)
             except FsrcnnError as error:
-                warn(str(error) if str(path) in str(error) else f"{path}: {error}")
+                warn(error.about(path))
                 continue
             pairs = [pair_of(full, scale, factor) for factor in folder.factors]
             planes += [pair for pair in pairs if min(pair[0].shape) >= smallest]

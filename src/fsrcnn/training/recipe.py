@@ -17,8 +17,8 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-# A rate of the kernels that works for each optimizer, from trials at ×3 (recipes/README.md).
 DEFAULT_WIDTH: dict[Loss, float] = {"charbonnier": 0.03, "huber": 0.25, "log": 0.02}
+# A rate of the kernels that works for each optimizer, from trials at ×3 (recipes/README.md).
 DEFAULT_RATE: dict[Optimizer, float] = {"adam": 1e-3, "sgd": 1e-2, "muon": 1e-2, "soap": 5e-3}
 
 
