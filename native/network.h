@@ -1,0 +1,97 @@
+// A network as the strips read it: kernels packed block by block, nothing but plain numbers and pointers, so that every
+// instruction set's file can include it without emitting code that another file's would be merged with.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "fsrcnn.h"
+
+namespace fsrcnn {
+
+// 32 bits: a float (exact), or two 16-bit whole numbers (fast).
+union Lane {
+    float real;
+    int32_t whole;
+};
+
+// Up to `channels` output channels that are summed side by side in registers. `weights` is (taps, channels).
+struct Block {
+    int first, channels;
+    const Lane* weights;
+};
+
+// A stage with its PReLU. `planes` are planes of lanes: channels (exact) or pairs of channels (fast).
+struct Stage {
+    int channels, planes, taps, blocks;
+    const Block* block;
+    const Lane* bias;             // per channel: float or whole
+    const float *positive, *negative;  // per channel; exact: 1 and the slope
+};
+
+// Two rows of features times a column of at most 5 kernel rows make `coefficients` = kernel rows + 1 output rows. Both are
+// polynomials in the row number; their product is found from its values at a few points (Toom, Cook), which takes as many products
+// as it has coefficients instead of two for each kernel row.
+struct Branch {
+    int row_phase, first_row, kernel_rows;
+};
+
+enum Point { AT_0, AT_1, AT_MINUS_1, AT_2, AT_MINUS_2, AT_INFINITY, POINTS };
+
+// The products at one point: for each of `channels` (branch, column phase) a sum over features and kernel columns.
+struct PointStage {
+    int channels;
+    const int *branch, *phase;    // per channel
+    // All column phases, for the kernel columns they share; then those phases that have one column more.
+    int blocks, extra_blocks;
+    const Block *block, *extra_block;
+};
+
+struct Network {
+    int d, s, m, feature_kernel, deconvolution_kernel, scale, crop;
+    bool fast;
+    float input_levels;
+    int feature_levels;
+    Stage feature, shrinking, expanding;
+    const Stage* mapping;  // m of them; (4 points, taps, channels) in each block
+    int columns, shared_columns;  // kernel columns of a phase: the most, and what all have
+    int branches;
+    const Branch* branch;
+    PointStage point[POINTS];
+    const float* phase_multiplier;  // per (row phase, column phase)
+    float bias;
+};
+
+struct Pixels {
+    char* data;
+    int64_t row_stride, column_stride, channel_stride;
+    int dtype, channels;
+};
+
+// What one call works on.
+struct Job {
+    Pixels lr, sr;
+    int64_t height, width;
+    const fsrcnn_colour* colour;
+};
+
+// LR rows and columns of one task.
+struct Tile {
+    int64_t top, bottom, left, right;
+};
+
+// The reach of a tile, in LR pixels: feature rows a … b-1 of the last layer are needed for its HR rows.
+struct Reach {
+    int64_t first_sum, end_sum, first_feature;  // sums: rows of the deconvolution's phases; features: rows of the expanding stage
+};
+
+// What an instruction set offers. A strip is the working memory of one thread.
+struct InstructionSet {
+    const char* name;
+    int lanes, accumulators, accumulators_fast;
+    size_t (*strip_bytes)(const Network&, int64_t widest_tile, const Job&);
+    // `memory` is zeroed and aligned to 64 bytes.
+    void (*run)(const Network&, const Job&, const Tile&, void* memory, int64_t widest_tile);
+};
+
+}  // namespace fsrcnn

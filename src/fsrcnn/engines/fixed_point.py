@@ -1,0 +1,189 @@
+"""The network in whole numbers of 16 bits: what precision `fast` means, to the last bit.
+
+Feature maps are whole numbers of at most 14 bits and a sign, kernels of at most 15 bits and a sign, sums of 32 bits that can not
+overflow. So the sums are exact, in whatever order and by whatever algorithm a processor takes them, and every instruction set gives
+the same bytes. `FixedPoint.run` is the definition; the native engine computes the same, much faster.
+
+How large features become is found by running the network once on a sheet of black and white noise, which drives it further than
+pictures do. What still lies beyond is clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fsrcnn.architecture import Architecture
+from fsrcnn.engines.numpy import convolve, prelu
+from fsrcnn.errors import UsageError
+from fsrcnn.weights import Weights
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
+FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: see LARGEST_BRANCH in native/engine.cpp
+HEADROOM = 1.25
+LARGEST_16 = 2**15 - 1
+LARGEST_32 = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class FixedPoint:
+    """A network in whole numbers.
+
+    Attributes:
+        architecture: as of the weights.
+        kernels: stage → (out, in, k, k); deconvolution (d, 1, k, k); at most 16 bits with sign.
+        biases: stage → (out,), in units of the stage's sums; none for the deconvolution.
+        positive, negative: stage → (out,) float32: a sum above or below zero times this is the feature, before it is rounded.
+        phases: (scale, scale) float32: a sum of HR row phase i and column phase j, counted before the crop, times this
+            is luma without its bias.
+        bias: of the deconvolution.
+    """
+
+    architecture: Architecture
+    kernels: dict[str, Int64]
+    biases: dict[str, Int64]
+    positive: dict[str, Float32]
+    negative: dict[str, Float32]
+    phases: Float32
+    bias: float
+
+    @classmethod
+    def of(cls, weights: Weights) -> FixedPoint:
+        """The whole numbers that come nearest to float weights.
+
+        Raises:
+            UsageError: the network is too wide for sums of 32 bits.
+        """
+        architecture, arrays = weights.architecture, weights.arrays
+        largest = largest_features(weights)
+        kernels, biases, positive, negative = {}, {}, {}, {}
+        step = np.array([1 / INPUT_LEVELS])  # what 1 stands for in each input channel
+        reach = INPUT_LEVELS
+        for stage in stages_of(architecture):
+            kernel = arrays[f"{stage}.weight"].astype(np.float64) * step[None, :, None, None]
+            bias = arrays[f"{stage}.bias"].astype(np.float64)
+            units = np.array([_units(*each, stage, reach) for each in zip(kernel, bias, strict=True)])
+            kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
+            biases[stage] = np.rint(bias * units).astype(np.int64)
+            step = HEADROOM * largest[stage] / FEATURE_LEVELS
+            positive[stage] = (1 / (units * step)).astype(np.float32)
+            negative[stage] = (arrays[f"{stage}.prelu"] / (units * step)).astype(np.float32)
+            reach = FEATURE_LEVELS
+        kernel = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
+        scale = architecture.scale
+        phases = np.empty((scale, scale), np.float32)
+        whole = np.empty(kernel.shape, np.int64)
+        for y in range(scale):
+            for x in range(scale):
+                phase = kernel[:, y::scale, x::scale]
+                units = _phase_units(phase)
+                whole[:, y::scale, x::scale] = np.rint(phase * units)
+                phases[y, x] = 1 / units
+        kernels["deconvolution"] = whole[:, None]
+        return cls(architecture, kernels, biases, positive, negative, phases, float(arrays["deconvolution.bias"][0]))
+
+    def run(self, lr: Float32) -> Float32:
+        """(h, w) luma, clipped to [0, 1], to (scale*h, scale*w), not clipped."""
+        levels = np.float32(INPUT_LEVELS)
+        x = np.floor(np.clip(lr, 0, 1) * levels + np.float32(0.5)).astype(np.int64)[None]
+        for stage in stages_of(self.architecture):
+            total = _whole_convolve(x, self.kernels[stage]) + self.biases[stage][:, None, None]
+            assert np.abs(total).max() <= LARGEST_32
+            multiplier = np.where(total < 0, self.negative[stage][:, None, None], self.positive[stage][:, None, None])
+            x = np.rint(np.clip(total.astype(np.float32) * multiplier, -FEATURE_LEVELS, FEATURE_LEVELS)).astype(np.int64)
+        scale, crop, side = self.architecture.scale, self.architecture.crop, self.architecture.deconvolution_kernel
+        height, width = lr.shape
+        canvas = np.zeros((scale * (height - 1) + side + scale, scale * (width - 1) + side + scale), np.int64)
+        for dy in range(side):
+            for dx in range(side):
+                stamp = np.tensordot(self.kernels["deconvolution"][:, 0, dy, dx], x, 1)
+                canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamp
+        rows, columns = np.arange(crop, crop + scale * height), np.arange(crop, crop + scale * width)
+        multiplier = self.phases[rows % scale][:, columns % scale]
+        return canvas[rows][:, columns].astype(np.float32) * multiplier + np.float32(self.bias)
+
+
+def stages_of(architecture: Architecture) -> list[str]:
+    """The names of the stages with a PReLU, in order."""
+    return ["feature_extraction", "shrinking", *(f"mapping.{i}" for i in range(architecture.m)), "expanding"]
+
+
+def largest_features(weights: Weights) -> dict[str, Float64]:
+    """Stage → for each channel the largest magnitude on a sheet of black and white: fine noise of three densities, and coarse noise."""
+    generator = np.random.default_rng(0)
+    fine = [generator.random((64, 64)) < density for density in (0.5, 0.2, 0.8)]
+    coarse = np.kron(generator.random((16, 16)) < 0.5, np.ones((4, 4)))
+    x = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float32)[None]
+    largest = {}
+    for stage in stages_of(weights.architecture):
+        arrays = (weights.arrays[f"{stage}.{part}"] for part in ("weight", "bias", "prelu"))
+        kernel, bias, slope = arrays
+        x = prelu(convolve(x, kernel, bias), slope)
+        found = np.abs(x).max(axis=(1, 2)).astype(np.float64)
+        largest[stage] = np.where(found > 0, found, 1)  # a dead channel: any unit will do
+    return largest
+
+
+def _units(kernel: Float64, bias: float, stage: str, reach: int) -> float:
+    """How many units of a sum stand for 1.0, for one channel's (in, k, k) kernel: as many as fit.
+
+    The mapping stages' sums come doubled out of Winograd's algorithm, with kernels that are sums of their rows.
+    """
+    if stage.startswith("mapping"):
+        top, middle, bottom = kernel[:, 0], kernel[:, 1], kernel[:, 2]
+        stored, largest = (2 * top, top + middle + bottom, top - middle + bottom, 2 * bottom), LARGEST_32 // 2
+    else:
+        stored, largest = (kernel,), LARGEST_32
+    by_kernel = (LARGEST_16 - 2) / max(float(np.abs(part).max()) for part in (*stored, np.full(1, 1e-30)))
+    # Rounding may add half a unit to each weight and to the bias.
+    by_sum = (largest - 1 - 0.5 * reach * kernel.size) / max(float(np.abs(kernel).sum()) * reach + abs(bias), 1e-30)
+    return _positive(min(by_kernel, by_sum))
+
+
+def _phase_units(kernel: Float64) -> float:
+    """The same for one phase of the deconvolution: (d, rows, columns) of its kernel.
+
+    The native engine multiplies two rows of features by up to five kernel rows as polynomials, evaluated at 0, ±1, ±2; see
+    `interpolate` in native/strip.h. Each coefficient must fit eight times into 32 bits, the sum of all into 32.
+    """
+    rows = kernel.shape[1]
+    parts = -(-rows // 5)
+    by_kernel = []
+    for part in range(parts):
+        branch = kernel[:, rows * part // parts : rows * (part + 1) // parts]
+        for value in (0, 1, -1, 2, -2):
+            powers = np.array([float(value) ** k for k in range(branch.shape[1])])
+            stored = np.abs(np.tensordot(branch, powers, (1, 0))).max()
+            by_kernel.append((LARGEST_16 - np.abs(powers).sum()) / max(float(stored), 1e-30))
+        by_kernel.append((LARGEST_16 - 1) / max(float(np.abs(branch).max()), 1e-30))
+    per_row = np.abs(kernel).sum(axis=(0, 2))
+    pairs = per_row + np.append(per_row[1:], 0)
+    count = kernel.shape[0] * kernel.shape[2]
+    by_coefficient = (LARGEST_32 / 8 / FEATURE_LEVELS - count) / max(float(pairs.max()), 1e-30)
+    by_sum = (LARGEST_32 / FEATURE_LEVELS - 0.5 * kernel.size) / max(float(per_row.sum()), 1e-30)
+    return _positive(min(*by_kernel, by_coefficient, by_sum))
+
+
+def _positive(units: float) -> float:
+    if units <= 0:
+        raise UsageError("this network is too wide for precision fast (16-bit features, 32-bit sums); use precision exact")
+    return min(units, 1e30)
+
+
+def _whole_convolve(x: Int64, kernel: Int64) -> Int64:
+    """(in, h, w) with (out, in, k, k) to (out, h, w), zero padded. Doubles hold these sums exactly: they stay below 2^31."""
+    reach = kernel.shape[-1] // 2
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach))).astype(np.float64)
+    height, width = x.shape[1:]
+    total: Float64 = np.zeros((kernel.shape[0], height, width))
+    for y in range(kernel.shape[2]):
+        for column in range(kernel.shape[3]):
+            part = padded[:, y : y + height, column : column + width]
+            total += np.tensordot(kernel[:, :, y, column].astype(np.float64), part, 1)
+    return total.astype(np.int64)
