@@ -40,11 +40,6 @@ struct Isa {
     static F multiply(F a, F b) { return a * b; }
     static F chosen(I mask, F yes, F no) { return F((mask & I(yes)) | (~mask & I(no))); }
     static F prelu(F v, F slope) { return chosen(I(v) < 0, v * slope, v); }
-    static F clamp(F v, F lowest, F highest) {
-        v = chosen(v > lowest, v, lowest);
-        return chosen(v < highest, v, highest);
-    }
-
     // Unsigned, because sums modulo 2^32 are meant.
     static I add(I a, I b) { return I(U4(a) + U4(b)); }
     static I subtract(I a, I b) { return I(U4(a) - U4(b)); }
@@ -64,11 +59,20 @@ struct Isa {
     static I add_pairs(I a, I b) { return I(UH8(a) + UH8(b)); }
     static I subtract_pairs(I a, I b) { return I(UH8(a) - UH8(b)); }
     static F to_float(I a) { return __builtin_convertvector(a, F); }
-    // To the nearest whole number, halves to even: adding 1.5 · 2^23 leaves no room for a fraction.
-    static I round(F a) { return I(a + spread(12582912.0f)) - spread(int32_t(0x4B400000)); }
-    static F by_sign(I sign, F negative, F positive) { return chosen(sign < 0, negative, positive); }
-    // Numbers of 16 bits: `low` into the lower half of each lane, `high` into the upper.
-    static I pair(I low, I high) { return (low & spread(int32_t(0xFFFF))) | shift_left<16>(high); }
+    static F multiply_by_sign(I a, const float* negative, const float* positive) {
+        return to_float(a) * chosen(a < 0, spread(*negative), spread(*positive));
+    }
+    // Clipped to ±limit and rounded, halves to even: adding 1.5 · 2^23 leaves no room for a fraction.
+    static I rounded(F v, F limit) {
+        v = chosen(v > -limit, v, -limit);
+        v = chosen(v < limit, v, limit);
+        return I(v + spread(12582912.0f)) - spread(int32_t(0x4B400000));
+    }
+    // `low` into the lower half of each lane, `high` into the upper.
+    static I pair(F low, F high, int limit) {
+        const F most = spread(float(limit));
+        return (rounded(low, most) & spread(int32_t(0xFFFF))) | shift_left<16>(rounded(high, most));
+    }
 };
 
 }  // namespace

@@ -79,8 +79,7 @@ struct Exact {
     static INLINE Vec third(Vec a) { return Isa::multiply(a, Isa::spread(1.0f / 3.0f)); }
     static INLINE Isa::F value(Vec a, Isa::F) { return a; }
     template <int CHANNELS>
-    static INLINE void store_prelu(Lane* out, int64_t stride, const Vec (&sum)[CHANNELS], const Stage& stage, int first, Isa::F,
-                                   Isa::F) {
+    static INLINE void store_prelu(Lane* out, int64_t stride, const Vec (&sum)[CHANNELS], const Stage& stage, int first, int) {
         UNROLL for (int i = 0; i < CHANNELS; i++)
             store(out + i * stride, Isa::prelu(sum[i], Isa::spread(stage.negative[first + i])));
     }
@@ -107,18 +106,13 @@ struct Fast {
     static INLINE Vec third(Vec a) { return Isa::multiply(a, Isa::spread(int32_t(0xAAAAAAABu))); }
     static INLINE Isa::F value(Vec a, Isa::F multiplier) { return Isa::multiply(Isa::to_float(a), multiplier); }
     template <int CHANNELS>
-    static INLINE void store_prelu(Lane* out, int64_t stride, const Vec (&sum)[CHANNELS], const Stage& stage, int first,
-                                   Isa::F lowest, Isa::F highest) {
+    static INLINE void store_prelu(Lane* out, int64_t stride, const Vec (&sum)[CHANNELS], const Stage& stage, int first, int limit) {
         if constexpr (CHANNELS % 2 == 0) {
             UNROLL for (int i = 0; i < CHANNELS; i += 2) {
-                Vec scaled[2];
-                UNROLL for (int j = 0; j < 2; j++) {
-                    const int channel = first + i + j;
-                    const Isa::F multiplier =
-                        Isa::by_sign(sum[i + j], Isa::spread(stage.negative[channel]), Isa::spread(stage.positive[channel]));
-                    scaled[j] = Isa::round(Isa::clamp(Isa::multiply(Isa::to_float(sum[i + j]), multiplier), lowest, highest));
-                }
-                store(out + i / 2 * stride, Isa::pair(scaled[0], scaled[1]));
+                const float *negative = stage.negative + first + i, *positive = stage.positive + first + i;
+                const Isa::F low = Isa::multiply_by_sign(sum[i], negative, positive);
+                const Isa::F high = Isa::multiply_by_sign(sum[i + 1], negative + 1, positive + 1);
+                store(out + i / 2 * stride, Isa::pair(low, high, limit));
             }
         }
     }
@@ -138,11 +132,11 @@ struct Sum {
     Lane* out;           // plane 0 of the stage
     int64_t out_stride;
     int64_t lo, hi;
-    float limit;         // fast: the largest feature
+    int limit;           // fast: the largest feature
 };
 
 template <class A, int CHANNELS, int WIDE, Then THEN>
-INLINE void sum_at(const Sum& sum, int64_t x, const Isa::F lowest, const Isa::F highest) {
+INLINE void sum_at(const Sum& sum, int64_t x) {
     using Vec = typename A::Vec;
     Vec total[WIDE][CHANNELS];
     const int first = sum.block->first;
@@ -165,7 +159,7 @@ INLINE void sum_at(const Sum& sum, int64_t x, const Isa::F lowest, const Isa::F 
     UNROLL for (int v = 0; v < WIDE; v++) {
         if constexpr (THEN == PRELU) {
             A::store_prelu(sum.out + first / A::PACK * sum.out_stride + x + v * N, sum.out_stride, total[v], *sum.stage, first,
-                           lowest, highest);
+                           sum.limit);
         } else {
             UNROLL for (int c = 0; c < CHANNELS; c++) {
                 Lane* to = sum.out + (first + c) * sum.out_stride + x + v * N;
@@ -178,11 +172,10 @@ INLINE void sum_at(const Sum& sum, int64_t x, const Isa::F lowest, const Isa::F 
 template <class A, int CHANNELS, Then THEN>
 void sum_block(const Sum& sum) {
     constexpr int WIDE = smaller(4, larger(1, A::ACCUMULATORS / CHANNELS));
-    const Isa::F highest = Isa::spread(sum.limit), lowest = Isa::spread(-sum.limit);
     int64_t x = sum.lo;
-    for (; x + (WIDE - 1) * N < sum.hi; x += WIDE * N) sum_at<A, CHANNELS, WIDE, THEN>(sum, x, lowest, highest);
+    for (; x + (WIDE - 1) * N < sum.hi; x += WIDE * N) sum_at<A, CHANNELS, WIDE, THEN>(sum, x);
     if constexpr (WIDE > 1)
-        for (; x < sum.hi; x += N) sum_at<A, CHANNELS, 1, THEN>(sum, x, lowest, highest);
+        for (; x < sum.hi; x += N) sum_at<A, CHANNELS, 1, THEN>(sum, x);
 }
 
 template <class A, Then THEN, int CHANNELS = 1>
@@ -389,7 +382,7 @@ class Strip {
         for (int64_t from = lo; from < hi; from += CHUNK) {
             const int64_t to = smaller(hi, from + CHUNK);
             Sum sum{luma_lanes, feature_offset, net.feature.taps, nullptr, &net.feature, features - from, chunk_stride, from, to,
-                    float(net.feature_levels)};
+                    net.feature_levels};
             sum_all<A, PRELU>(sum, net.feature.block, net.feature.blocks);
             sum.in = features - from, sum.offset = shrinking_offset, sum.taps = net.shrinking.taps, sum.stage = &net.shrinking;
             sum.out = out, sum.out_stride = stride;
@@ -436,7 +429,6 @@ class Strip {
                     products + point * product_stride - from, chunk_stride, from, to, 0};
             sum_all<A, STORE>(sum, stage.block + point * stage.blocks, stage.blocks);
         }
-        const Isa::F highest = Isa::spread(float(net.feature_levels)), lowest = Isa::spread(-float(net.feature_levels));
         for (int c = 0; c < stage.channels; c += A::PACK) {
             const Vec bias[2] = {A::spread(stage.bias + c), A::spread(stage.bias + c + A::PACK - 1)};
             for (int64_t x = from; x < to; x += N) {
@@ -448,8 +440,8 @@ class Strip {
                     first[i] = A::add(A::add(A::add(p0, p1), p2), bias[i]);
                     second[i] = A::add(A::subtract(A::subtract(p1, p2), p3), bias[i]);
                 }
-                A::store_prelu(out[0] + c / A::PACK * stride + x, stride, first, stage, c, lowest, highest);
-                A::store_prelu(out[1] + c / A::PACK * stride + x, stride, second, stage, c, lowest, highest);
+                A::store_prelu(out[0] + c / A::PACK * stride + x, stride, first, stage, c, net.feature_levels);
+                A::store_prelu(out[1] + c / A::PACK * stride + x, stride, second, stage, c, net.feature_levels);
             }
         }
     }
@@ -462,7 +454,7 @@ class Strip {
             return;
         }
         Sum sum{ring_row(net.m - 1, row), expanding_offset, net.expanding.taps, nullptr, &net.expanding, out - base, chunk_stride,
-                from, to, float(net.feature_levels)};
+                from, to, net.feature_levels};
         sum_all<A, PRELU>(sum, net.expanding.block, net.expanding.blocks);
         clear_outside(out + (from - base), planes_d, chunk_stride, left_column + from, round_up(to - from, N));
     }
