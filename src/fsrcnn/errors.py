@@ -32,3 +32,7 @@ class WeightsError(FsrcnnError):
 
 class MissingExtraError(FsrcnnError, ImportError):
     """A feature needs an optional package; the message names the exact `pip install`."""
+
+
+class EngineWarning(UserWarning):
+    """The native engine is not there, and a slower one does the work."""

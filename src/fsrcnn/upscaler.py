@@ -3,6 +3,8 @@
 A picture is pulled through a short chain of steps, `Source → Super-resolution (once or more) → Resize`. Each step is asked
 for a window of its output and asks the step before it for just the window that this needs, halo included. So memory does not
 grow with the picture beyond its own pixels and the result's, and a tile has the very pixels that the whole picture would have.
+
+Where one pass of the native engine is the whole chain, the picture goes through it in a single call, which gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy.typing as npt
 from fsrcnn import engines, images, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.color import peak_of, rgb_to_ycbcr, ycbcr_to_rgb
-from fsrcnn.engines import Engine
+from fsrcnn.engines import Engine, WholePictures
 from fsrcnn.errors import UsageError
 from fsrcnn.imresize import contributions, resize_axis
 from fsrcnn.weights import Weights
@@ -53,7 +55,7 @@ class Source:
     """The pixels of a picture as planes in [0, 1]."""
 
     def __init__(self, pixels: Array) -> None:
-        self.pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
+        self.pixels = by_channel(pixels)
         self.size = (pixels.shape[0], pixels.shape[1])
         self.alpha = self.pixels.shape[2] in (2, 4)
 
@@ -90,6 +92,7 @@ class SuperResolution:
         t, b, l, r = grown(
             core, max(self.engine.architecture.halo, 2), self.before.size
         )  # 2: reach of the bicubic kernel
+        t -= t % 2  # the native engine works on pairs of rows: the same pairs in every window, the same bits
         lr = self.before.window(t, b, l, r)
         sr = np.empty((len(lr), bottom - top, right - left), np.float32)
         sr[0] = self.engine.run(lr[0])[top - scale * t : bottom - scale * t, left - scale * l : right - scale * l]
@@ -125,6 +128,16 @@ def grown(window: tuple[int, int, int, int], margin: int, size: tuple[int, int])
     """A window with a margin on each side, as far as the picture reaches."""
     top, bottom, left, right = window
     return max(top - margin, 0), min(bottom + margin, size[0]), max(left - margin, 0), min(right + margin, size[1])
+
+
+def by_channel(pixels: Array) -> Array:
+    """(h, w) as (h, w, 1), a view; others as they are."""
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def has_hidden(pixels: Array) -> bool:
+    """Whether some pixels are fully transparent, so that `fill_hidden` has something to do."""
+    return pixels.ndim == 3 and pixels.shape[2] in (2, 4) and not pixels[:, :, -1].all()
 
 
 FILL_RADII = (1, 2, 4, 8)  # together 15 pixels, about the reach of the largest network of the family
@@ -245,23 +258,25 @@ class Upscaler:
         scale: float | None = None,
         engine: str = "auto",
         threads: int | None = None,
+        precision: str = "exact",
     ) -> None:
         """
         Args:
             model: a family (`fsrcnn`), bundled weights (`fsrcnn-x2`), the path of a weights file, or `Weights`.
             scale: the factor by which pictures grow where a call says nothing else; above 1, up to 64. Where it is not
                 given: the scale of the weights, 2 for a family.
-            engine: `auto`, `numpy`, `torch`, `torch:cuda` …
+            engine: `auto`, `native`, `numpy`, `torch`, `torch:cuda` …
             threads: of the CPU; all that this process may use where it is not given.
+            precision: `exact`, or `fast`: 16-bit whole numbers, at most 0.02 dB from exact on Set5, native engine only.
 
         Raises:
-            UsageError: no such model, engine or scale.
+            UsageError: no such model, engine, precision or scale.
             WeightsError: the file is not a weights file.
         """
         if threads is not None and threads < 1:
             raise UsageError(f"threads is at least 1, not {threads}")
         self.threads = threads or available_threads()
-        self.engine_name = engine
+        self.engine_name, self.precision = engine, precision
         self._weights = _load_model(model)
         self._engines: dict[int, Engine] = {}
         default = 2 if 2 in self._weights else min(self._weights)
@@ -277,7 +292,9 @@ class Upscaler:
     def engine(self, scale: int) -> Engine:
         """The engine for one whole scale, made when first needed."""
         if scale not in self._engines:
-            self._engines[scale] = engines.create(self._weights[scale](), self.engine_name, self.threads)
+            self._engines[scale] = engines.create(
+                self._weights[scale](), self.engine_name, self.threads, self.precision
+            )
         return self._engines[scale]
 
     def use(self, engine: Engine) -> None:
@@ -350,6 +367,13 @@ class Upscaler:
             step = Resize(step, (height, width))
         check_memory((height, width, *pixels.shape[2:]), pixels.dtype)
         result = np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
+        if isinstance(step, SuperResolution) and len(passes) == 1 and not has_hidden(pixels):
+            engine = self.engine(passes[0])
+            if isinstance(engine, WholePictures):
+                engine.picture(
+                    by_channel(pixels), by_channel(result), step.taps, (float(GREY_OFFSET), float(GREY_GAIN)), progress
+                )
+                return result
         tile = (max(1, lr_tile[0] * height // last_lr_size[0]), max(1, lr_tile[1] * width // last_lr_size[1]))
         tiles = list(tiles_of((height, width), tile))
 

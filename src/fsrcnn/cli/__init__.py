@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, TextIO
 
 import typer
 
@@ -15,7 +16,7 @@ from fsrcnn.cli.prepare import prepare
 from fsrcnn.cli.test import measure
 from fsrcnn.cli.train import train, transfer
 from fsrcnn.cli.upscale import upscale
-from fsrcnn.errors import FsrcnnError
+from fsrcnn.errors import EngineWarning, FsrcnnError
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -55,8 +56,19 @@ def _root(
     """Make pictures larger with FSRCNN, a super-resolution network of 12,464 weights."""
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+    line: str | None = None,
+) -> None:  # fmt: skip
+    if issubclass(category, EngineWarning):
+        print(f"fsrcnn: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
 def main() -> None:
-    """The entry point `fsrcnn`: an error of ours is one line on stderr, and its exit code."""
+    """The entry point `fsrcnn`: an error or a warning of ours is one line on stderr; an error has its exit code."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except FsrcnnError as error:

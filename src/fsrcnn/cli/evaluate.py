@@ -52,6 +52,9 @@ def evaluate(
         ),
     ] = None,
     engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")
+    ] = "exact",
     threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON on standard output.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all results as CSV on standard output.")] = False,
@@ -62,7 +65,7 @@ def evaluate(
     if protocol not in (*PROTOCOLS, "both"):
         raise UsageError(f"protocol is {', '.join(PROTOCOLS)} or both, not {protocol!r}")
     protocols: list[Protocol] = [name for name in PROTOCOLS if protocol in (name, "both")]
-    upscaler = Upscaler(model, engine=engine, threads=threads)
+    upscaler = Upscaler(model, engine=engine, threads=threads, precision=precision)
     if scale is not None and scale not in upscaler.scales:
         raise UsageError(f"{model} has scale {', '.join(map(str, upscaler.scales))}, not {scale}")
     scales = [scale] if scale is not None else list(upscaler.scales)

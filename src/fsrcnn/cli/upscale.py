@@ -64,6 +64,9 @@ def upscale(
         ),
     ] = "fsrcnn",
     engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")
+    ] = "exact",
     format: Annotated[
         str | None,
         typer.Option(
@@ -88,7 +91,7 @@ def upscale(
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
     if overwrite and skip_existing:
         raise UsageError("give either --overwrite or --skip-existing")
-    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads)
+    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     plan = batch.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)

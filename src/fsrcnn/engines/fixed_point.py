@@ -71,20 +71,24 @@ class FixedPoint:
             units = np.array([_units(*each, stage, reach) for each in zip(kernel, bias, strict=True)])
             kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
             biases[stage] = np.rint(bias * units).astype(np.int64)
+            most = np.abs(kernels[stage]).sum(axis=(1, 2, 3)) * reach + np.abs(biases[stage])
             step = HEADROOM * largest[stage] / FEATURE_LEVELS
             positive[stage] = (1 / (units * step)).astype(np.float32)
             negative[stage] = (arrays[f"{stage}.prelu"] / (units * step)).astype(np.float32)
+            slopes = np.maximum(np.abs(positive[stage]), np.abs(negative[stage]))
+            if (most * slopes >= LARGEST_32).any():  # rounding to 32 bits, before the clip to FEATURE_LEVELS
+                raise UsageError(f"the slopes of {stage} are too steep for precision fast; use precision exact")
             reach = FEATURE_LEVELS
-        kernel = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
+        last: Float64 = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
         scale = architecture.scale
         phases = np.empty((scale, scale), np.float32)
-        whole = np.empty(kernel.shape, np.int64)
+        whole = np.empty(last.shape, np.int64)
         for y in range(scale):
             for x in range(scale):
-                phase = kernel[:, y::scale, x::scale]
-                units = _phase_units(phase)
-                whole[:, y::scale, x::scale] = np.rint(phase * units)
-                phases[y, x] = 1 / units
+                phase = last[:, y::scale, x::scale]
+                unit = _phase_units(phase)
+                whole[:, y::scale, x::scale] = np.rint(phase * unit)
+                phases[y, x] = 1 / unit
         kernels["deconvolution"] = whole[:, None]
         return cls(architecture, kernels, biases, positive, negative, phases, float(arrays["deconvolution.bias"][0]))
 
@@ -96,7 +100,9 @@ class FixedPoint:
             total = _whole_convolve(x, self.kernels[stage]) + self.biases[stage][:, None, None]
             assert np.abs(total).max() <= LARGEST_32
             multiplier = np.where(total < 0, self.negative[stage][:, None, None], self.positive[stage][:, None, None])
-            x = np.rint(np.clip(total.astype(np.float32) * multiplier, -FEATURE_LEVELS, FEATURE_LEVELS)).astype(np.int64)
+            x = np.rint(np.clip(total.astype(np.float32) * multiplier, -FEATURE_LEVELS, FEATURE_LEVELS)).astype(
+                np.int64
+            )
         scale, crop, side = self.architecture.scale, self.architecture.crop, self.architecture.deconvolution_kernel
         height, width = lr.shape
         canvas = np.zeros((scale * (height - 1) + side + scale, scale * (width - 1) + side + scale), np.int64)
@@ -106,7 +112,8 @@ class FixedPoint:
                 canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamp
         rows, columns = np.arange(crop, crop + scale * height), np.arange(crop, crop + scale * width)
         multiplier = self.phases[rows % scale][:, columns % scale]
-        return canvas[rows][:, columns].astype(np.float32) * multiplier + np.float32(self.bias)
+        sr: Float32 = canvas[rows][:, columns].astype(np.float32) * multiplier + np.float32(self.bias)
+        return sr
 
 
 def stages_of(architecture: Architecture) -> list[str]:
@@ -115,7 +122,7 @@ def stages_of(architecture: Architecture) -> list[str]:
 
 
 def largest_features(weights: Weights) -> dict[str, Float64]:
-    """Stage → for each channel the largest magnitude on a sheet of black and white: fine noise of three densities, and coarse noise."""
+    """Stage → largest magnitude of each channel on a sheet of black and white: fine noise of three densities, and coarse noise."""
     generator = np.random.default_rng(0)
     fine = [generator.random((64, 64)) < density for density in (0.5, 0.2, 0.8)]
     coarse = np.kron(generator.random((16, 16)) < 0.5, np.ones((4, 4)))
@@ -137,10 +144,10 @@ def _units(kernel: Float64, bias: float, stage: str, reach: int) -> float:
     """
     if stage.startswith("mapping"):
         top, middle, bottom = kernel[:, 0], kernel[:, 1], kernel[:, 2]
-        stored, largest = (2 * top, top + middle + bottom, top - middle + bottom, 2 * bottom), LARGEST_32 // 2
+        stored, largest = [2 * top, top + middle + bottom, top - middle + bottom, 2 * bottom], LARGEST_32 // 2
     else:
-        stored, largest = (kernel,), LARGEST_32
-    by_kernel = (LARGEST_16 - 2) / max(float(np.abs(part).max()) for part in (*stored, np.full(1, 1e-30)))
+        stored, largest = [kernel], LARGEST_32
+    by_kernel = (LARGEST_16 - 2) / max(1e-30, *(float(np.abs(part).max()) for part in stored))
     # Rounding may add half a unit to each weight and to the bias.
     by_sum = (largest - 1 - 0.5 * reach * kernel.size) / max(float(np.abs(kernel).sum()) * reach + abs(bias), 1e-30)
     return _positive(min(by_kernel, by_sum))
@@ -172,7 +179,9 @@ def _phase_units(kernel: Float64) -> float:
 
 def _positive(units: float) -> float:
     if units <= 0:
-        raise UsageError("this network is too wide for precision fast (16-bit features, 32-bit sums); use precision exact")
+        raise UsageError(
+            "this network is too wide for precision fast (16-bit features, 32-bit sums); use precision exact"
+        )
     return min(units, 1e30)
 
 

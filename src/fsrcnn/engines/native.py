@@ -9,25 +9,22 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn.architecture import Architecture
 from fsrcnn.color import OFFSET, RGB_TO_YCBCR, YCBCR_TO_RGB
+from fsrcnn.engines import PRECISIONS
 from fsrcnn.errors import MissingExtraError, UsageError
 from fsrcnn.imresize import Contributions
 from fsrcnn.weights import Weights
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
-Precision = Literal["exact", "fast"]
-PRECISIONS: tuple[Precision, ...] = ("exact", "fast")
-
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.uint16): 2}
 CANCELLED, NO_MEMORY = 1, 2
 QUIET_WORK = 3e9  # multiply-adds: about a tenth of a second, below which nobody waits for progress
@@ -35,7 +32,10 @@ QUIET_WORK = 3e9  # multiply-adds: about a tenth of a second, below which nobody
 
 class _Network(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop")
+        ),
         ("precision", ctypes.c_int32),
         ("arrays", ctypes.c_void_p),
         ("integers", ctypes.c_void_p),
@@ -133,7 +133,7 @@ class NativeEngine:
     tile = (256, 480)
 
     def __init__(
-        self, weights: Weights, precision: Precision = "exact", threads: int = 1, instruction_set: str | None = None
+        self, weights: Weights, precision: str = "exact", threads: int = 1, instruction_set: str | None = None
     ) -> None:
         """
         Args:
@@ -149,11 +149,13 @@ class NativeEngine:
         there = instruction_sets()
         instruction_set = instruction_set or os.environ.get("FSRCNN_ISA") or there[0]
         if instruction_set not in there:
-            raise UsageError(f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(there)}")
+            raise UsageError(
+                f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(there)}"
+            )
         if precision not in PRECISIONS:
             raise UsageError(f"precision is exact or fast, not {precision!r}")
         self.architecture, self.precision, self.threads = weights.architecture, precision, threads
-        network = _Network(precision=PRECISIONS.index(precision))
+        network = _Network(precision=int(precision == "fast"))
         for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop"):
             setattr(network, name, getattr(weights.architecture, name))
         if precision == "exact":
@@ -197,19 +199,11 @@ class NativeEngine:
         self,
         pixels: Array,
         result: Array,
-        taps: tuple[Contributions, Contributions],
+        taps: Sequence[Contributions],
         grey: tuple[float, float],
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        """A whole picture: luma through the network, chroma and alpha by bicubic interpolation, in one pass over its rows.
-
-        Args:
-            pixels: (h, w, 1 to 4 channels): grey, grey + alpha, RGB, RGBA; uint8, uint16 or float32.
-            result: (scale*h, scale*w, channels) of the same dtype, to be filled.
-            taps: of the bicubic interpolation down and across.
-            grey: offset and gain from full-swing grey to luma.
-            progress: called with the part done, 0 … 1.
-        """
+        """A whole picture in one pass over its rows; see `WholePictures`."""
         colour = _Colour(grey_offset=grey[0], grey_gain=grey[1])
         for name, matrix, before, after in (
             ("to_ycbcr", RGB_TO_YCBCR, np.zeros(3), OFFSET),
