@@ -51,12 +51,20 @@ int64_t l2_cache() {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-// The values at which the rows of a kernel are evaluated, and how many kernel rows make them necessary.
-struct PointValue {
-    int value, from_rows;
-};
-constexpr PointValue POINT_VALUES[POINTS] = {{0, 1}, {1, 2}, {-1, 3}, {2, 4}, {-2, 5}, {0, 1}};
 constexpr int LARGEST_BRANCH = 5;
+constexpr int FROM_ROWS[POINTS] = {1, 2, 3, 4, 5, 1};  // as many kernel rows make a point necessary
+
+// What a kernel row counts at a point.
+double power(int point, int row, int rows) {
+    switch (point) {
+        case AT_0: return row == 0;
+        case AT_1: return 1;
+        case AT_MINUS_1: return row % 2 ? -1 : 1;
+        case AT_2: return double(1 << row);
+        case AT_HALF: return double(1 << (rows - 1 - row));
+        default: return row == rows - 1;
+    }
+}
 
 struct Engine {
     Network net{};
@@ -256,16 +264,14 @@ class Packer {
             std::vector<int>& phase = engine.ints.back();
             for (int x = 0; x < scale; x++)
                 for (int b = 0; b < net.branches; b++)
-                    if (net.branch[b].kernel_rows >= POINT_VALUES[p].from_rows) branch.push_back(b), phase.push_back(x);
+                    if (net.branch[b].kernel_rows >= FROM_ROWS[p]) branch.push_back(b), phase.push_back(x);
             point.channels = int(branch.size()), point.branch = branch.data(), point.phase = phase.data();
             const auto value = [&](int channel, int i, int column) {
                 const Branch& of = net.branch[branch[channel]];
-                const auto row = [&](int j) {
-                    return k(i, 0, of.row_phase + scale * (of.first_row + j), phase[channel] + scale * column);
-                };
-                if (p == AT_INFINITY) return row(of.kernel_rows - 1);
-                double sum = 0, power = 1;
-                for (int j = 0; j < of.kernel_rows; j++, power *= POINT_VALUES[p].value) sum += power * row(j);
+                double sum = 0;
+                for (int j = 0; j < of.kernel_rows; j++)
+                    sum += power(p, j, of.kernel_rows) *
+                           k(i, 0, of.row_phase + scale * (of.first_row + j), phase[channel] + scale * column);
                 return sum;
             };
             const auto weight = [&](int column, int i, int channel) {

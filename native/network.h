@@ -36,7 +36,7 @@ struct Branch {
     int row_phase, first_row, kernel_rows;
 };
 
-enum Point { AT_0, AT_1, AT_MINUS_1, AT_2, AT_MINUS_2, AT_INFINITY, POINTS };
+enum Point { AT_0, AT_1, AT_MINUS_1, AT_2, AT_HALF, AT_INFINITY, POINTS };  // at ½: times a power of 2, so that it is whole
 
 // The products at one point: for each of `channels` (branch, column phase) a sum over features and kernel columns.
 struct PointStage {

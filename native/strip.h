@@ -482,9 +482,10 @@ class Strip {
             const Lane *a = upper + plane * chunk_stride, *b = lower + plane * chunk_stride;
             Lane* to = evaluated + plane * chunk_stride;
             for (int64_t x = 0; x < lanes; x += N) {
-                const Vec first = A::load(a + x), second = A::load(b + x);
-                const Vec factor = POINT == AT_1 || POINT == AT_MINUS_1 ? second : A::feature_add(second, second);
-                A::store(to + x, POINT == AT_1 || POINT == AT_2 ? A::feature_add(first, factor) : A::feature_subtract(first, factor));
+                Vec first = A::load(a + x), second = A::load(b + x);
+                if constexpr (POINT == AT_2) second = A::feature_add(second, second);
+                if constexpr (POINT == AT_HALF) first = A::feature_add(first, first);
+                A::store(to + x, POINT == AT_MINUS_1 ? A::feature_subtract(first, second) : A::feature_add(first, second));
             }
         }
     }
@@ -502,7 +503,7 @@ class Strip {
                 case AT_1: evaluate<AT_1>(lanes); break;
                 case AT_MINUS_1: evaluate<AT_MINUS_1>(lanes); break;
                 case AT_2: evaluate<AT_2>(lanes); break;
-                case AT_MINUS_2: evaluate<AT_MINUS_2>(lanes); break;
+                case AT_HALF: evaluate<AT_HALF>(lanes); break;
                 default: in = lower; break;
             }
             Sum sum{in - base, deconvolution_offset, planes_d * net.shared_columns, nullptr, nullptr,
@@ -532,8 +533,8 @@ class Strip {
         }
     }
 
-    // From the values of a polynomial of degree ROWS at 0, 1, -1, 2, -2 (as many as it needs) and its leading coefficient ("at
-    // infinity") to its coefficients h. Every step holds for whole numbers modulo 2^32 too, as long as 8·h fits in 32 bits.
+    // From the values of a polynomial of degree ROWS at 0, 1, -1, 2, ½ (as many as it needs) and its leading coefficient ("at
+    // infinity") to its coefficients h. Every step holds for whole numbers modulo 2^32 too, as long as what is halved fits in 32 bits.
     template <int ROWS>
     static void interpolate(const Lane* const product[POINTS], Lane* const total[6], int64_t lanes) {
         for (int64_t x = 0; x < lanes; x += N) {
@@ -543,7 +544,7 @@ class Strip {
             if constexpr (ROWS == 2) h[1] = A::subtract(A::subtract(A::load(product[AT_1] + x), h[0]), h[2]);
             if constexpr (ROWS >= 3) {
                 const Vec plus = A::load(product[AT_1] + x), minus = A::load(product[AT_MINUS_1] + x);
-                const Vec even = A::add(plus, minus), odd = A::subtract(plus, minus);  // 2(h0 + h2 + h4), 2(h1 + h3 + h5)
+                [[maybe_unused]] const Vec even = A::add(plus, minus), odd = A::subtract(plus, minus);  // 2(h0 + h2 + h4), 2(h1 + h3)
                 if constexpr (ROWS == 3) {
                     h[2] = A::template over<1>(A::subtract(even, A::template times<1>(h[0])));
                     h[1] = A::template over<1>(A::subtract(odd, A::template times<1>(h[3])));
@@ -555,16 +556,21 @@ class Strip {
                     h[3] = A::template over<1>(h3);
                     h[1] = A::template over<1>(A::subtract(odd, h3));
                 } else {
-                    const Vec plus2 = A::load(product[AT_2] + x), minus2 = A::load(product[AT_MINUS_2] + x);
-                    const Vec even2 = A::add(plus2, minus2), odd2 = A::subtract(plus2, minus2);
-                    const Vec outer = A::third(A::subtract(even2, even));                             // 2(h2 + 5·h4)
-                    const Vec inner = A::subtract(even, A::template times<1>(h[0]));                  // 2(h2 + h4)
-                    h[4] = A::template over<3>(A::subtract(outer, inner));
-                    h[2] = A::template over<1>(A::subtract(inner, A::template times<1>(h[4])));
-                    const Vec rest = A::subtract(odd, A::template times<1>(h[5]));                    // 2(h1 + h3)
-                    const Vec rest2 = A::subtract(odd2, A::template times<6>(h[5]));                  // 4(h1 + 4·h3)
-                    h[3] = A::template over<2>(A::third(A::subtract(rest2, A::template times<1>(rest))));
-                    h[1] = A::template over<1>(A::subtract(rest, A::template times<1>(h[3])));
+                    const Vec sum_known = A::add(h[0], h[5]), gap_known = A::subtract(h[0], h[5]);
+                    const Vec two = A::load(product[AT_2] + x), half = A::load(product[AT_HALF] + x);
+                    const Vec ones = A::subtract(plus, sum_known);                       // (h1 + h4) + (h2 + h3)
+                    const Vec signs = A::subtract(minus, gap_known);                     // (h2 - h3) - (h1 - h4)
+                    const Vec known = A::add(A::template times<5>(sum_known), sum_known);  // 33(h0 + h5)
+                    const Vec both = A::subtract(A::add(two, half), known);              // 18(h1 + h4) + 12(h2 + h3)
+                    const Vec gap = A::subtract(A::subtract(half, two), A::subtract(A::template times<5>(gap_known), gap_known));
+                    const Vec twelve = A::add(A::template times<3>(ones), A::template times<2>(ones));
+                    const Vec outer = A::template over<1>(A::third(A::subtract(both, twelve)));            // h1 + h4
+                    const Vec outer_gap = A::template over<1>(A::third(A::third(A::subtract(gap, A::template times<2>(signs)))));
+                    const Vec inner = A::subtract(ones, outer), inner_gap = A::add(signs, outer_gap);
+                    h[1] = A::template over<1>(A::add(outer, outer_gap));
+                    h[4] = A::template over<1>(A::subtract(outer, outer_gap));
+                    h[2] = A::template over<1>(A::add(inner, inner_gap));
+                    h[3] = A::template over<1>(A::subtract(inner, inner_gap));
                 }
             }
             UNROLL for (int k = 0; k <= ROWS; k++) A::store(total[k] + x, A::add(A::load(total[k] + x), h[k]));

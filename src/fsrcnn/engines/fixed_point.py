@@ -25,7 +25,8 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
-FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: see LARGEST_BRANCH in native/engine.cpp
+FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: the native engine evaluates two rows of features at 2 and ½
+LARGEST_BRANCH = 5  # kernel rows that it takes at a time, as in native/engine.cpp
 HEADROOM = 1.25
 LARGEST_16 = 2**15 - 1
 LARGEST_32 = 2**31 - 1
@@ -156,25 +157,28 @@ def _units(kernel: Float64, bias: float, stage: str, reach: int) -> float:
 def _phase_units(kernel: Float64) -> float:
     """The same for one phase of the deconvolution: (d, rows, columns) of its kernel.
 
-    The native engine multiplies two rows of features by up to five kernel rows as polynomials, evaluated at 0, ±1, ±2; see
-    `interpolate` in native/strip.h. Each coefficient must fit eight times into 32 bits, the sum of all into 32.
+    The native engine multiplies two rows of features by up to five kernel rows as polynomials, evaluated at 0, 1, -1, 2 and ½; see
+    `interpolate` in native/strip.h. Twice each coefficient it finds, and twice the sum of the first and last unknown one, must fit
+    into 32 bits, and the sum of all.
     """
     rows = kernel.shape[1]
-    parts = -(-rows // 5)
-    by_kernel = []
+    parts = -(-rows // LARGEST_BRANCH)
+    limits = []
     for part in range(parts):
         branch = kernel[:, rows * part // parts : rows * (part + 1) // parts]
-        for value in (0, 1, -1, 2, -2):
-            powers = np.array([float(value) ** k for k in range(branch.shape[1])])
-            stored = np.abs(np.tensordot(branch, powers, (1, 0))).max()
-            by_kernel.append((LARGEST_16 - np.abs(powers).sum()) / max(float(stored), 1e-30))
-        by_kernel.append((LARGEST_16 - 1) / max(float(np.abs(branch).max()), 1e-30))
-    per_row = np.abs(kernel).sum(axis=(0, 2))
-    pairs = per_row + np.append(per_row[1:], 0)
-    count = kernel.shape[0] * kernel.shape[2]
-    by_coefficient = (LARGEST_32 / 8 / FEATURE_LEVELS - count) / max(float(pairs.max()), 1e-30)
-    by_sum = (LARGEST_32 / FEATURE_LEVELS - 0.5 * kernel.size) / max(float(per_row.sum()), 1e-30)
-    return _positive(min(*by_kernel, by_coefficient, by_sum))
+        count = branch.shape[1]
+        for value in (1.0, -1.0, 2.0):
+            for powers in (value ** np.arange(count), value ** np.arange(count)[::-1]):
+                stored = float(np.abs(np.tensordot(branch, powers, (1, 0))).max())
+                limits.append((LARGEST_16 - np.abs(powers).sum()) / max(stored, 1e-30))
+        per_row = np.abs(branch).sum(axis=(0, 2)) * FEATURE_LEVELS
+        slack = 2 * 0.5 * FEATURE_LEVELS * branch[:, 0].size  # each weight is rounded by half a unit at most
+        coefficient = per_row + np.append(per_row[1:], 0)  # h1 … : two rows of features meet two kernel rows
+        found = max(float(coefficient.max()), float(coefficient[0] + coefficient[-2]) if count == LARGEST_BRANCH else 0.0)
+        limits.append((LARGEST_32 / 2 - 2 * slack) / max(found, 1e-30))
+    total = float(np.abs(kernel).sum()) * FEATURE_LEVELS
+    limits.append((LARGEST_32 - 0.5 * FEATURE_LEVELS * kernel.size) / max(total, 1e-30))
+    return _positive(min(limits))
 
 
 def _positive(units: float) -> float:
