@@ -227,21 +227,32 @@ class Packer {
         stage.blocks = int(list.size());
     }
 
-    // The four kernels of F(2, 3) along the columns (Winograd 1980; Lavin and Gray 2016); doubled where they are whole numbers.
+    // The four kernels of F(2, 3) along the columns (Winograd 1980; Lavin and Gray 2016), as `Mapped` wants them; doubled where they are
+    // whole numbers.
     void winograd(Stage& stage, const Kernel& k, std::vector<Block>& list) {
         stage.taps = 3 * ceil_div(k.in, pack);
         const double twice = pack == 2 ? 2 : 1;
-        for (int point = 0; point < 4; point++) {
-            const auto value = [&](int c, int i, int x) {
-                const double a = k(c, i, 0, x), b = k(c, i, 1, x), d = k(c, i, 2, x);
-                return twice * (point == 0 ? a : point == 1 ? (a + b + d) / 2 : point == 2 ? (a - b + d) / 2 : d);
-            };
-            blocks(stage.channels, stage.taps, pack, list, [&](int t, int c) {
-                const int i = t / 3 * pack, x = t % 3;
-                return pack == 2 ? pair(int(value(c, i, x)), int(value(c, i + 1, x))) : number(value(c, i, x));
-            });
+        const auto value = [&](int point, int c, int i, int x) {
+            const double p = k(c, i, 0, x), q = k(c, i, 1, x), r = k(c, i, 2, x);
+            return twice * (point == 0 ? (p + q + r) / 2 : point == 1 ? (p - q + r) / 2 : point == 2 ? p : -r);
+        };
+        // `blocks` packs (taps, channels); here a tap has two points, whose channels lie one behind the other.
+        const int units = stage.channels / pack, count = ceil_div(units, most / 2 / pack);
+        for (int n = 0, first = 0; n < count; n++) {
+            const int size = (units * (n + 1) / count - units * n / count) * pack;
+            engine.lanes.emplace_back();
+            for (int pass = 0; pass < 2; pass++)
+                for (int t = 0; t < stage.taps; t++)
+                    for (int point = 2 * pass; point < 2 * pass + 2; point++)
+                        for (int c = first; c < first + size; c++) {
+                            const int i = t / 3 * pack, x = t % 3;
+                            engine.lanes.back().push_back(pack == 2 ? pair(int(value(point, c, i, x)), int(value(point, c, i + 1, x)))
+                                                                    : number(value(point, c, i, x)));
+                        }
+            list.push_back({first, size, engine.lanes.back().data()});
+            first += size;
         }
-        stage.blocks = int(list.size()) / 4;
+        stage.blocks = int(list.size());
     }
 
     void deconvolution() {

@@ -53,7 +53,7 @@ struct Network {
     float input_levels;
     int feature_levels;
     Stage feature, shrinking, expanding;
-    const Stage* mapping;  // m of them; (4 points, taps, channels) in each block
+    const Stage* mapping;  // m of them; their blocks are packed otherwise, see `Mapped` in strip.h
     int columns, shared_columns;  // kernel columns of a phase: the most, and what all have
     int branches;
     const Branch* branch;

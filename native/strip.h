@@ -24,7 +24,7 @@ using namespace fsrcnn;
 #endif
 
 constexpr int N = Isa::lanes;
-constexpr int CHUNK = 64;           // columns whose features stay in the L1 cache
+constexpr int CHUNK = 64;  // columns whose features stay in the L1 cache
 constexpr int ALIGNED = 16;         // lanes in a cache line
 constexpr int LARGEST_BLOCK = 14;     // output channels that are summed side by side
 
@@ -195,6 +195,79 @@ void sum_all(Sum sum, const Block* block, int blocks) {
     }
 }
 
+// ---- mapping --------------------------------------------------------------------------------------------------------------
+
+// Two rows of a mapping stage from four of the one before, with four products instead of six: Winograd's F(2, 3) along the columns.
+// With rows a, b, c, d above each other and a kernel's rows p, q, r:
+//     one = (b + c)·(p + q + r)/2,  other = (c - b)·(p - q + r)/2,  first row = one + other + (a - c)·p,  second = one - other - (b - d)·r
+struct Mapped {
+    const Lane* in[4];  // a - c, b + c, c - b, b - d
+    const ptrdiff_t* offset;
+    const Block* block;  // weights: (taps, one and other, channels), then (taps, p and -r, channels)
+    const Stage* stage;
+    Lane* out[2];
+    int64_t out_stride;
+    int64_t lo, hi;
+    int limit;
+};
+
+template <class A, int CHANNELS, int WIDE>
+INLINE void mapped_at(const Mapped& mapped, int64_t x) {
+    using Vec = typename A::Vec;
+    const int first = mapped.block->first;
+    Vec one[WIDE][CHANNELS], other[WIDE][CHANNELS];
+    UNROLL for (int v = 0; v < WIDE; v++) {
+        UNROLL for (int c = 0; c < CHANNELS; c++) one[v][c] = A::zero();
+        UNROLL for (int c = 0; c < CHANNELS; c++) other[v][c] = A::zero();
+    }
+    const Lane* weights = mapped.block->weights;
+    const ptrdiff_t* const end = mapped.offset + mapped.stage->taps;
+    for (int pass = 0; pass < 2; pass++) {
+        const Lane *upper = mapped.in[pass ? 0 : 1] + x, *lower = mapped.in[pass ? 3 : 2] + x;
+        for (const ptrdiff_t* offset = mapped.offset; offset != end; ++offset, weights += 2 * CHANNELS) {
+            Vec pixels[WIDE];
+            UNROLL for (int v = 0; v < WIDE; v++) pixels[v] = A::load(upper + *offset + v * N);
+            UNROLL for (int c = 0; c < CHANNELS; c++) {
+                const Vec weight = A::spread(weights + c);
+                UNROLL for (int v = 0; v < WIDE; v++) one[v][c] = A::multiply_add(one[v][c], pixels[v], weight);
+            }
+            UNROLL for (int v = 0; v < WIDE; v++) pixels[v] = A::load(lower + *offset + v * N);
+            UNROLL for (int c = 0; c < CHANNELS; c++) {
+                const Vec weight = A::spread(weights + CHANNELS + c);
+                UNROLL for (int v = 0; v < WIDE; v++) other[v][c] = A::multiply_add(other[v][c], pixels[v], weight);
+            }
+        }
+        if (pass == 0) {
+            UNROLL for (int c = 0; c < CHANNELS; c++) {
+                const Vec bias = A::spread(mapped.stage->bias + first + c);
+                UNROLL for (int v = 0; v < WIDE; v++) {
+                    const Vec sum = A::add(one[v][c], bias);
+                    one[v][c] = A::add(sum, other[v][c]);
+                    other[v][c] = A::subtract(sum, other[v][c]);
+                }
+            }
+        }
+    }
+    const int64_t at = first / A::PACK * mapped.out_stride + x;
+    UNROLL for (int v = 0; v < WIDE; v++) {
+        A::store_prelu(mapped.out[0] + at + v * N, mapped.out_stride, one[v], *mapped.stage, first, mapped.limit);
+        A::store_prelu(mapped.out[1] + at + v * N, mapped.out_stride, other[v], *mapped.stage, first, mapped.limit);
+    }
+}
+
+template <class A, int CHANNELS = 1>
+void mapped_block(const Mapped& mapped) {
+    if (mapped.block->channels == CHANNELS) {
+        constexpr int WIDE = larger(1, A::ACCUMULATORS / (2 * CHANNELS));
+        int64_t x = mapped.lo;
+        for (; x + (WIDE - 1) * N < mapped.hi; x += WIDE * N) mapped_at<A, CHANNELS, WIDE>(mapped, x);
+        if constexpr (WIDE > 1)
+            for (; x < mapped.hi; x += N) mapped_at<A, CHANNELS, 1>(mapped, x);
+    } else if constexpr (CHANNELS < A::ACCUMULATORS / 4) {
+        mapped_block<A, CHANNELS + 1>(mapped);
+    }
+}
+
 #include "pixels.h"
 
 // ---- a strip --------------------------------------------------------------------------------------------------------------
@@ -219,7 +292,7 @@ class Strip {
     int64_t luma_top;
     Lane* ring;               // (m + 1) × 4 rows × planes_s
     Lane *features, *upper, *lower, *evaluated;  // chunks of d planes
-    Lane *transformed, *products;                // chunks of the mapping and deconvolution stages
+    Lane *transformed, *products;                // chunks: rows combined for the mapping, values of the deconvolution's polynomials
     Lane* sums;               // ring_rows × scale × scale planes
     float* hr_row;
     ptrdiff_t *feature_offset, *mapping_offset, *shrinking_offset, *expanding_offset, *deconvolution_offset, *extra_offset;
@@ -241,7 +314,7 @@ class Strip {
           ring_rows(power_of_two(network.columns + 2)) {
         const int reach = net.feature_kernel / 2, halo = net.columns - 1;
         chunk_margin = round_up(halo, ALIGNED);
-        const int64_t slack = 4 * N + ALIGNED;  // what a block may compute beyond its last column
+        const int64_t slack = N + ALIGNED;  // what a block may compute beyond its last column, and a vector read there
         left = round_up(halo + net.m, ALIGNED) + round_up(reach, ALIGNED) + chunk_margin + ALIGNED;
         stride = plane_stride(left + widest_tile + 1 + net.m + reach + slack);
         chunk_stride = plane_stride(larger<int64_t>(chunk_margin, ALIGNED) + CHUNK + slack);
@@ -253,10 +326,9 @@ class Strip {
         evaluated = take<Lane>(planes_d * chunk_stride);
         features = evaluated;
         transformed = take<Lane>(4 * planes_s * chunk_stride);
-        int most = 4 * net.s + 4;
         int of_points = 0;
         for (const PointStage& point : net.point) of_points += point.channels;
-        products = take<Lane>(int64_t(larger(most, of_points)) * chunk_stride);
+        products = take<Lane>(int64_t(of_points) * chunk_stride);
         sums = take<Lane>(int64_t(ring_rows) * net.scale * net.scale * stride);
         hr_row = take<float>(net.scale * (widest_tile + 4) + 64);
         feature_offset = take<ptrdiff_t>(net.feature.taps);
@@ -391,7 +463,7 @@ class Strip {
         clear_outside(out, planes_s, stride, left_column, stride);
     }
 
-    // -- mapping: rows row and row + 1 from four rows, with four products instead of six (Winograd's F(2, 3), along columns)
+    // -- mapping: rows row and row + 1
 
     void mapped_rows(int stage, int64_t row) {
         const int rest = net.m - 1 - stage;
@@ -423,26 +495,11 @@ class Strip {
                 A::store(at + 3 * point_stride, A::feature_subtract(row[1], row[3]));
             }
         }
-        const int64_t product_stride = stage.channels * chunk_stride;
-        for (int point = 0; point < 4; point++) {
-            Sum sum{base + point * point_stride, mapping_offset, stage.taps, nullptr, nullptr,
-                    products + point * product_stride - from, chunk_stride, from, to, 0};
-            sum_all<A, STORE>(sum, stage.block + point * stage.blocks, stage.blocks);
-        }
-        for (int c = 0; c < stage.channels; c += A::PACK) {
-            const Vec bias[2] = {A::spread(stage.bias + c), A::spread(stage.bias + c + A::PACK - 1)};
-            for (int64_t x = from; x < to; x += N) {
-                Vec first[A::PACK], second[A::PACK];
-                UNROLL for (int i = 0; i < A::PACK; i++) {
-                    const Lane* at = products + (c + i) * chunk_stride + x - from;
-                    const Vec p0 = A::load(at), p1 = A::load(at + product_stride), p2 = A::load(at + 2 * product_stride),
-                              p3 = A::load(at + 3 * product_stride);
-                    first[i] = A::add(A::add(A::add(p0, p1), p2), bias[i]);
-                    second[i] = A::add(A::subtract(A::subtract(p1, p2), p3), bias[i]);
-                }
-                A::store_prelu(out[0] + c / A::PACK * stride + x, stride, first, stage, c, net.feature_levels);
-                A::store_prelu(out[1] + c / A::PACK * stride + x, stride, second, stage, c, net.feature_levels);
-            }
+        Mapped mapped{{base, base + point_stride, base + 2 * point_stride, base + 3 * point_stride}, mapping_offset, nullptr, &stage,
+                      {out[0], out[1]}, stride, from, to, net.feature_levels};
+        for (int i = 0; i < stage.blocks; i++) {
+            mapped.block = stage.block + i;
+            mapped_block<A>(mapped);
         }
     }
 
