@@ -333,7 +333,7 @@ Plan plan(const Network& net, int64_t height, int64_t width, int threads) {
     result.threads = threads < 1 ? 1 : worth < threads ? int64_t(worth) : threads;
     result.bands = (height + 511) / 512;
     if (result.threads > 1)
-        while (result.columns * result.bands % result.threads != 0 && result.columns * result.bands < 4 * result.threads) result.bands++;
+        while (result.columns * result.bands % result.threads != 0 && result.columns * result.bands < 16 * result.threads) result.bands++;
     if (result.bands > height) result.bands = height;
     if (result.threads > result.columns * result.bands) result.threads = result.columns * result.bands;
     return result;
