@@ -322,7 +322,7 @@ struct Plan {
 Plan plan(const Network& net, int64_t height, int64_t width, int threads) {
     const int64_t pack = net.fast ? 2 : 1;
     const int64_t lanes = (net.m + 1) * 4 * ((net.s + pack - 1) / pack) + (net.columns + 2) * net.scale * net.scale;
-    int64_t widest = l2_cache() / 2 / (4 * lanes);
+    int64_t widest = l2_cache() * 3 / 4 / (4 * lanes);
     widest = widest < 128 ? 128 : widest > 1024 ? 1024 : widest;
     Plan result{};
     result.columns = (width + widest - 1) / widest;
@@ -331,11 +331,12 @@ Plan plan(const Network& net, int64_t height, int64_t width, int threads) {
                          9.0 * net.m * net.s * net.s);
     const double worth = 1 + work / 20e6;  // a thread costs as much to start as some million multiply-adds
     result.threads = threads < 1 ? 1 : worth < threads ? int64_t(worth) : threads;
-    result.bands = (height + 511) / 512;
-    if (result.threads > 1)
-        while (result.columns * result.bands % result.threads != 0 && result.columns * result.bands < 16 * result.threads) result.bands++;
+    result.bands = (height + 1087) / 1088;
+    const auto tasks = [&] { return result.columns * result.bands; };
+    while (result.threads > 1 && (tasks() < 2 * result.threads || (tasks() % result.threads != 0 && tasks() < 16 * result.threads)))
+        result.bands++;
     if (result.bands > height) result.bands = height;
-    if (result.threads > result.columns * result.bands) result.threads = result.columns * result.bands;
+    if (result.threads > tasks()) result.threads = tasks();
     return result;
 }
 
