@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATASETS ?= ../shared/datasets
 
-.PHONY: demo test lint format bench hooks wheel train clean help
+.PHONY: demo test lint format bench hooks wheel train sanitize check-aarch64 clean help
 
 help:  ## list the tasks
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,10 +26,25 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/developing  ## time a whole 1080p → 4K command part by part, its memory at 100 megapixels, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, its memory at 100 megapixels, and training
+	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/training_speed.py
+
+sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSanitizer, then ThreadSanitizer
+	cmake -S native -B build/address -DFSRCNN_SANITIZE=address,undefined
+	cmake --build build/address --target check --parallel
+	build/address/check
+	cmake -S native -B build/thread -DFSRCNN_SANITIZE=thread
+	cmake --build build/thread --target check --parallel
+	build/thread/check
+
+check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static)
+	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/aarch64 --target check --parallel
+	qemu-aarch64-static build/aarch64/check
 
 hooks: .venv/developing  ## run lint before each commit in this clone
 	git config core.hooksPath .hooks
@@ -51,7 +66,14 @@ clean:  ## remove what these tasks made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-.venv/developing: .venv/created pyproject.toml requirements-dev.txt
+NATIVE := $(wildcard native/*)
+
+# Built with the pinned tools, in build/, so that a change in native/ recompiles only what it touches.
+.venv/developing: .venv/created pyproject.toml requirements-dev.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/installed
+
+.venv/benching: .venv/developing requirements-bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
+	@touch $@

@@ -23,6 +23,9 @@ extern const InstructionSet fsrcnn_generic;
 #ifdef FSRCNN_X86
 extern const InstructionSet fsrcnn_avx2, fsrcnn_avx512, fsrcnn_avx512vnni;
 #endif
+#ifdef FSRCNN_AARCH64
+extern const InstructionSet fsrcnn_neon;
+#endif
 
 namespace {
 
@@ -36,6 +39,9 @@ std::vector<const InstructionSet*> instruction_sets() {
         found.push_back(&fsrcnn_avx512);
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&fsrcnn_avx2);
+#endif
+#ifdef FSRCNN_AARCH64
+    found.push_back(&fsrcnn_neon);  // part of every AArch64
 #endif
     found.push_back(&fsrcnn_generic);
     return found;

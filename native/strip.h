@@ -24,7 +24,7 @@ using namespace fsrcnn;
 #endif
 
 constexpr int N = Isa::lanes;
-constexpr int CHUNK = 64;  // columns whose features stay in the L1 cache
+constexpr int CHUNK = 128;  // columns whose features stay in the L1 cache
 constexpr int ALIGNED = 16;         // lanes in a cache line
 constexpr int LARGEST_BLOCK = 14;     // output channels that are summed side by side
 
@@ -424,13 +424,12 @@ class Strip {
         }
         if constexpr (A::PACK == 2) {  // neighbours side by side: a pair of taps is one lane
             Lane* lanes = luma_lanes + slot * stride;
-            int32_t next = 0;
-            for (int64_t x = stride - 1; x >= 0; x--) {
-                const float level = line[x] * net.input_levels;
-                const int32_t level16 = level > 0 ? int32_t((level < net.input_levels ? level : net.input_levels) + 0.5f) : 0;
-                lanes[x].whole = int32_t(uint32_t(level16) | uint32_t(next) << 16);
-                next = level16;
+            const float most = net.input_levels;
+            for (int64_t x = 0; x < stride; x++) {
+                const float level = line[x] * most, positive = level > 0 ? level : 0.0f;  // NaN becomes 0
+                lanes[x].whole = int32_t((positive < most ? positive : most) + 0.5f);
             }
+            for (int64_t x = 0; x + 1 < stride; x++) lanes[x].whole |= int32_t(uint32_t(lanes[x + 1].whole) << 16);
         }
     }
 

@@ -174,7 +174,9 @@ def _phase_units(kernel: Float64) -> float:
         per_row = np.abs(branch).sum(axis=(0, 2)) * FEATURE_LEVELS
         slack = 2 * 0.5 * FEATURE_LEVELS * branch[:, 0].size  # each weight is rounded by half a unit at most
         coefficient = per_row + np.append(per_row[1:], 0)  # h1 … : two rows of features meet two kernel rows
-        found = max(float(coefficient.max()), float(coefficient[0] + coefficient[-2]) if count == LARGEST_BRANCH else 0.0)
+        found = max(
+            float(coefficient.max()), float(coefficient[0] + coefficient[-2]) if count == LARGEST_BRANCH else 0.0
+        )
         limits.append((LARGEST_32 / 2 - 2 * slack) / max(found, 1e-30))
     total = float(np.abs(kernel).sum()) * FEATURE_LEVELS
     limits.append((LARGEST_32 - 0.5 * FEATURE_LEVELS * kernel.size) / max(total, 1e-30))
