@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,8 +61,8 @@ def photo(height: int, width: int) -> npt.NDArray[np.uint8]:
 
 def onnx_model(weights: Weights, height: int, width: int) -> bytes:
     """The network as an ONNX graph."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    onnx: Any = import_module("onnx")
+    helper, numpy_helper, real = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
 
     scale, network = weights.architecture.scale, Network(weights.architecture).load(weights)
     constants, nodes, x = [], [], "lr"
@@ -84,7 +85,7 @@ def onnx_model(weights: Weights, height: int, width: int) -> bytes:
     x = convolution(x, "deconvolution", kernel, np.repeat(weights.arrays["deconvolution.bias"], scale * scale))
     nodes.append(helper.make_node("DepthToSpace", [x], ["sr"], blocksize=scale, mode="CRD"))
     shapes = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, factor * height, factor * width])
+        helper.make_tensor_value_info(name, real, [1, 1, factor * height, factor * width])
         for name, factor in (("lr", 1), ("sr", scale))
     ]
     graph = helper.make_graph(nodes, "fsrcnn", shapes[:1], shapes[1:], constants)
@@ -110,8 +111,7 @@ def peers(model: str, weights: Weights, rgb: npt.NDArray[np.uint8], threads: int
     lr = luma(rgb)[None, None].astype(np.float32) / 255
     runs: dict[str, Run] = {}
     if find_spec("openvino") and find_spec("onnx"):
-        import openvino
-
+        openvino: Any = import_module("openvino")
         core = openvino.Core()
         for name, hint in (("fp32", "f32"), ("bf16", "bf16")):
             options = {
@@ -120,8 +120,7 @@ def peers(model: str, weights: Weights, rgb: npt.NDArray[np.uint8], threads: int
             compiled = core.compile_model(core.read_model(onnx_model(weights, height, width)), "CPU", options)
             runs[f"OpenVINO {name}"] = partial(compiled.create_infer_request().infer, {0: lr})
     if find_spec("onnxruntime") and find_spec("onnx"):
-        import onnxruntime
-
+        onnxruntime: Any = import_module("onnxruntime")
         session_options = onnxruntime.SessionOptions()
         session_options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(
@@ -142,10 +141,9 @@ def peers(model: str, weights: Weights, rgb: npt.NDArray[np.uint8], threads: int
 
         runs["PyTorch compiled"] = run_torch
     if find_spec("cv2") and model in OPENCV and (graphs / OPENCV[model]).exists():
-        import cv2
-
+        cv2: Any = import_module("cv2")
         cv2.setNumThreads(threads)
-        network_cv: Any = cv2.dnn_superres.DnnSuperResImpl_create()  # type: ignore[attr-defined]
+        network_cv = cv2.dnn_superres.DnnSuperResImpl_create()
         network_cv.readModel(str(graphs / OPENCV[model]))
         network_cv.setModel("fsrcnn", 2)
         runs["OpenCV dnn_superres"] = partial(network_cv.upsample, np.ascontiguousarray(rgb[:, :, ::-1]))
