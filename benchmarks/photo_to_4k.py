@@ -2,8 +2,9 @@
 
     python benchmarks/photo_to_4k.py [--runs 5] [--save benchmarks/results/photo_to_4k.json]
 
-PNG in, PNG out, fresh processes in turn, A B C A B C …; medians, and what part of the others' time the first takes. Decoding, upscaling
-and encoding are what the command reports of itself, start-up is the rest. OpenCV's script needs `--opencv-graph`, the file FSRCNN_x2.pb that its users download.
+PNG in, PNG out, fresh processes in turn, A B C A B C …; medians, and what part of the others' time the first takes. Decoding,
+upscaling and encoding are what the command reports of itself, start-up is the rest. OpenCV's script needs `--opencv-graph`, the file
+FSRCNN_x2.pb that its users download.
 """
 
 from __future__ import annotations

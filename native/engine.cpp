@@ -27,6 +27,12 @@ extern const InstructionSet fsrcnn_avx2, fsrcnn_avx512, fsrcnn_avx512vnni;
 extern const InstructionSet fsrcnn_neon;
 #endif
 
+#ifdef FSRCNN_STAGES
+#include <chrono>
+double fsrcnn_stage_time[TIMED_STAGES];
+double fsrcnn_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+#endif
+
 namespace {
 
 std::vector<const InstructionSet*> instruction_sets() {

@@ -94,4 +94,12 @@ struct InstructionSet {
     void (*run)(const Network&, const Job&, const Tile&, void* memory, int64_t widest_tile);
 };
 
+// For measurements only.
+enum TimedStage { FEATURE_EXTRACTION, SHRINKING, MAPPING, EXPANDING, DECONVOLUTION, PIXELS, TIMED_STAGES };
+
 }  // namespace fsrcnn
+
+#ifdef FSRCNN_STAGES
+double fsrcnn_seconds();
+extern "C" FSRCNN_API double fsrcnn_stage_time[fsrcnn::TIMED_STAGES];  // since the library was loaded, one thread
+#endif

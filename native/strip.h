@@ -23,6 +23,19 @@ using namespace fsrcnn;
 #define INLINE inline
 #endif
 
+// With FSRCNN_STAGES the time of each stage is taken (benchmarks/stages.py); without, nothing of this is left.
+#ifdef FSRCNN_STAGES
+struct Timed {
+    const int stage;
+    const double start;
+    explicit Timed(int of) : stage(of), start(fsrcnn_seconds()) {}
+    ~Timed() { fsrcnn_stage_time[stage] += fsrcnn_seconds() - start; }
+};
+#define STAGE(which) const Timed timed(which)
+#else
+#define STAGE(which)
+#endif
+
 constexpr int N = Isa::lanes;
 constexpr int CHUNK = 128;  // columns whose features stay in the L1 cache
 constexpr int ALIGNED = 16;         // lanes in a cache line
@@ -414,6 +427,7 @@ class Strip {
     // -- luma, features, shrinking
 
     void read_luma(int64_t row) {
+        STAGE(PIXELS);
         const int64_t slot = ((row % (net.feature_kernel + 1)) + net.feature_kernel + 1) % (net.feature_kernel + 1);
         float* line = luma + slot * stride;
         std::memset(line, 0, sizeof(float) * size_t(stride));
@@ -454,7 +468,11 @@ class Strip {
             const int64_t to = smaller(hi, from + CHUNK);
             Sum sum{luma_lanes, feature_offset, net.feature.taps, nullptr, &net.feature, features - from, chunk_stride, from, to,
                     net.feature_levels};
-            sum_all<A, PRELU>(sum, net.feature.block, net.feature.blocks);
+            {
+                STAGE(FEATURE_EXTRACTION);
+                sum_all<A, PRELU>(sum, net.feature.block, net.feature.blocks);
+            }
+            STAGE(SHRINKING);
             sum.in = features - from, sum.offset = shrinking_offset, sum.taps = net.shrinking.taps, sum.stage = &net.shrinking;
             sum.out = out, sum.out_stride = stride;
             sum_all<A, PRELU>(sum, net.shrinking.block, net.shrinking.blocks);
@@ -481,6 +499,7 @@ class Strip {
     }
 
     void mapped_chunk(const Stage& stage, const Lane* const in[4], Lane* const out[2], int64_t from, int64_t to) {
+        STAGE(MAPPING);
         const int64_t point_stride = planes_s * chunk_stride;
         Lane* const base = transformed + ALIGNED - from;  // column `from` stands at ALIGNED
         for (int plane = 0; plane < planes_s; plane++) {
@@ -505,6 +524,7 @@ class Strip {
     // -- expanding and deconvolution
 
     void expanded_chunk(Lane* out, int64_t row, int64_t from, int64_t to, int64_t base) {
+        STAGE(EXPANDING);
         if (!inside(row)) {
             std::memset(out, 0, sizeof(Lane) * size_t(planes_d) * chunk_stride);
             return;
@@ -547,6 +567,7 @@ class Strip {
     }
 
     void deconvolved_chunk(int64_t row, int64_t from, int64_t to, int64_t base) {
+        STAGE(DECONVOLUTION);
         const int64_t lanes = to - base;
         int64_t at[POINTS], next = 0;
         for (int p = 0; p < POINTS; p++) {
@@ -636,6 +657,7 @@ class Strip {
     // -- HR rows
 
     void finished_row(int64_t row) {
+        STAGE(PIXELS);
         const int scale = net.scale;
         for (int row_phase = 0; row_phase < scale; row_phase++) {
             const int64_t hr = scale * row + row_phase - net.crop;
