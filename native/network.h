@@ -80,11 +80,6 @@ struct Tile {
     int64_t top, bottom, left, right;
 };
 
-// The reach of a tile, in LR pixels: feature rows a … b-1 of the last layer are needed for its HR rows.
-struct Reach {
-    int64_t first_sum, end_sum, first_feature;  // sums: rows of the deconvolution's phases; features: rows of the expanding stage
-};
-
 // What an instruction set offers. A strip is the working memory of one thread.
 struct InstructionSet {
     const char* name;

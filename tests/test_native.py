@@ -357,7 +357,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     native.library.cache_clear()
     monkeypatch.setattr(native, "find_spec", lambda name: None)
     try:
-        with pytest.warns(EngineWarning, match=r"no C\+\+ compiler .* going on with the numpy engine"):
+        with pytest.warns(EngineWarning, match=r"no working C\+\+ compiler .* going on with the numpy engine"):
             assert engines.create(weights).name == "numpy"
         for name, precision in (("native", "exact"), ("auto", "fast")):
             with pytest.raises(MissingExtraError, match="the native engine was not built"):
@@ -397,6 +397,11 @@ def test_the_command_line_takes_precision_and_instruction_set(tmp_path: Path) ->
     assert refused.stderr.count("\n") == 1
     assert "there is no instruction set 'sse9' here" in refused.stderr
     assert not (tmp_path / "x.png").exists()
+
+
+def test_no_pixels() -> None:
+    with pytest.raises(UsageError, match="at least one pixel, not 5×0"):
+        native.NativeEngine(random_weights(family("fsrcnn-x", 2))).run(np.zeros((0, 5), np.float32))
 
 
 def test_weights_are_copied() -> None:

@@ -19,14 +19,13 @@ import numpy.typing as npt
 
 from fsrcnn.color import OFFSET, RGB_TO_YCBCR, YCBCR_TO_RGB
 from fsrcnn.engines import PRECISIONS
-from fsrcnn.errors import MissingExtraError, UsageError
+from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
 from fsrcnn.imresize import Contributions
 from fsrcnn.weights import Weights
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.uint16): 2}
-CANCELLED, NO_MEMORY = 1, 2
 QUIET_WORK = 3e9  # multiply-adds: about a tenth of a second, below which nobody waits for progress
 
 
@@ -85,8 +84,8 @@ def library() -> ctypes.CDLL:
     spec = find_spec("fsrcnn.engines._native")
     if spec is None or spec.origin is None:
         raise MissingExtraError(
-            "the native engine was not built: no C++ compiler was found when fsrcnn was installed; "
-            "install one (Debian: apt-get install g++), then type: pip install --force-reinstall --no-deps fsrcnn"
+            "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed; "
+            "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps ."
         )
     loaded = ctypes.CDLL(spec.origin)
     loaded.fsrcnn_instruction_sets.restype = ctypes.c_char_p
@@ -169,7 +168,7 @@ class NativeEngine:
             network.input_levels, network.feature_levels = INPUT_LEVELS, FEATURE_LEVELS
         self._handle = library().fsrcnn_create(ctypes.byref(network), instruction_set.encode())
         if not self._handle:
-            raise MemoryError("no memory for the native engine")
+            raise FsrcnnError("there is not enough memory for the native engine")
 
     def __del__(self) -> None:
         handle, self._handle = getattr(self, "_handle", None), None
@@ -228,6 +227,8 @@ class NativeEngine:
         progress: Callable[[float], None] | None,
     ) -> None:
         height, width = lr.shape[:2]
+        if height == 0 or width == 0:
+            raise UsageError(f"a picture has at least one pixel, not {width}×{height}")
         control = _Control()
         status = []
 
@@ -262,7 +263,7 @@ class NativeEngine:
                 worker.join()
                 raise
         if status != [0]:
-            raise MemoryError(f"the native engine has no memory for {width}×{height} pixels")
+            raise FsrcnnError(f"there is not enough memory to upscale {width}×{height} pixels; give fewer threads")
         if progress:
             progress(1.0)
 
