@@ -341,7 +341,7 @@ Plan plan(const Network& net, int64_t height, int64_t width, int threads) {
     const double work = double(height) * double(width) *
                         (net.d * (net.feature_kernel * net.feature_kernel + 2 * net.s + net.deconvolution_kernel * net.deconvolution_kernel) +
                          9.0 * net.m * net.s * net.s);
-    const double worth = 1 + work / 20e6;  // a thread costs as much to start as some million multiply-adds
+    const double worth = 1 + work / 100e6;  // one or two milliseconds: a new thread may have to wait for a core as long as that
     result.threads = threads < 1 ? 1 : worth < threads ? int64_t(worth) : threads;
     result.bands = (height + 1087) / 1088;
     const auto tasks = [&] { return result.columns * result.bands; };
