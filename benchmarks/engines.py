@@ -210,6 +210,9 @@ def main() -> None:
             times: dict[str, list[float]] = {name: [] for name in runs}
             for number in range(arguments.rounds + 1):  # the first is for warming up
                 for name, run in runs.items():
+                    time.sleep(
+                        0.1
+                    )  # some runtimes' threads go on spinning for a while, and would slow down the next one
                     started = time.perf_counter()
                     run()
                     if number:
