@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,11 @@ SHARED = Path(os.environ.get("FSRCNN_SHARED", ROOT.parent / "shared"))
 
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
+
+
+def heed_interrupts() -> None:
+    """`preexec_fn` of a program that a test interrupts: one started in the background of a shell has inherited to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _there(name: str) -> Path:

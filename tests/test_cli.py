@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import heed_interrupts
 from fsrcnn import images
+from fsrcnn.cli.terminal import stoppable
 from test_images import bomb
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
@@ -217,7 +219,9 @@ def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     for number in range(40):
         make(tmp_path / f"in/{number:02}.png", 200, 300, number)
     command = [sys.executable, "-m", "fsrcnn", "upscale", "in", "-o", "out", "-s", "4"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_interrupts
+    ) as process:
         while process.poll() is None and len(list((tmp_path / "out").glob("[0-9]*.png"))) < 2:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
@@ -231,6 +235,26 @@ def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     assert 2 <= len(written) < 40
     assert not [name for name in written if "part" in name]
     assert {size_of(tmp_path / "out" / name) for name in written} == {(800, 1200)}
+
+
+def test_ctrl_c_inside_a_log_message_of_libvips_is_not_lost() -> None:
+    """cffi swallows what is raised in a callback."""
+
+    def _log_handler_callback() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with stoppable() as check:
+            check()
+            _log_handler_callback()
+            with pytest.raises(KeyboardInterrupt):
+                check()
+        with stoppable(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_torch_engine_without_torch_names_the_install(tmp_path: Path) -> None:

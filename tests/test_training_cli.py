@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
 
-from conftest import random_weights  # noqa: E402
+from conftest import heed_interrupts, random_weights  # noqa: E402
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
@@ -229,6 +229,7 @@ def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     while not (tmp_path / "r" / "checkpoint.pt").exists() and process.poll() is None:
         time.sleep(0.02)

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], None]]:
+    """Ctrl-C as KeyboardInterrupt, even where it would be lost.
+
+    libvips calls Python back with its log messages, and an exception raised in there goes nowhere but to standard error. So a
+    Ctrl-C that falls into such a call is kept, and raised by the function that this yields.
+    """
+    kept = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_name == "_log_handler_callback":
+            kept.append(number)
+        else:
+            signal.default_int_handler(number, frame)
+
+    def check() -> None:
+        if kept:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # somebody else's, or ignored, as in the background of a shell
+        yield check
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn import batch, images
-from fsrcnn.cli.terminal import bar
+from fsrcnn.cli.terminal import bar, stoppable
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.upscaler import Size, Upscaler
@@ -106,8 +106,9 @@ def upscale(
     failures: list[str] = []
     count = len(plan.jobs)
     try:
-        with bar("") as update:
+        with stoppable() as check_stopped, bar("") as update:
             for number, job in enumerate(plan.jobs):
+                check_stopped()
                 update(number / count, f"{number + 1}/{count} {Path(job.label).name}")
                 try:
                     done.append(
