@@ -167,10 +167,10 @@ class Packer {
         return lane;
     }
 
-    // weight(tap, channel) for `channels` in blocks of about equal size; even sizes where two channels share a lane.
+    // weight(tap, channel) for `channels` in blocks of about equal size, at most `largest`; even sizes where two channels share a lane.
     template <class Weight>
-    void blocks(int channels, int taps, int multiple, std::vector<Block>& list, Weight weight) {
-        const int units = channels / multiple, count = ceil_div(units, most / multiple);
+    void blocks(int channels, int taps, int multiple, int largest, std::vector<Block>& list, Weight weight) {
+        const int units = channels / multiple, count = ceil_div(units, largest / multiple);
         for (int i = 0, first = 0; i < count; i++) {
             const int size = (units * (i + 1) / count - units * i / count) * multiple;
             engine.lanes.emplace_back();
@@ -202,7 +202,6 @@ class Packer {
                 positive[o] = read.given.multipliers[read.multiplier + o] * (mapping ? 0.5f : 1.0f);
                 negative[o] = read.given.multipliers[read.multiplier + out + o] * (mapping ? 0.5f : 1.0f);
             } else {
-                positive[o] = 1;
                 negative[o] = read.at(read.number + out + o).real;
             }
         }
@@ -217,14 +216,14 @@ class Packer {
 
     void feature_exact(Stage& stage, const Kernel& k, std::vector<Block>& list) {
         stage.taps = k.side * k.side;
-        blocks(stage.channels, stage.taps, 1, list, [&](int t, int c) { return number(k(c, 0, t / k.side, t % k.side)); });
+        blocks(stage.channels, stage.taps, 1, most, list, [&](int t, int c) { return number(k(c, 0, t / k.side, t % k.side)); });
         stage.blocks = int(list.size());
     }
 
     void feature_fast(Stage& stage, const Kernel& k, std::vector<Block>& list) {
         const int pairs = ceil_div(k.side, 2);
         stage.taps = k.side * pairs;
-        blocks(stage.channels, stage.taps, 2, list, [&](int t, int c) {
+        blocks(stage.channels, stage.taps, 2, most, list, [&](int t, int c) {
             const int y = t / pairs, x = t % pairs * 2;
             return pair(int(k(c, 0, y, x)), int(k(c, 0, y, x + 1)));
         });
@@ -233,7 +232,7 @@ class Packer {
 
     void pointwise(Stage& stage, const Kernel& k, std::vector<Block>& list) {
         stage.taps = ceil_div(k.in, pack);
-        blocks(stage.channels, stage.taps, pack, list, [&](int t, int c) {
+        blocks(stage.channels, stage.taps, pack, most, list, [&](int t, int c) {
             return pack == 2 ? pair(int(k(c, 2 * t, 0, 0)), int(k(c, 2 * t + 1, 0, 0))) : number(k(c, t, 0, 0));
         });
         stage.blocks = int(list.size());
@@ -248,22 +247,11 @@ class Packer {
             const double p = k(c, i, 0, x), q = k(c, i, 1, x), r = k(c, i, 2, x);
             return twice * (point == 0 ? (p + q + r) / 2 : point == 1 ? (p - q + r) / 2 : point == 2 ? p : -r);
         };
-        // `blocks` packs (taps, channels); here a tap has two points, whose channels lie one behind the other.
-        const int units = stage.channels / pack, count = ceil_div(units, most / 2 / pack);
-        for (int n = 0, first = 0; n < count; n++) {
-            const int size = (units * (n + 1) / count - units * n / count) * pack;
-            engine.lanes.emplace_back();
-            for (int pass = 0; pass < 2; pass++)
-                for (int t = 0; t < stage.taps; t++)
-                    for (int point = 2 * pass; point < 2 * pass + 2; point++)
-                        for (int c = first; c < first + size; c++) {
-                            const int i = t / 3 * pack, x = t % 3;
-                            engine.lanes.back().push_back(pack == 2 ? pair(int(value(point, c, i, x)), int(value(point, c, i + 1, x)))
-                                                                    : number(value(point, c, i, x)));
-                        }
-            list.push_back({first, size, engine.lanes.back().data()});
-            first += size;
-        }
+        // Each tap has two points, one behind the other, and two sums for each channel want registers.
+        blocks(stage.channels, 4 * stage.taps, pack, most / 2, list, [&](int t, int c) {
+            const int point = t / (2 * stage.taps) * 2 + t % 2, tap = t / 2 % stage.taps, i = tap / 3 * pack, x = tap % 3;
+            return pack == 2 ? pair(int(value(point, c, i, x)), int(value(point, c, i + 1, x))) : number(value(point, c, i, x));
+        });
         stage.blocks = int(list.size());
     }
 
@@ -303,14 +291,14 @@ class Packer {
             };
             engine.block_lists.emplace_back();
             if (point.channels)
-                blocks(point.channels, planes * net.shared_columns, 1, engine.block_lists.back(),
+                blocks(point.channels, planes * net.shared_columns, 1, most, engine.block_lists.back(),
                        [&](int t, int c) { return weight(t / planes, t % planes, c); });
             point.block = engine.block_lists.back().data(), point.blocks = int(engine.block_lists.back().size());
             int longer = 0;
             while (longer < point.channels && phase[longer] < side % scale) longer++;
             engine.block_lists.emplace_back();
             if (longer)
-                blocks(longer, planes, 1, engine.block_lists.back(), [&](int t, int c) { return weight(net.shared_columns, t, c); });
+                blocks(longer, planes, 1, most, engine.block_lists.back(), [&](int t, int c) { return weight(net.shared_columns, t, c); });
             point.extra_block = engine.block_lists.back().data(), point.extra_blocks = int(engine.block_lists.back().size());
         }
         if (pack == 2) {

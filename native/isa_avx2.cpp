@@ -53,4 +53,4 @@ struct Isa {
 #include "strip.h"
 
 extern const fsrcnn::InstructionSet fsrcnn_avx2;
-const fsrcnn::InstructionSet fsrcnn_avx2 = {"avx2", N, Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};
+const fsrcnn::InstructionSet fsrcnn_avx2 = {"avx2", Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};

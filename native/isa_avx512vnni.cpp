@@ -3,4 +3,4 @@
 #include "strip.h"
 
 extern const fsrcnn::InstructionSet fsrcnn_avx512vnni;
-const fsrcnn::InstructionSet fsrcnn_avx512vnni = {"avx512vnni", N, Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};
+const fsrcnn::InstructionSet fsrcnn_avx512vnni = {"avx512vnni", Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};

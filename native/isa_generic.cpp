@@ -80,4 +80,4 @@ struct Isa {
 #include "strip.h"
 
 extern const fsrcnn::InstructionSet fsrcnn_generic;
-const fsrcnn::InstructionSet fsrcnn_generic = {"generic", N, Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};
+const fsrcnn::InstructionSet fsrcnn_generic = {"generic", Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};

@@ -57,4 +57,4 @@ struct Isa {
 #include "strip.h"
 
 extern const fsrcnn::InstructionSet fsrcnn_neon;
-const fsrcnn::InstructionSet fsrcnn_neon = {"neon", N, Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};
+const fsrcnn::InstructionSet fsrcnn_neon = {"neon", Isa::accumulators, Isa::accumulators_fast, strip_bytes, run_tile};

@@ -26,7 +26,7 @@ struct Stage {
     int channels, planes, taps, blocks;
     const Block* block;
     const Lane* bias;             // per channel: float or whole
-    const float *positive, *negative;  // per channel; exact: 1 and the slope
+    const float *positive, *negative;  // per channel; exact: `negative` alone, the slope
 };
 
 // Two rows of features times a column of at most 5 kernel rows make `coefficients` = kernel rows + 1 output rows. Both are
@@ -83,7 +83,7 @@ struct Tile {
 // What an instruction set offers. A strip is the working memory of one thread.
 struct InstructionSet {
     const char* name;
-    int lanes, accumulators, accumulators_fast;
+    int accumulators, accumulators_fast;  // registers for sums
     size_t (*strip_bytes)(const Network&, int64_t widest_tile, const Job&);
     // `memory` is zeroed and aligned to 64 bytes.
     void (*run)(const Network&, const Job&, const Tile&, void* memory, int64_t widest_tile);

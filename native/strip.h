@@ -39,7 +39,6 @@ struct Timed {
 constexpr int N = Isa::lanes;
 constexpr int CHUNK = 128;  // columns whose features stay in the L1 cache
 constexpr int ALIGNED = 16;         // lanes in a cache line
-constexpr int LARGEST_BLOCK = 14;     // output channels that are summed side by side
 
 template <class T>
 constexpr INLINE T smaller(T a, T b) {
@@ -195,7 +194,7 @@ template <class A, Then THEN, int CHANNELS = 1>
 INLINE void sum_blocks_of(const Sum& sum) {
     if (sum.block->channels == CHANNELS) {
         sum_block<A, CHANNELS, THEN>(sum);
-    } else if constexpr (CHANNELS < LARGEST_BLOCK && CHANNELS < A::ACCUMULATORS) {
+    } else if constexpr (CHANNELS < A::ACCUMULATORS / 2) {  // the largest block that engine.cpp packs
         sum_blocks_of<A, THEN, CHANNELS + 1>(sum);
     }
 }
@@ -392,6 +391,10 @@ class Strip {
     }
 
     bool inside(int64_t row) const { return row >= 0 && row < job.height; }
+    int64_t luma_slot(int64_t row) const {
+        const int64_t slots = net.feature_kernel + 1;
+        return (row % slots + slots) % slots;
+    }
     int64_t local(int64_t column) const { return column - left_column; }
     // The row's pixels in a stage's ring: -1 is the shrinking stage, i the i-th mapping stage.
     Lane* ring_row(int stage, int64_t row) { return ring + ((stage + 1) * 4 + (row & 3)) * planes_s * stride; }
@@ -428,7 +431,7 @@ class Strip {
 
     void read_luma(int64_t row) {
         STAGE(PIXELS);
-        const int64_t slot = ((row % (net.feature_kernel + 1)) + net.feature_kernel + 1) % (net.feature_kernel + 1);
+        const int64_t slot = luma_slot(row);
         float* line = luma + slot * stride;
         std::memset(line, 0, sizeof(float) * size_t(stride));
         if (inside(row)) {
@@ -459,9 +462,8 @@ class Strip {
         for (; luma_top <= row + reach; luma_top++) read_luma(luma_top);
         const int pairs = (kernel + A::PACK - 1) / A::PACK;
         for (int y = 0; y < kernel; y++) {
-            const int64_t at = row - reach + y, slots = kernel + 1;
-            for (int x = 0; x < pairs; x++)
-                feature_offset[y * pairs + x] = (at % slots + slots) % slots * stride - reach + x * A::PACK;
+            const int64_t line = luma_slot(row - reach + y) * stride - reach;
+            for (int x = 0; x < pairs; x++) feature_offset[y * pairs + x] = line + x * A::PACK;
         }
         const int64_t lo = round_down(local(first_feature - net.m), ALIGNED), hi = local(end_sum + net.m);
         for (int64_t from = lo; from < hi; from += CHUNK) {

@@ -1,7 +1,7 @@
 """The fused CPU engine: `native/` (C++) behind its C ABI, called without holding the GIL.
 
 A whole picture is one call: pixels in, pixels out, threads and strips on the other side. `FSRCNN_ISA` in the environment forces an
-instruction set (`avx512vnni`, `avx512`, `avx2`, `generic`), for tests and measurements.
+instruction set (`avx512vnni`, `avx512`, `avx2`, `neon`, `generic`), for tests and measurements.
 """
 
 from __future__ import annotations
