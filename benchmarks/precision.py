@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from fsrcnn import pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.engines import Engine
-from fsrcnn.engines.fixed_point import stages_of
 from fsrcnn.engines.native import NativeEngine
 from fsrcnn.evaluation import evaluate
 from fsrcnn.upscaler import available_threads
@@ -35,7 +34,7 @@ class Bfloat16Engine:
     def __init__(self, weights: Weights) -> None:
         self.architecture = weights.architecture
         self.arrays = {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
-        self.stages = stages_of(weights.architecture)
+        self.stages = [stage.name for stage in weights.architecture.convolutions]
 
     def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         def rounded(x: torch.Tensor) -> torch.Tensor:

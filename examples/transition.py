@@ -24,8 +24,8 @@ def main() -> None:
     steps = (
         ("SRCNN-Ex: bicubic ×3, then 9-5-5 at HR", srcnn, srcnn * SCALE**2, "32.83"),
         ("1. a deconvolution at the end", deconvolved, deconvolved, "32.95"),
-        ("2. shrink, map, expand in the middle", hourglass.weights, hourglass.multiply_adds, "33.01"),
-        ("3. smaller kernels, fewer filters: FSRCNN(56, 12, 4)", fsrcnn.weights, fsrcnn.multiply_adds, "33.06"),
+        ("2. shrink, map, expand in the middle", hourglass.weight_count, hourglass.multiply_adds, "33.01"),
+        ("3. smaller kernels, fewer filters: FSRCNN(56, 12, 4)", fsrcnn.weight_count, fsrcnn.multiply_adds, "33.06"),
     )
     print("| network | weights | multiply-adds per LR pixel | fewer by | Set5 ×3, 91 images (paper) |")
     print("|---|---|---|---|---|")

@@ -21,7 +21,7 @@ from fsrcnn.errors import UsageError
 )
 def test_the_papers_counts(name: str, scale: int, count: int) -> None:
     architecture = family(name, scale)
-    assert architecture.weights == architecture.multiply_adds == count
+    assert architecture.weight_count == architecture.multiply_adds == count
     assert count == sum(np.prod(s) for n, s in architecture.array_shapes.items() if n.endswith(".weight"))
 
 

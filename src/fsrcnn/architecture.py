@@ -14,12 +14,30 @@ Nothing here computes a picture; the engines do, from an `Architecture` and its 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Literal, NamedTuple
 
 from fsrcnn.errors import UsageError
 
 SCALES = (2, 3, 4)
 MAPPING_KERNEL = 3
 LARGEST_FIELD = 1024  # guards a hostile file's header, far above any network worth running
+
+
+class Stage(NamedTuple):
+    """One layer.
+
+    Attributes:
+        name: in front of its arrays' names: `shrinking` has `shrinking.weight`, `.bias` and, as a convolution, `.prelu`.
+        kind: `convolution` (zero padded, size kept, then a PReLU) or `deconvolution` (stride `scale`, no PReLU).
+        kernel: side of its kernel.
+        channels_in, channels_out: feature maps before and behind it.
+    """
+
+    name: str
+    kind: Literal["convolution", "deconvolution"]
+    kernel: int
+    channels_in: int
+    channels_out: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,23 @@ class Architecture:
             raise UsageError(f"crop is 0 to deconvolution_kernel - scale = {largest_crop}, not {self.crop}")
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The layers in the order of computation; the last one, and only it, is the deconvolution."""
+        mapping = [Stage(f"mapping.{i}", "convolution", MAPPING_KERNEL, self.s, self.s) for i in range(self.m)]
+        return (
+            Stage("feature_extraction", "convolution", self.feature_kernel, 1, self.d),
+            Stage("shrinking", "convolution", 1, self.d, self.s),
+            *mapping,
+            Stage("expanding", "convolution", 1, self.s, self.d),
+            Stage("deconvolution", "deconvolution", self.deconvolution_kernel, self.d, 1),
+        )
+
+    @property
+    def convolutions(self) -> tuple[Stage, ...]:
+        """The stages before the deconvolution."""
+        return self.stages[:-1]
+
+    @property
     def array_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every array, in the order of computation.
 
@@ -82,30 +117,35 @@ class Architecture:
         PyTorch's `ConvTranspose2d` has them: `weight[c, 0, y, x]` is what channel c of LR pixel (i, j) adds to
         HR pixel (scale*i - crop + y, scale*j - crop + x).
         """
-        stages = [("feature_extraction", self.d, 1, self.feature_kernel), ("shrinking", self.s, self.d, 1)]
-        stages += [(f"mapping.{i}", self.s, self.s, MAPPING_KERNEL) for i in range(self.m)]
-        stages += [("expanding", self.d, self.s, 1)]
         shapes: dict[str, tuple[int, ...]] = {}
-        for name, channels_out, channels_in, side in stages:
-            shapes[f"{name}.weight"] = (channels_out, channels_in, side, side)
+        for name, kind, side, channels_in, channels_out in self.stages:
+            channels = (channels_out, channels_in) if kind == "convolution" else (channels_in, channels_out)
+            shapes[f"{name}.weight"] = (*channels, side, side)
             shapes[f"{name}.bias"] = (channels_out,)
-            shapes[f"{name}.prelu"] = (channels_out,)
-        side = self.deconvolution_kernel
-        shapes["deconvolution.weight"] = (self.d, 1, side, side)
-        shapes["deconvolution.bias"] = (1,)
+            if kind == "convolution":
+                shapes[f"{name}.prelu"] = (channels_out,)
         return shapes
 
     @property
-    def weights(self) -> int:
+    def weight_count(self) -> int:
         """Kernel weights, without biases and PReLU slopes, as the paper counts them (12,464 for FSRCNN)."""
-        mapping = self.m * MAPPING_KERNEL**2 * self.s**2
-        return self.d * (self.feature_kernel**2 + 2 * self.s + self.deconvolution_kernel**2) + mapping
+        return sum(stage.channels_in * stage.channels_out * stage.kernel**2 for stage in self.stages)
 
     @property
     def multiply_adds(self) -> int:
         """Multiply-adds per LR pixel. Every layer, the deconvolution too, uses each weight once per LR pixel
-        (Dong et al. 2016, eq. 4), so this equals `weights`."""
-        return self.weights
+        (Dong et al. 2016, eq. 4), so this equals `weight_count`."""
+        return self.weight_count
+
+    @property
+    def deconvolution_reach(self) -> tuple[int, int]:
+        """How many LR pixels before and after its own an HR pixel's deconvolution reads, over all phases.
+
+        HR row `scale*i + p` takes from LR row `i + r` the kernel row `p + crop - scale*r`, where that exists (0 … k - 1). FSRCNN
+        at ×3 (k = 9, crop = 3): p = 0 reads rows 3 - 3r, so r = -1, 0, 1; reach (1, 1).
+        """
+        side, scale, crop = self.deconvolution_kernel, self.scale, self.crop
+        return (side - 1 - crop) // scale, (scale - 1 + crop) // scale
 
     @property
     def halo(self) -> int:
@@ -113,20 +153,30 @@ class Architecture:
 
         The largest of the four sides, so one number serves all.
         """
-        before = (self.deconvolution_kernel - 1 - self.crop) // self.scale
-        after = (self.scale - 1 + self.crop) // self.scale
-        return self.feature_kernel // 2 + self.m * (MAPPING_KERNEL // 2) + max(before, after)
+        before_deconvolution = sum(stage.kernel // 2 for stage in self.convolutions)
+        return before_deconvolution + max(self.deconvolution_reach)
 
     @property
     def receptive_field(self) -> int:
         """Side in LR pixels of the square that one HR pixel can depend on (the widest over the `scale²` phases)."""
         side, crop, scale = self.deconvolution_kernel, self.crop, self.scale
         taps = max(len(range((phase + crop) % scale, side, scale)) for phase in range(scale))
-        return taps + self.feature_kernel - 1 + self.m * (MAPPING_KERNEL - 1)
+        return taps + sum(stage.kernel - 1 for stage in self.convolutions)
 
     def with_scale(self, scale: int) -> Architecture:
-        """The same network for another scale, its deconvolution centred (Dong et al. 2016, §3.4: transfer)."""
-        return replace(self, scale=scale, crop=-1)
+        """The same network for another scale, its deconvolution centred (Dong et al. 2016, §3.4: transfer).
+
+        A member of the family becomes the family's member at that scale (`fsrcnn-x` has a 3×3 deconvolution at ×2 and a 5×5 one
+        elsewhere); a kernel of one's own that is too small for the stride becomes the smallest odd one that covers it.
+
+        Raises:
+            UsageError: a scale other than 2, 3 and 4.
+        """
+        name = name_of(self)
+        if name in FAMILY_NAMES:
+            return family(name, scale)
+        covering = max(self.deconvolution_kernel, scale + 1 - scale % 2)
+        return replace(self, scale=scale, deconvolution_kernel=covering, crop=-1)
 
 
 FAMILY_NAMES = ("fsrcnn", "fsrcnn-s", "fsrcnn-x")

@@ -1,4 +1,4 @@
-"""BT.601 studio-swing luma and chroma, as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` define them.
+"""Studio-swing luma and chroma: BT.601 as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` define them, BT.709 and BT.2020 of film.
 
 On [0, 1] floats: R = G = B = 0 gives luma 16/255, white gives 235/255; Cb and Cr lie in 16/255 … 240/255 around 128/255.
 Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, which reads about 1.3 dB lower).
@@ -6,7 +6,7 @@ Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,30 @@ Array = npt.NDArray[Any]
 
 # MATLAB rgb2ycbcr: rows Y, Cb, Cr; columns R, G, B; then divided by 255 for [0, 1] pictures.
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
-YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
 OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 
+Matrix = Literal["bt601", "bt709", "bt2020"]
 
-def rgb_to_ycbcr(rgb: Array) -> Array:
+
+def _matrix(red: float, blue: float) -> npt.NDArray[np.float64]:
+    """Rows Y, Cb, Cr from the weights of red and blue in luma: Y in 219/255, Cb and Cr in 224/255 around their offsets."""
+    luma = np.array([red, 1 - red - blue, blue])
+    cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
+    cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+    return np.stack([219 * luma, 224 * cb, 224 * cr]) / 255
+
+
+# BT.709 §3.2 and BT.2020 table 4 (non-constant luminance): the weights of red and blue. MATLAB rounds BT.601's products to three
+# decimals (65.481 = 219 · 0.299), and so do we.
+MATRICES: dict[Matrix, npt.NDArray[np.float64]] = {
+    "bt601": RGB_TO_YCBCR,
+    "bt709": _matrix(0.2126, 0.0722),
+    "bt2020": _matrix(0.2627, 0.0593),
+}
+INVERSES: dict[Matrix, npt.NDArray[np.float64]] = {name: np.linalg.inv(matrix) for name, matrix in MATRICES.items()}
+
+
+def rgb_to_ycbcr(rgb: Array, matrix: Matrix = "bt601") -> Array:
     """(h, w, 3) RGB to Y, Cb, Cr of the same dtype (MATLAB `rgb2ycbcr`); planes lie one after the other in memory.
 
     uint8 and uint16 use their whole range and come back rounded; float32 and float64 lie in [0, 1] and are not rounded.
@@ -29,10 +48,10 @@ def rgb_to_ycbcr(rgb: Array) -> Array:
     Raises:
         UsageError: another shape or dtype.
     """
-    return _convert(rgb, RGB_TO_YCBCR, after=OFFSET)
+    return _convert(rgb, MATRICES[matrix], after=OFFSET)
 
 
-def ycbcr_to_rgb(ycbcr: Array) -> Array:
+def ycbcr_to_rgb(ycbcr: Array, matrix: Matrix = "bt601") -> Array:
     """(h, w, 3) Y, Cb, Cr to RGB of the same dtype (MATLAB `ycbcr2rgb`).
 
     Integers come back clipped and rounded; floats are clipped to [0, 1], as MATLAB does.
@@ -40,7 +59,7 @@ def ycbcr_to_rgb(ycbcr: Array) -> Array:
     Raises:
         UsageError: another shape or dtype.
     """
-    rgb = _convert(ycbcr, YCBCR_TO_RGB, before=OFFSET)
+    rgb = _convert(ycbcr, INVERSES[matrix], before=OFFSET)
     return np.clip(rgb, 0, 1) if rgb.dtype.kind == "f" else rgb
 
 

@@ -1,19 +1,51 @@
 """The errors that this package raises on purpose.
 
-Each message is one sentence for the person who typed the command: what was given, what is allowed,
-what to do. The command line prints it and exits with `exit_code`; a caller in Python catches
-`FsrcnnError`.
+Each has a fact (what was given, what is allowed) and mostly a remedy (what to do). A remedy names arguments in braces, and each door
+spells them in its own way: "give {overwrite=True} to replace it" asks for `--overwrite` on the command line, for `overwrite=True` in
+Python, for a field `overwrite` of a request. The command line prints the sentence and exits with `exit_code`; a caller in Python
+catches `FsrcnnError`.
 """
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Spelling = Callable[[str, str | None], str]
+"""How a door spells an argument: its name in Python, and its value as Python writes it or None → text."""
+
+
+def in_python(name: str, value: str | None) -> str:
+    """`overwrite`, "True" → `overwrite=True`."""
+    return name if value is None else f"{name}={value}"
 
 
 class FsrcnnError(Exception):
-    """Something the user gave cannot be used (exit code 1: a file, a folder, the data in it)."""
+    """Something the user gave cannot be used (exit code 1: a file, a folder, the data in it).
+
+    Attributes:
+        fact: what was given and what is allowed.
+        remedy: what to do, with arguments as `{name}` or `{name=value}`; empty where the fact says it all.
+    """
 
     exit_code = 1
 
-    def about(self, label: object) -> str:
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        super().__init__(fact, remedy)
+        self.fact, self.remedy = fact, remedy
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self, spell: Spelling = in_python) -> str:
+        """Fact and remedy as one sentence, the arguments as a door spells them."""
+        remedy = re.sub(r"\{(\w+)(?:=([^{}]*))?\}", lambda found: spell(found[1], found[2]), self.remedy)
+        return f"{self.fact}; {remedy}" if remedy else self.fact
+
+    def about(self, label: object, spell: Spelling = in_python) -> str:
         """The sentence, with what it is about in front where it does not name it already."""
-        return str(self) if str(label) in str(self) else f"{label}: {self}"
+        sentence = self.sentence(spell)
+        return sentence if str(label) in sentence else f"{label}: {sentence}"
 
 
 class UsageError(FsrcnnError, ValueError):
@@ -34,5 +66,13 @@ class MissingExtraError(FsrcnnError, ImportError):
     """A feature needs an optional package; the message names the exact `pip install`."""
 
 
+class ShortMemoryError(FsrcnnError, MemoryError):
+    """There is not enough memory for a call; what it was to fill is unfinished."""
+
+
+class Cancelled(FsrcnnError):  # noqa: N818  (nothing went wrong)
+    """A call was stopped through its `Control`; what it was to fill is unfinished."""
+
+
 class EngineWarning(UserWarning):
-    """The native engine is not there, and a slower one does the work."""
+    """The native engine is not built, and a slower one does the work."""

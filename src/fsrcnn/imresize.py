@@ -55,7 +55,9 @@ def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return near + far
 
 
-def contributions(in_length: int, out_length: int, scale: float | None = None) -> Contributions:
+def contributions(
+    in_length: int, out_length: int, scale: float | None = None, anchor: float = 0.5
+) -> Contributions:
     """Weights and indices of a 1-D bicubic resize (MATLAB `imresize>contributions`).
 
     Args:
@@ -63,12 +65,14 @@ def contributions(in_length: int, out_length: int, scale: float | None = None) -
         out_length: output pixels along the axis, at least 1.
         scale: the factor; `out_length / in_length` where it is not given. It differs from that where
             the caller asked for a factor and the output size was rounded up.
+        anchor: where in its cell a sample's centre lies, 0 … 1. MATLAB's pictures: 0.5, in the middle, so output x (from 1) lies
+            at x / scale + 0.5·(1 - 1/scale). Chroma on the first of its two luma columns: 0.25, so at x / scale + 0.75·(1 - 1/scale).
     """
     if scale is None:
         scale = out_length / in_length
     shrink = min(scale, 1.0)  # < 1 widens the kernel: antialiasing
     width = KERNEL_WIDTH / shrink
-    u = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
+    u = np.arange(1, out_length + 1) / scale + (1 - anchor) * (1 - 1 / scale)
     left = np.floor(u - width / 2)
     taps = math.ceil(width) + 2
     positions = left[:, None] + np.arange(taps)

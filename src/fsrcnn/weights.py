@@ -15,6 +15,8 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.errors import WeightsError
 
 METADATA_KEY = "fsrcnn.architecture"
+KIND_KEY = "fsrcnn.kind"  # what `METADATA_KEY` describes; files from before there was a kind are of this one:
+KIND = "fsrcnn"
 LARGEST_FILE = 64 * 2**20  # bytes; the paper's network takes 55 kB
 
 
@@ -54,7 +56,7 @@ class Weights:
         Raises:
             WeightsError: the file cannot be written.
         """
-        metadata = {METADATA_KEY: json.dumps(asdict(self.architecture))}
+        metadata = {KIND_KEY: KIND, METADATA_KEY: json.dumps(asdict(self.architecture))}
         files.write(Path(path), safetensors.numpy.save(self.arrays, metadata), WeightsError)
 
 
@@ -92,6 +94,9 @@ def from_bytes(data: bytes, source: str) -> Weights:
         raise WeightsError(
             f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn"
         )
+    kind = metadata.get(KIND_KEY, KIND)
+    if kind != KIND:
+        raise WeightsError(f"{source} holds a network of kind {kind!r}, of which this version of fsrcnn knows only {KIND!r}")
     try:
         architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
     except (TypeError, ValueError) as error:  # UsageError is a ValueError

@@ -53,7 +53,7 @@ def convert(
     a = loaded.architecture
     print(
         f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
-        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weights:,} weights"
+        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights"
     )
     if path.suffix.lower() == ".mat":
         note = (

@@ -22,7 +22,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
         listed = [
             {
                 **asdict(entry),
-                "weights": architecture.weights,
+                "weights": architecture.weight_count,
                 "multiply_adds": architecture.multiply_adds,
                 "architecture": asdict(architecture),
             }
@@ -42,7 +42,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
         table.add_row(
             entry.name,
             f"×{entry.scale}",
-            f"{architecture.weights:,}",
+            f"{architecture.weight_count:,}",
             f"{architecture.multiply_adds:,}",
             *scores,
             entry.trained_on,

@@ -1,4 +1,4 @@
-"""What computes the network: one protocol, several engines, chosen by name.
+"""What computes the network: one protocol on planes, several engines, chosen by name.
 
 `numpy` is the definition, `native` the fast one on a CPU, `torch` is for CUDA and MPS. All of them agree within 1e-5 on [0, 1].
 The native engine has a second precision, `fast`, which `fixed_point.py` defines.
@@ -7,76 +7,89 @@ The native engine has a second precision, `fast`, which `fixed_point.py` defines
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
 from fsrcnn.errors import EngineWarning, MissingExtraError, UsageError
-from fsrcnn.imresize import Contributions
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
+from fsrcnn.windows import Source, SuperResolution, fill
 
 ENGINE_NAMES = ("auto", "native", "numpy", "torch", "torch:cpu", "torch:cuda", "torch:mps")
 Precision = Literal["exact", "fast"]
-PRECISIONS: tuple[Precision, ...] = ("exact", "fast")
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-class Engine(Protocol):
-    """Computes a network on any rectangle of luma.
+class Engine(ABC):
+    """A network at work on pictures; one object may be used from several threads at once.
+
+    A new engine defines `run`, and has pictures of every kind by it; `planes` is there to be replaced by something faster.
 
     Attributes:
         name: what `--engine` calls it.
         architecture: of the weights it holds.
-        parallel: whether several threads may call `run` at once and gain by it; an engine with threads of its own says no.
-        tile: (height, width) in LR pixels that suits it.
+        tile: (height, width) in LR pixels that suits `run`.
     """
 
     name: str
     architecture: Architecture
-    parallel: bool
     tile: tuple[int, int]
 
+    @abstractmethod
     def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; pixels outside the rectangle count as zero at each layer.
 
-        A rectangle that starts at an even row of a picture and brings its halo along gives the very bits that the picture gives.
+        A rectangle that brings its halo along gives what the whole picture gives there: to the bit where an engine owns the order
+        of its sums (native, from even rows on), else within the engine's distance from the definition.
         """
-        ...
 
-
-@runtime_checkable
-class WholePictures(Protocol):
-    """An engine that takes a whole picture from pixels to pixels in one call, with threads of its own."""
-
-    def picture(
-        self,
-        pixels: npt.NDArray[Any],
-        result: npt.NDArray[Any],
-        taps: Sequence[Contributions],
-        grey: tuple[float, float],
-        progress: Callable[[float], None] | None = None,
-    ) -> None:
-        """Fill `result`, (scale*h, scale*w, channels), from `pixels`, (h, w, channels): grey, grey + alpha, RGB or RGBA.
+    def planes(self, lr: Planes, sr: Planes, control: Control | None = None) -> None:
+        """Fill a picture of `scale` times the size: luma by the network, the rest bicubically, each where it lies.
 
         Args:
-            pixels, result: uint8, uint16 or float32, both the same.
-            taps: of the bicubic interpolation of chroma and alpha, down and across.
-            grey: offset and gain from full-swing grey to luma.
-            progress: called with the part done, 0 … 1.
+            lr: of any layout and colour.
+            sr: written to; like `lr` in everything but size and depth. Integers are clipped and rounded; float32 is clipped to
+                [0, 1] in full range and left as it is in limited range.
+            control: progress, cancelling, threads.
+
+        Raises:
+            UsageError: `sr` is not `lr`'s kind or not `scale` times as large.
+            Cancelled: through the control; `sr` is unfinished then.
         """
-        ...
+        self.check(lr, sr)
+        fill(SuperResolution(Source(lr), self), sr, control or Control())
+
+    def check(self, lr: Planes, sr: Planes) -> None:
+        """Refuse a pair of pictures that `planes` cannot take.
+
+        Raises:
+            UsageError: as `planes`.
+        """
+        scale = self.architecture.scale
+        if sr.size != (scale * lr.size[0], scale * lr.size[1]):
+            raise UsageError(f"{lr.size[1]}×{lr.size[0]} pixels at ×{scale} do not become {sr.size[1]}×{sr.size[0]}")
+        for name in ("matrix", "range", "siting"):
+            if getattr(lr.colour, name) != getattr(sr.colour, name):
+                raise UsageError(
+                    f"{name} of the result is {getattr(sr.colour, name)}, of the picture {getattr(lr.colour, name)}"
+                )
+        if lr.layout != sr.layout:
+            raise UsageError(f"layout of the result is {sr.layout.name}, of the picture {lr.layout.name}")
 
 
-def create(weights: Weights, name: str = "auto", threads: int = 1, precision: str = "exact") -> Engine:
+def create(weights: Weights, name: str = "auto", precision: str = "exact", threads: int | None = None) -> Engine:
     """An engine for the weights.
 
     Args:
         weights: the network.
         name: `auto` (`native`, or `numpy` where that was not built), `native`, `numpy`, or `torch` with an optional device.
-        threads: for engines with threads of their own.
         precision: `exact`, or `fast` (16-bit whole numbers, native engine only).
+        threads: of PyTorch, whose threads are the whole process's; the others take theirs from the `Control` of each call.
 
     Raises:
         UsageError: no such engine or precision, or no such device on this machine.
@@ -85,14 +98,14 @@ def create(weights: Weights, name: str = "auto", threads: int = 1, precision: st
     if name not in ENGINE_NAMES:
         raise UsageError(f"there is no engine {name!r}; there are {', '.join(ENGINE_NAMES)}")
     if precision not in PRECISIONS:
-        raise UsageError(f"precision is exact or fast, not {precision!r}")
+        raise UsageError(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
     if precision == "fast" and name not in ("auto", "native"):
         raise UsageError(f"precision fast is the native engine's; the engine is {name}")
     if name in ("auto", "native"):
         from fsrcnn.engines.native import NativeEngine
 
         try:
-            return NativeEngine(weights, precision, threads)
+            return NativeEngine(weights, precision)
         except MissingExtraError as error:
             if name == "native" or precision == "fast":
                 raise

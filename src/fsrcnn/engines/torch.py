@@ -2,20 +2,23 @@
 
 Imported only when asked for, so that upscaling needs no PyTorch.
 
-The deconvolution is computed as what it equals: one small convolution per output phase, then a pixel shuffle
-(Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?"). The parameter stays the paper's
-k×k deconvolution kernel; the phase kernels are read out of it, at each call in training, once in the engine.
+The deconvolution is computed as one small convolution per output phase, then a pixel shuffle (see `phases.py`). The parameter
+stays the paper's k×k deconvolution kernel; the phase kernels are read out of it at each call, since training changes it.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
+from fsrcnn.engines import Engine
 from fsrcnn.errors import MissingExtraError, UsageError
+from fsrcnn.parallel import available_threads
+from fsrcnn.phases import phase_taps
 from fsrcnn.weights import Weights
 
 try:
@@ -38,11 +41,11 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.stages = [name.removesuffix(".prelu") for name in architecture.array_shapes if name.endswith(".prelu")]
+        self.stages = [stage.name for stage in architecture.convolutions]
         # nn.Module forbids dots in parameter names; `arrays` gives the dotted ones back.
         for name, shape in architecture.array_shapes.items():
             self.register_parameter(_attribute(name), nn.Parameter(torch.empty(shape)))
-        self.register_buffer("phase_taps", _phase_taps(architecture), persistent=False)
+        self.register_buffer("phase_taps", torch.from_numpy(phase_taps(architecture)), persistent=False)
         self.reset()
 
     def reset(self) -> None:
@@ -112,57 +115,36 @@ def _attribute(name: str) -> str:
     return name.replace(".", "_")
 
 
-def _phase_taps(architecture: Architecture) -> Tensor:
-    """(scale², taps, taps) flat positions in the deconvolution kernel; k² stands for "no such tap" (a zero).
-
-    HR row scale*j + p gets from LR row j + r the kernel row scale*(-r) + p + crop, where that exists. `r` runs over
-    -reach … reach, the same for all phases, so that one convolution serves them.
-    """
-    side, scale, crop = architecture.deconvolution_kernel, architecture.scale, architecture.crop
-    reach = max((side - 1 - crop) // scale, (scale - 1 + crop) // scale)
-    taps = 2 * reach + 1
-    index = torch.full((scale * scale, taps, taps), side * side)
-    for phase_y in range(scale):
-        for phase_x in range(scale):
-            for r in range(-reach, reach + 1):
-                for c in range(-reach, reach + 1):
-                    y, x = phase_y + crop - scale * r, phase_x + crop - scale * c
-                    if 0 <= y < side and 0 <= x < side:
-                        index[phase_y * scale + phase_x, r + reach, c + reach] = y * side + x
-    return index
-
-
-class TorchEngine:
+class TorchEngine(Engine):
     """`Network` behind the engine protocol, in float32 (no TF32)."""
 
-    parallel = False
-
-    def __init__(self, weights: Weights, device: str | None = None, threads: int = 1) -> None:
+    def __init__(self, weights: Weights, device: str | None = None, threads: int | None = None) -> None:
         """
         Args:
             weights: the network.
             device: `cuda`, `mps` or `cpu`; the first of them that is there, where none is given.
-            threads: CPU threads for PyTorch.
+            threads: CPU threads of PyTorch, for the whole process; all where it is not given.
 
         Raises:
             UsageError: the device is not there.
         """
         available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-        device = device or next(name for name, there in available.items() if there)
+        device = device or next(name for name, present in available.items() if present)
         if not available.get(device):
-            raise UsageError(f"PyTorch sees no {device} device here; use --engine torch:cpu or numpy")
-        torch.set_num_threads(threads)
+            raise UsageError(f"PyTorch sees no {device} device here", "use {engine='torch:cpu'} or {engine='numpy'}")
+        torch.set_num_threads(threads or available_threads())
         self.name = f"torch:{device}"
         self.architecture = weights.architecture
         self.device = torch.device(device)
         # A CPU wants the feature maps in its cache, a GPU enough work at a time (60 MB a feature map).
         self.tile = (96, 128) if device == "cpu" else (384, 512)
         self.network = Network(weights.architecture).load(weights).to(self.device).eval()
+        self._busy = threading.Lock()  # PyTorch has threads of its own: one rectangle at a time uses them all
 
     @torch.inference_mode()
     def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped."""
         x = torch.from_numpy(np.ascontiguousarray(lr)).to(self.device)[None, None]
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with self._busy, torch.backends.cudnn.flags(allow_tf32=False):
             sr = self.network(x.contiguous(memory_format=torch.channels_last))
         return cast(npt.NDArray[np.float32], sr[0, 0].contiguous().cpu().numpy())

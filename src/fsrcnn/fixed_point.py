@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
-from fsrcnn.engines.numpy import convolve, prelu
 from fsrcnn.errors import UsageError
+from fsrcnn.layers import convolve, prelu
+from fsrcnn.phases import scattered
 from fsrcnn.weights import Weights
 
 Float32 = npt.NDArray[np.float32]
@@ -66,10 +67,10 @@ class FixedPoint:
         kernels, biases, positive, negative = {}, {}, {}, {}
         step = np.array([1 / INPUT_LEVELS])  # what 1 stands for in each input channel
         reach = INPUT_LEVELS
-        for stage in stages_of(architecture):
+        for stage in (convolution.name for convolution in architecture.convolutions):
             kernel = arrays[f"{stage}.weight"].astype(np.float64) * step[None, :, None, None]
             bias = arrays[f"{stage}.bias"].astype(np.float64)
-            units = np.array([_units(*each, stage, reach) for each in zip(kernel, bias, strict=True)])
+            units = np.array([_units(k, b, stage, reach) for k, b in zip(kernel, bias, strict=True)])
             kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
             biases[stage] = np.rint(bias * units).astype(np.int64)
             most = np.abs(kernels[stage]).sum(axis=(1, 2, 3)) * reach + np.abs(biases[stage])
@@ -86,9 +87,9 @@ class FixedPoint:
         whole = np.empty(last.shape, np.int64)
         for y in range(scale):
             for x in range(scale):
-                phase = last[:, y::scale, x::scale]
+                phase = scattered(last, scale, y, x)
                 unit = _phase_units(phase)
-                whole[:, y::scale, x::scale] = np.rint(phase * unit)
+                scattered(whole, scale, y, x)[...] = np.rint(phase * unit)
                 phases[y, x] = 1 / unit
         kernels["deconvolution"] = whole[:, None]
         return cls(architecture, kernels, biases, positive, negative, phases, float(arrays["deconvolution.bias"][0]))
@@ -97,7 +98,7 @@ class FixedPoint:
         """(h, w) luma, clipped to [0, 1], to (scale*h, scale*w), not clipped."""
         levels = np.float32(INPUT_LEVELS)
         x = np.floor(np.clip(lr, 0, 1) * levels + np.float32(0.5)).astype(np.int64)[None]
-        for stage in stages_of(self.architecture):
+        for stage in (convolution.name for convolution in self.architecture.convolutions):
             total = _whole_convolve(x, self.kernels[stage]) + self.biases[stage][:, None, None]
             assert np.abs(total).max() <= LARGEST_32
             multiplier = np.where(total < 0, self.negative[stage][:, None, None], self.positive[stage][:, None, None])
@@ -117,11 +118,6 @@ class FixedPoint:
         return sr
 
 
-def stages_of(architecture: Architecture) -> list[str]:
-    """The names of the stages with a PReLU, in order."""
-    return ["feature_extraction", "shrinking", *(f"mapping.{i}" for i in range(architecture.m)), "expanding"]
-
-
 def largest_features(weights: Weights) -> dict[str, Float64]:
     """Stage → largest magnitude of each channel on a sheet of black and white: fine noise of three densities, and coarse noise."""
     generator = np.random.default_rng(0)
@@ -129,9 +125,8 @@ def largest_features(weights: Weights) -> dict[str, Float64]:
     coarse = np.kron(generator.random((16, 16)) < 0.5, np.ones((4, 4)))
     x = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float32)[None]
     largest = {}
-    for stage in stages_of(weights.architecture):
-        arrays = (weights.arrays[f"{stage}.{part}"] for part in ("weight", "bias", "prelu"))
-        kernel, bias, slope = arrays
+    for stage in (convolution.name for convolution in weights.architecture.convolutions):
+        kernel, bias, slope = (weights.arrays[f"{stage}.{part}"] for part in ("weight", "bias", "prelu"))
         x = prelu(convolve(x, kernel, bias), slope)
         found = np.abs(x).max(axis=(1, 2)).astype(np.float64)
         largest[stage] = np.where(found > 0, found, 1)  # a dead channel: any unit will do

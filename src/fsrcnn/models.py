@@ -1,0 +1,71 @@
+"""From a name to weights: the one way, for `--model`, `--init`, `convert`, `evaluate` and Python alike.
+
+A name is a family (`fsrcnn`: bundled weights at several scales), bundled weights (`fsrcnn-x2`, `fsrcnn-x2.t91`), or the path of a
+weights file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fsrcnn import pretrained, weights
+from fsrcnn.architecture import FAMILY_NAMES, SCALES
+from fsrcnn.errors import UsageError
+from fsrcnn.weights import Weights
+
+ModelName = str | Path | Weights
+DEFAULT_SCALE = 2  # of a family
+
+
+def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
+    """Whole scale → how to get its weights: several scales for a family, one for anything else, smallest scale first.
+
+    Raises:
+        UsageError: no such model.
+        WeightsError: the file is not a weights file.
+    """
+    if isinstance(model, Weights):
+        return {model.architecture.scale: lambda: model}
+    name = str(model)
+    table = pretrained.table()
+    if name in FAMILY_NAMES:
+        members = {scale: pretrained.name_of(name, scale) for scale in SCALES}
+        return {scale: _loader(member) for scale, member in members.items() if member in table}
+    if name in table:
+        return {table[name].scale: _loader(name)}
+    path = Path(model)
+    if path.suffix or len(path.parts) > 1 or path.exists():
+        loaded = weights.load(path)
+        return {loaded.architecture.scale: lambda: loaded}
+    raise UsageError(
+        f"there is no model {name!r}; there are {', '.join([*FAMILY_NAMES, *table])}, or the path of a weights file"
+    )
+
+
+def _loader(name: str) -> Callable[[], Weights]:
+    return lambda: pretrained.load(name)
+
+
+def default_scale(scales: Mapping[int, object]) -> int:
+    """The scale of a model where nobody says one: its only one, or 2 of several."""
+    return DEFAULT_SCALE if DEFAULT_SCALE in scales else min(scales)
+
+
+def resolve(model: ModelName, scale: int | None = None) -> Weights:
+    """The weights of a model at a scale.
+
+    Args:
+        model: a family, bundled weights, the path of a weights file, or `Weights`, which come back as they are.
+        scale: 2, 3 or 4; where it is not given, that of the weights, 2 for a family.
+
+    Raises:
+        UsageError: no such model, or it has no weights for that scale.
+        WeightsError: the file is not a weights file.
+    """
+    scales = by_scale(model)
+    wanted = default_scale(scales) if scale is None else scale
+    if wanted not in scales:
+        name = "the model" if isinstance(model, Weights) else str(model)
+        raise UsageError(f"{name} is of ×{', ×'.join(map(str, scales))}, not ×{wanted}")
+    return scales[wanted]()

@@ -1,0 +1,132 @@
+"""Threads and memory of this machine, work shared out to threads, and the `Control` by which a long call is watched and stopped."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from fsrcnn.errors import Cancelled, UsageError
+
+Item = TypeVar("Item")
+
+
+class Control:
+    """How a long call is watched and stopped, from whichever thread.
+
+        control = Control(threads=2, progress=print)
+        threading.Timer(1.0, control.cancel).start()
+        engine.planes(lr, sr, control)  # raises Cancelled after a second, if it still runs then
+
+    Attributes:
+        threads: that the call may use.
+        done: the part done, 0 … 1, for whoever looks from another thread.
+    """
+
+    def __init__(self, threads: int | None = None, progress: Callable[[float], None] | None = None) -> None:
+        """
+        Args:
+            threads: at least 1; all that this process may use where it is not given.
+            progress: called with the part done, 0 … 1, in the thread that called; what it raises ends the call.
+
+        Raises:
+            UsageError: threads is not a whole number of at least 1.
+        """
+        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+            raise UsageError(f"threads is at least 1, not {threads}")
+        self.threads = threads or available_threads()
+        self.done = 0.0
+        self._progress = progress
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the call soon; it raises `Cancelled`."""
+        self._cancelled.set()
+
+    def cancelled(self) -> bool:
+        """Whether somebody wants the call to stop."""
+        return self._cancelled.is_set()
+
+    def report(self, done: float) -> None:
+        """For those who do the work, in the thread that called: what is done so far.
+
+        Raises:
+            Cancelled: the call is to stop.
+        """
+        self.done = done
+        if self._progress is not None:
+            self._progress(done)
+        if self.cancelled():
+            raise Cancelled("stopped before it was finished")
+
+    def part(self, number: int, count: int) -> Control:
+        """The control of step `number` (from 0) of `count` equal ones: it reports into this one and is cancelled with it."""
+        step = Control(self.threads, lambda done: self.report((number + done) / count))
+        step._cancelled = self._cancelled
+        return step
+
+
+def run_all(work: Callable[[Item], None], items: Sequence[Item], control: Control) -> None:
+    """Do the work for each item in the control's threads; the first exception (Ctrl-C included) drops what has not begun.
+
+    Raises:
+        Cancelled: through the control.
+    """
+    # Each item is one thread's; a BLAS with threads of its own would only fight over the cores.
+    with single_threaded_blas():
+        if control.threads == 1 or len(items) <= 1:
+            for number, item in enumerate(items):
+                work(item)
+                control.report((number + 1) / len(items))
+            return
+        with ThreadPoolExecutor(min(control.threads, len(items))) as pool:
+            pending = {pool.submit(work, item) for item in items}
+            try:
+                while pending:
+                    finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        future.result()
+                    control.report(1 - len(pending) / len(items))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+_blas_lock = threading.Lock()
+_blas_users = 0
+_blas_limit: Any = None
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """One thread for each call of BLAS; the setting is the whole process's, so the first user makes it and the last one ends it."""
+    global _blas_users, _blas_limit
+    from threadpoolctl import threadpool_limits
+
+    with _blas_lock:
+        if _blas_users == 0:
+            _blas_limit = threadpool_limits(1, user_api="blas")
+        _blas_users += 1
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users -= 1
+            if _blas_users == 0:
+                _blas_limit.restore_original_limits()
+
+
+def available_threads() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def physical_memory() -> int | None:
+    """Bytes of memory in this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
