@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from fsrcnn.upscaler import available_threads
+from fsrcnn.parallel import available_threads
 
 
 def description() -> dict[str, str | int]:

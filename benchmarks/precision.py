@@ -22,7 +22,7 @@ from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.engines import Engine
 from fsrcnn.engines.native import NativeEngine
 from fsrcnn.evaluation import evaluate
-from fsrcnn.upscaler import available_threads
+from fsrcnn.parallel import available_threads
 from fsrcnn.weights import Weights
 
 

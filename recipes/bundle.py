@@ -18,7 +18,7 @@ from fsrcnn import engines, weights
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.evaluation import PROTOCOLS, evaluate, mean
 from fsrcnn.training.record import curve
-from fsrcnn.upscaler import available_threads
+from fsrcnn.parallel import available_threads
 
 ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED = ROOT / "src" / "fsrcnn" / "pretrained"

@@ -12,7 +12,7 @@ from pathlib import Path
 from fsrcnn import engines, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.evaluation import PROTOCOLS, Protocol, evaluate, mean
-from fsrcnn.upscaler import available_threads
+from fsrcnn.parallel import available_threads
 
 SETS = ("Set5", "Set14", "BSD200")
 PUBLISHED = {  # family, trained on, scale → PSNR of the sets

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import random_weights
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import UsageError
+from support import random_weights
 
 
 @pytest.mark.parametrize(

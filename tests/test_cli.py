@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import signal
 import subprocess
@@ -15,17 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import heed_interrupts
 from fsrcnn import images
 from fsrcnn.cli.terminal import stoppable
-from test_images import bomb
-
-ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
-
-
-def run(*arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "fsrcnn", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, cwd=cwd, input=stdin, env=ENVIRONMENT, timeout=120, check=False)
+from support import ENVIRONMENT, files_below, heed_interrupts, png_bomb
+from support import run_command as run
 
 
 def make(path: Path, height: int = 12, width: int = 10, value: int = 0) -> Path:
@@ -37,10 +29,6 @@ def make(path: Path, height: int = 12, width: int = 10, value: int = 0) -> Path:
 
 def size_of(path: Path) -> tuple[int, ...]:
     return images.read(path).pages[0].shape[:2]
-
-
-def tree(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 def test_help_version_and_import_load_nothing_heavy() -> None:
@@ -83,14 +71,14 @@ def test_a_tree(tmp_path: Path) -> None:
     for name in ("in/a.png", "in/deep/b.png", "in/deep/er/c.png"):
         make(tmp_path / name)
     assert run("upscale", "in", "--recursive", cwd=tmp_path).returncode == 0
-    assert tree(tmp_path / "in_x2") == ["a.png", "deep/b.png", "deep/er/c.png"]
+    assert files_below(tmp_path / "in_x2") == ["a.png", "deep/b.png", "deep/er/c.png"]
     result = run("upscale", "in", "-r", "-o", "other", "--format", "jpg", "--json", cwd=tmp_path)
-    assert tree(tmp_path / "other") == ["a.jpg", "deep/b.jpg", "deep/er/c.jpg"]
+    assert files_below(tmp_path / "other") == ["a.jpg", "deep/b.jpg", "deep/er/c.jpg"]
     report = json.loads(result.stdout)
     assert [row["output_size"] for row in report["done"]] == [[20, 24]] * 3
     assert report["failed"] == []
     assert run("upscale", "in", "-o", "flat", cwd=tmp_path).returncode == 0
-    assert tree(tmp_path / "flat") == ["a.png"]
+    assert files_below(tmp_path / "flat") == ["a.png"]
 
 
 def test_pipes(tmp_path: Path) -> None:
@@ -101,7 +89,7 @@ def test_pipes(tmp_path: Path) -> None:
     assert images.read(result.stdout).format == "webp"
     assert run("upscale", "-", "-o", tmp_path / "b.png", stdin=source.read_bytes()).returncode == 0
     assert size_of(tmp_path / "b.png") == (24, 20)
-    assert tree(tmp_path) == ["a.png", "b.png"]
+    assert files_below(tmp_path) == ["a.png", "b.png"]
 
 
 def test_existing_outputs(tmp_path: Path) -> None:
@@ -112,7 +100,7 @@ def test_existing_outputs(tmp_path: Path) -> None:
     refused = run("upscale", "in", "-o", "out", cwd=tmp_path)
     assert refused.returncode == 2
     assert b"--overwrite to replace or --skip-existing to leave" in refused.stderr
-    assert tree(tmp_path / "out") == ["a.png"]
+    assert files_below(tmp_path / "out") == ["a.png"]
     assert run("upscale", "in", "-o", "out", "--skip-existing", cwd=tmp_path).returncode == 0
     assert (tmp_path / "out/a.png").read_bytes() == b"precious"
     assert size_of(tmp_path / "out/b.png") == (24, 20)
@@ -127,7 +115,7 @@ def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
     (tmp_path / "in/d.png").write_bytes(make(tmp_path / "d.png", 90, 90).read_bytes()[:500])
     result = run("upscale", "in", "-o", "out", cwd=tmp_path)
     assert result.returncode == 1
-    assert tree(tmp_path / "out") == ["a.png", "c.png", "e.png"]
+    assert files_below(tmp_path / "out") == ["a.png", "c.png", "e.png"]
     errors = result.stderr.decode()
     assert "in/b.png is not a picture" in errors
     assert "in/d.png is truncated" in errors
@@ -192,11 +180,11 @@ def test_bad_input(case: str, tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(make(tmp_path / "big.png", 99, 99).read_bytes()[:9000])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_bytes(b"some text")
-    (tmp_path / "bomb.png").write_bytes(bomb(30_000, 30_000))
+    (tmp_path / "bomb.png").write_bytes(png_bomb(30_000, 30_000))
     (tmp_path / "model.pth").write_bytes(pickle.dumps({"a": 1}))
     (tmp_path / "void").mkdir()
     arguments, sentence, code = BAD[case]
-    before = {name: (tmp_path / name).read_bytes() for name in tree(tmp_path)}
+    before = {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)}
     result = run("upscale", *arguments, cwd=tmp_path)
     errors = result.stderr.decode()
     assert result.returncode == code, errors
@@ -205,7 +193,7 @@ def test_bad_input(case: str, tmp_path: Path) -> None:
     if not errors.startswith("Usage:"):  # typer's own refusals show the usage first
         assert errors.count("\n") == 1
     assert result.stdout == b""
-    assert {name: (tmp_path / name).read_bytes() for name in tree(tmp_path)} == before
+    assert {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)} == before
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5000)])
@@ -231,7 +219,7 @@ def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     assert "stopped" in errors
     assert "none is half-written" in errors
     assert "Traceback" not in errors
-    written = tree(tmp_path / "out")
+    written = files_below(tmp_path / "out")
     assert 2 <= len(written) < 40
     assert not [name for name in written if "part" in name]
     assert {size_of(tmp_path / "out" / name) for name in written} == {(800, 1200)}
@@ -282,7 +270,7 @@ def test_evaluate(tmp_path: Path) -> None:
     assert len(report["pictures"]) == 4
     paper = [p["sr"]["psnr"] for p in report["pictures"] if p["protocol"] == "paper"]
     assert report["means"][0]["sr"]["psnr"] == pytest.approx(np.mean(paper))
-    assert "out/set/a_x2_panes.png" in tree(tmp_path)
+    assert "out/set/a_x2_panes.png" in files_below(tmp_path)
     rows = run("evaluate", "set", "-s", "2", "--csv", "--protocol", "files", cwd=tmp_path).stdout.decode().splitlines()
     assert rows[0] == "folder,picture,scale,protocol,bicubic_psnr,bicubic_ssim,sr_psnr,sr_ssim"
     assert len(rows) == 3

@@ -10,7 +10,6 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import random_weights
 from fsrcnn import engines
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines import Engine
@@ -19,6 +18,7 @@ from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import LumaPlane
 from fsrcnn.upscaler import SuperResolution
 from fsrcnn.weights import Weights
+from support import random_weights
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 3), (1, 65), (67, 1), (15, 16), (17, 31), (32, 33), (65, 67)]
 

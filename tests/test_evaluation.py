@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from conftest import random_weights
 from fsrcnn import engines, images, pretrained
 from fsrcnn.architecture import family
 from fsrcnn.errors import ImageError
 from fsrcnn.evaluation import apply_protocol, evaluate, mean, read_8bit, three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import psnr
+from support import random_weights
 
 # Bicubic PSNR on Set5, Set14 and BSD200 as all papers since SRCNN print it; the SSIM of Set5 and Set14 likewise.
 BICUBIC = {

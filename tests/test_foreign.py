@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import random_weights
 from fsrcnn import foreign
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.color import luma
@@ -24,6 +23,7 @@ from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
 from fsrcnn.upscaler import SuperResolution
 from fsrcnn.weights import Weights
+from support import random_weights
 
 scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed; type: pip install 'fsrcnn[convert]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[convert]'")

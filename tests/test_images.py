@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from fsrcnn import images
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.images import Picture, read, write
+from support import png_bomb
 
 GENERATOR = np.random.default_rng(0)
 RGB = GENERATOR.integers(0, 256, (24, 33, 3), dtype=np.uint8)
@@ -181,16 +180,6 @@ def test_frames_and_pages(format: str, tmp_path: Path) -> None:
         write(picture, tmp_path / "no.png")
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few hundred bytes that would decode to width × height."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     png, jpeg = pillow_bytes(np.tile(RGB, (8, 8, 1)), "PNG"), pillow_bytes(np.tile(RGB, (8, 8, 1)), "JPEG")
     cases: dict[str, tuple[bytes, str]] = {
@@ -198,7 +187,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         "cut.png": (png[: len(png) // 2], "truncated or damaged"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated or damaged"),
         "text.png": (b"hello, I am text", "is not a picture that fsrcnn reads"),
-        "bomb.png": (bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*--max-pixels 900000000"),
+        "bomb.png": (png_bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*--max-pixels 900000000"),
         "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which this libvips cannot decode"),
         "vector.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "is not a picture"),
     }

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fsrcnn.engines.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint, stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import random_weights
 from fsrcnn import Upscaler, engines, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines import Engine, native
-from fsrcnn.engines.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint, stages_of
 from fsrcnn.engines.numpy import Float32, NumpyEngine
 from fsrcnn.errors import EngineWarning, MissingExtraError, UsageError
 from fsrcnn.evaluation import LumaPlane, evaluate
 from fsrcnn.upscaler import SuperResolution, physical_memory
+from support import random_weights
 
 if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)

@@ -16,12 +16,10 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
 
-from conftest import heed_interrupts, random_weights  # noqa: E402
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
-from test_cli import ENVIRONMENT, tree  # noqa: E402
-from test_cli import run as run_paths  # noqa: E402
+from support import ENVIRONMENT, files_below, heed_interrupts, random_weights, run_command  # noqa: E402
 
 QUICK: tuple[object, ...] = (
     "--model",
@@ -40,7 +38,7 @@ TINY = Architecture(6, 3, 1, 3, 5, 2)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-    return run_paths(*map(str, arguments))
+    return run_command(*map(str, arguments))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +75,7 @@ def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path:
     done = run("train", *hyphens, *QUICK)
     assert done.returncode == 0, done.stderr
     assert b"best.safetensors" in done.stdout
-    assert tree(tmp_path / "a")[:6] == [
+    assert files_below(tmp_path / "a")[:6] == [
         "best.safetensors",
         "checkpoint.pt",
         "config.json",
@@ -112,7 +110,7 @@ def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert b"bicubic" in done.stdout
-    assert tree(tmp_path / "o") == ["1_bicubic_x2.png", "1_fsrcnn-6-3-1_x2.png", "1_panes_x2.png"]
+    assert files_below(tmp_path / "o") == ["1_bicubic_x2.png", "1_fsrcnn-6-3-1_x2.png", "1_panes_x2.png"]
     upscaled = run("upscale", pictures / "0.png", "-m", tmp_path / "b" / "last.safetensors", "-o", tmp_path / "up.png")
     assert upscaled.returncode == 0, upscaled.stderr
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import fsrcnn.upscaler
-from conftest import random_weights
 from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, imresize
 from fsrcnn.architecture import family
 from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.upscaler import chain, fill_hidden, tiles_of
+from support import random_weights
 
 WEIGHTS = random_weights(family("fsrcnn-x", 2))
 GENERATOR = np.random.default_rng(0)

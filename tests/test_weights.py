@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from conftest import random_weights
 from fsrcnn import pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.weights import METADATA_KEY, Weights
+from support import random_weights
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,27 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from fsrcnn.architecture import Architecture, family
-from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
-from fsrcnn.imresize import imresize
-from fsrcnn.upscaler import Size, Upscaler
+from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Colour, Planes
+from fsrcnn.size import Size
+from fsrcnn.upscaler import Upscaler
 from fsrcnn.weights import Weights
 
 __version__ = version("fsrcnn")
 __all__ = [
     "Architecture",
+    "Cancelled",
+    "Colour",
+    "Control",
     "FsrcnnError",
     "ImageError",
     "MissingExtraError",
+    "Planes",
     "Size",
     "Upscaler",
     "UsageError",
     "Weights",
     "WeightsError",
     "family",
-    "imresize",
 ]

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from fsrcnn import images
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.upscaler import Size, Upscaler, default_output, mark_of
+from fsrcnn.parallel import Control
+from fsrcnn.size import Size, mark_of
+from fsrcnn.upscaler import Upscaler, default_output
 
 STANDARD = "-"  # standard input or output
 
@@ -134,7 +136,7 @@ def run(
     images.check_fits(size.of(height, width), len(picture.pages), format, job.label)
     read = time.perf_counter()
     try:
-        larger = upscaler.picture(picture, size, progress)
+        larger = upscaler.picture(picture, size, Control(upscaler.threads, progress))
     except MemoryError as error:
         raise ImageError(f"{job.label}: not enough memory for the result; give a smaller size") from error
     upscaled = time.perf_counter()

@@ -55,9 +55,7 @@ def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return near + far
 
 
-def contributions(
-    in_length: int, out_length: int, scale: float | None = None, anchor: float = 0.5
-) -> Contributions:
+def contributions(in_length: int, out_length: int, scale: float | None = None, anchor: float = 0.5) -> Contributions:
     """Weights and indices of a 1-D bicubic resize (MATLAB `imresize>contributions`).
 
     Args:

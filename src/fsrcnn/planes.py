@@ -215,6 +215,20 @@ class Planes:
         """(h, w) luma and (ceil(h/2), ceil(w/2), 2) interleaved chroma, as decoders of graphics cards give them."""
         return cls((y, cbcr[:, :, 0], cbcr[:, :, 1]), LAYOUTS["yuv420"], colour)
 
+    def check_like(self, other: Planes) -> None:
+        """Refuse a result of another kind than this picture; size and depth may differ.
+
+        Raises:
+            UsageError: layout, matrix, range or siting differ.
+        """
+        pairs = [("layout", self.layout.name, other.layout.name)]
+        pairs += [
+            (name, getattr(self.colour, name), getattr(other.colour, name)) for name in ("matrix", "range", "siting")
+        ]
+        for name, ours, theirs in pairs:
+            if ours != theirs:
+                raise UsageError(f"the {name} of the result is {theirs}, that of the picture {ours}")
+
     # -- samples ↔ float32
 
     def unit(self, window: Window) -> list[Float32]:

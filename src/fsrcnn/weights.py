@@ -96,7 +96,9 @@ def from_bytes(data: bytes, source: str) -> Weights:
         )
     kind = metadata.get(KIND_KEY, KIND)
     if kind != KIND:
-        raise WeightsError(f"{source} holds a network of kind {kind!r}, of which this version of fsrcnn knows only {KIND!r}")
+        raise WeightsError(
+            f"{source} holds a network of kind {kind!r}, of which this version of fsrcnn knows only {KIND!r}"
+        )
     try:
         architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
     except (TypeError, ValueError) as error:  # UsageError is a ValueError

@@ -12,6 +12,7 @@ import fsrcnn
 from fsrcnn.cli.convert import convert
 from fsrcnn.cli.evaluate import evaluate
 from fsrcnn.cli.models import models
+from fsrcnn.cli.options import as_option
 from fsrcnn.cli.prepare import prepare
 from fsrcnn.cli.test import measure
 from fsrcnn.cli.train import train, transfer
@@ -72,7 +73,7 @@ def main() -> None:
     try:
         app()
     except FsrcnnError as error:
-        print(f"fsrcnn: {error}", file=sys.stderr)
+        print(f"fsrcnn: {error.sentence(as_option)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; nothing is left to say

@@ -15,8 +15,9 @@ import typer
 from fsrcnn.cli.terminal import bar, print_table
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import UsageError
-from fsrcnn.evaluation import PROTOCOLS, Protocol, Result, Score, mean
+from fsrcnn.evaluation import Result, mean
 from fsrcnn.evaluation import evaluate as score_folders
+from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 from fsrcnn.upscaler import Upscaler
 
 

@@ -13,7 +13,8 @@ from fsrcnn import images
 from fsrcnn.architecture import name_of
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import UsageError
-from fsrcnn.evaluation import PROTOCOLS, Protocol, apply_protocol, pictures_of, read_8bit, result_of
+from fsrcnn.evaluation import compare, pictures_of, result_of
+from fsrcnn.protocol import PROTOCOLS, Protocol, read_8bit
 from fsrcnn.upscaler import Upscaler
 
 
@@ -63,7 +64,7 @@ def measure(
 
     original = read_8bit(path)
     kind: Protocol = protocol
-    planes = apply_protocol(original, network, kind)
+    planes = compare(original, network, kind)
     result = result_of(planes, str(path.parent), path.stem, kind, scale)
     pictures = pictures_of(original, planes, result, scale)
     for target, pixels in zip(stems.values(), (pictures.bicubic, pictures.sr, pictures.panes), strict=True):

@@ -16,7 +16,7 @@ from fsrcnn import weights
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family, name_of
 from fsrcnn.cli.terminal import bar
 from fsrcnn.errors import UsageError
-from fsrcnn.upscaler import available_threads
+from fsrcnn.parallel import available_threads
 
 if TYPE_CHECKING:
     from fsrcnn.training.loop import Progress

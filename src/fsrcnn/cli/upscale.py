@@ -15,7 +15,8 @@ from fsrcnn import batch, images
 from fsrcnn.cli.terminal import bar, stoppable
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import FsrcnnError, UsageError
-from fsrcnn.upscaler import Size, Upscaler
+from fsrcnn.size import Size
+from fsrcnn.upscaler import Upscaler
 
 
 def upscale(

@@ -64,6 +64,16 @@ class Engine(ABC):
         self.check(lr, sr)
         fill(SuperResolution(Source(lr), self), sr, control or Control())
 
+    def luma(self, lr: npt.NDArray[np.float32], control: Control | None = None) -> npt.NDArray[np.float32]:
+        """(h, w) studio-swing luma to (scale*h, scale*w), not clipped; as `run`, but for any size, in memory that does not grow with it.
+
+        Raises:
+            Cancelled: through the control.
+        """
+        sr = np.empty((lr.shape[0] * self.architecture.scale, lr.shape[1] * self.architecture.scale), np.float32)
+        self.planes(Planes.luma(lr), Planes.luma(sr), control)
+        return sr
+
     def check(self, lr: Planes, sr: Planes) -> None:
         """Refuse a pair of pictures that `planes` cannot take.
 
@@ -73,13 +83,7 @@ class Engine(ABC):
         scale = self.architecture.scale
         if sr.size != (scale * lr.size[0], scale * lr.size[1]):
             raise UsageError(f"{lr.size[1]}×{lr.size[0]} pixels at ×{scale} do not become {sr.size[1]}×{sr.size[0]}")
-        for name in ("matrix", "range", "siting"):
-            if getattr(lr.colour, name) != getattr(sr.colour, name):
-                raise UsageError(
-                    f"{name} of the result is {getattr(sr.colour, name)}, of the picture {getattr(lr.colour, name)}"
-                )
-        if lr.layout != sr.layout:
-            raise UsageError(f"layout of the result is {sr.layout.name}, of the picture {lr.layout.name}")
+        lr.check_like(sr)
 
 
 def create(weights: Weights, name: str = "auto", precision: str = "exact", threads: int | None = None) -> Engine:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn.color import OFFSET, RGB_TO_YCBCR, YCBCR_TO_RGB
-from fsrcnn.engines import PRECISIONS
+from fsrcnn.color import INVERSES, OFFSET, RGB_TO_YCBCR
+from fsrcnn.engines import PRECISIONS, Engine
 from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
-from fsrcnn.imresize import Contributions
+from fsrcnn.imresize import Contributions, contributions
+from fsrcnn.parallel import Control
+from fsrcnn.planes import GREY_GAIN, GREY_OFFSET, Planes
 from fsrcnn.weights import Weights
 
 Array = npt.NDArray[Any]
@@ -120,7 +122,7 @@ def instruction_sets() -> tuple[str, ...]:
     return tuple(library().fsrcnn_instruction_sets().decode().split())
 
 
-class NativeEngine:
+class NativeEngine(Engine):
     """An FSRCNN on the CPU, strip by strip.
 
     `exact` sums in float32 and lies within 1e-5 of the numpy engine; `fast` computes in 16-bit whole numbers, the same bytes on every
@@ -128,17 +130,13 @@ class NativeEngine:
     """
 
     name = "native"
-    parallel = True
     tile = (256, 480)
 
-    def __init__(
-        self, weights: Weights, precision: str = "exact", threads: int = 1, instruction_set: str | None = None
-    ) -> None:
+    def __init__(self, weights: Weights, precision: str = "exact", instruction_set: str | None = None) -> None:
         """
         Args:
             weights: the network.
             precision: `exact` or `fast`.
-            threads: that `pixels` uses; `run` always uses the one that calls it.
             instruction_set: one of `instruction_sets()`; what `FSRCNN_ISA` says or else the best where it is not given.
 
         Raises:
@@ -153,7 +151,7 @@ class NativeEngine:
             )
         if precision not in PRECISIONS:
             raise UsageError(f"precision is exact or fast, not {precision!r}")
-        self.architecture, self.precision, self.threads = weights.architecture, precision, threads
+        self.architecture, self.precision = weights.architecture, precision
         network = _Network(precision=int(precision == "fast"))
         for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop"):
             setattr(network, name, getattr(weights.architecture, name))
@@ -163,7 +161,7 @@ class NativeEngine:
         else:
             integers, multipliers = _fixed_point(weights)
             network.integers, network.multipliers = integers.ctypes.data, multipliers.ctypes.data
-            from fsrcnn.engines.fixed_point import FEATURE_LEVELS, INPUT_LEVELS
+            from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS
 
             network.input_levels, network.feature_levels = INPUT_LEVELS, FEATURE_LEVELS
         self._handle = library().fsrcnn_create(ctypes.byref(network), instruction_set.encode())
@@ -185,14 +183,24 @@ class NativeEngine:
         self._run(np.asarray(lr, np.float32), sr, None, 1, None)
         return sr
 
-    def luma(self, lr: Array, progress: Callable[[float], None] | None = None) -> Array:
-        """(h, w) luma of uint8, uint16 or float32 to (scale*h, scale*w) of the same dtype, with all threads.
-
-        Integers use their whole range and come back clipped and rounded; float32 is as in `run`.
-        """
-        sr = np.empty((lr.shape[0] * self.architecture.scale, lr.shape[1] * self.architecture.scale), lr.dtype)
-        self._run(lr, sr, None, self.threads, progress)
-        return sr
+    def planes(self, lr: Planes, sr: Planes, control: Control | None = None) -> None:
+        self.check(lr, sr)
+        control = control or Control()
+        packed = [_packed(planes) for planes in (lr, sr)]
+        hidden = lr.alpha is not None and not lr.alpha.all()
+        if (
+            any(p is None for p in packed)
+            or hidden
+            or lr.colour.depth != sr.colour.depth
+            or lr.layout.name.startswith("yuv")
+        ):
+            super().planes(lr, sr, control)
+        elif lr.colour.range == "limited":
+            self._run(packed[0][:, :, 0], packed[1][:, :, 0], None, control.threads, control.report)
+        else:
+            taps = [contributions(lr.size[axis], sr.size[axis]) for axis in (0, 1)]
+            grey = (float(GREY_OFFSET), float(GREY_GAIN))
+            self.picture(packed[0], packed[1], taps, grey, control.report, control.threads)
 
     def picture(
         self,
@@ -201,12 +209,13 @@ class NativeEngine:
         taps: Sequence[Contributions],
         grey: tuple[float, float],
         progress: Callable[[float], None] | None = None,
+        threads: int = 1,
     ) -> None:
         """A whole picture in one pass over its rows; see `WholePictures`."""
         colour = _Colour(grey_offset=grey[0], grey_gain=grey[1])
         for name, matrix, before, after in (
             ("to_ycbcr", RGB_TO_YCBCR, np.zeros(3), OFFSET),
-            ("to_rgb", YCBCR_TO_RGB, OFFSET, np.zeros(3)),
+            ("to_rgb", INVERSES["bt601"], OFFSET, np.zeros(3)),
         ):
             getattr(colour, name)[:] = matrix.astype(np.float32).ravel().tolist()
             getattr(colour, f"{name}_offset")[:] = (after - matrix @ before).astype(np.float32).tolist()
@@ -216,7 +225,7 @@ class NativeEngine:
             indices = np.ascontiguousarray(along.indices, np.int32)
             kept += [weights, indices]
             setattr(colour, name, _Taps(weights.ctypes.data, indices.ctypes.data, weights.shape[1]))
-        self._run(pixels, result, colour, self.threads, progress)
+        self._run(pixels, result, colour, threads, progress)
 
     def _run(
         self,
@@ -268,6 +277,13 @@ class NativeEngine:
             progress(1.0)
 
 
+def _packed(planes: Planes) -> Any:
+    base = planes.arrays[0].base if len(planes.arrays) > 1 else planes.arrays[0][:, :, None]
+    if planes.colour.depth not in (8, 16, 32) or base is None or base.ndim != 3 or base.shape[2] != len(planes.arrays):
+        return None
+    return base
+
+
 def _pixels(array: Array) -> _Pixels:
     row, column = array.strides[:2]
     channel, channels = (array.strides[2], array.shape[2]) if array.ndim == 3 else (0, 1)
@@ -280,12 +296,12 @@ def _joined(arrays: list[Array], dtype: npt.DTypeLike) -> Array:
 
 def _fixed_point(weights: Weights) -> tuple[Array, Array]:
     """The whole numbers and multipliers in the order of `fsrcnn_network`."""
-    from fsrcnn.engines.fixed_point import FixedPoint, stages_of
+    from fsrcnn.fixed_point import FixedPoint
 
     whole = FixedPoint.of(weights)
     integers: list[Array] = []
     multipliers: list[Array] = []
-    for stage in stages_of(weights.architecture):
+    for stage in (convolution.name for convolution in weights.architecture.convolutions):
         integers += [whole.kernels[stage], whole.biases[stage]]
         multipliers += [whole.positive[stage], whole.negative[stage]]
     integers.append(whole.kernels["deconvolution"])

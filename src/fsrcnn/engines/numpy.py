@@ -16,7 +16,9 @@ from fsrcnn.weights import Weights
 
 Float32 = npt.NDArray[np.float32]
 
-TILE_BOUND = 2e-6  # largest distance of a tile from the whole, relative to the largest luma: some 20 units in the last place
+TILE_BOUND = (
+    2e-6  # largest distance of a tile from the whole, relative to the largest luma: some 20 units in the last place
+)
 
 
 class NumpyEngine(Engine):

@@ -1,0 +1,60 @@
+"""What a person looks at: a network's picture in colour, and pictures side by side with labels above them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
+from fsrcnn.errors import MissingExtraError
+from fsrcnn.imresize import imresize
+from fsrcnn.protocol import Uint8, round_8bit
+
+Array = npt.NDArray[Any]
+
+
+def coloured(hr: Array, plane: Uint8, scale: int) -> Array:
+    """A luma plane with the chroma that bicubic interpolation gives back; the plane itself for a grey picture."""
+    if hr.ndim == 2:
+        return plane
+    ycbcr = rgb_to_ycbcr(hr / 255.0)
+    height, width = hr.shape[:2]
+    chroma = imresize(
+        imresize(ycbcr[:, :, 1:], output_size=(height // scale, width // scale)), output_size=(height, width)
+    )
+    return round_8bit(ycbcr_to_rgb(np.dstack([plane / 255.0, chroma])))
+
+
+def three_panes(panes: Sequence[Array], labels: Sequence[str]) -> Uint8:
+    """Pictures of one size side by side, each with a label above it: (h + label, widths + gaps, 3) uint8.
+
+    Raises:
+        MissingExtraError: Pillow, whose built-in font draws the labels, is not installed.
+    """
+    image, draw, font = pillow()
+    height, width = panes[0].shape[:2]
+    gap = 8
+    size = 16
+    face = font.load_default(size)
+    widest = max(face.getlength(label) for label in labels)
+    cell = max(width, int(widest) + 1)  # a small picture still gets its whole label
+    sheet = image.new("RGB", (len(panes) * (cell + gap) + gap, height + size + 3 * gap), "white")
+    pen = draw.Draw(sheet)
+    for number, (pane, label) in enumerate(zip(panes, labels, strict=True)):
+        left = gap + number * (cell + gap)
+        pen.text((left, gap), label, fill="black", font=face)
+        sheet.paste(image.fromarray(np.ascontiguousarray(pane)).convert("RGB"), (left, size + 2 * gap))
+    return np.asarray(sheet, dtype=np.uint8)
+
+
+def pillow() -> Any:  # three modules of an optional package
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError as error:
+        raise MissingExtraError(
+            "labelled panes need Pillow, which is not installed; type: pip install 'fsrcnn[pillow]'"
+        ) from error
+    return Image, ImageDraw, ImageFont

@@ -1,0 +1,92 @@
+"""How large a result shall be, and by which passes of a network that is reached."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from fsrcnn.errors import UsageError
+
+LARGEST_FACTOR = 64.0
+MAX_OUTPUT_PIXELS = 2**33
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the result shall be: one of a factor, a width and/or a height, or a box to fit into.
+
+    Attributes:
+        factor: above 1, up to 64.
+        width, height: pixels; where one is missing, the shape is kept.
+        fit: (width, height) of a box; the result is the largest of the same shape that fits.
+
+    Raises:
+        UsageError: nothing or too much is given, or a number outside the above.
+    """
+
+    factor: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fit: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        ways = [self.factor is not None, self.width is not None or self.height is not None, self.fit is not None]
+        if sum(ways) != 1:
+            raise UsageError("give one of a scale, a width and/or height, or a box to fit into")
+        if self.factor is not None and not 1 < self.factor <= LARGEST_FACTOR:
+            raise UsageError(
+                f"scale is a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …), not {self.factor:g}"
+            )
+        for side in (self.width, self.height, *(self.fit or ())):
+            if side is not None and side < 1:
+                raise UsageError(f"a width or height is at least 1 pixel, not {side}")
+
+    def of(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the result for a picture of this size.
+
+        Raises:
+            UsageError: the result would be larger than 64 times the picture, or than 8,590 megapixels.
+        """
+        if self.factor is not None:
+            wanted = (self.factor * height, self.factor * width)
+        elif self.fit is not None:
+            factor = min(self.fit[0] / width, self.fit[1] / height)
+            wanted = (factor * height, factor * width)
+        else:
+            wanted = (
+                self.height if self.height is not None else height * cast(int, self.width) / width,
+                self.width if self.width is not None else width * cast(int, self.height) / height,
+            )
+        result = (max(1, math.floor(wanted[0] + 0.5)), max(1, math.floor(wanted[1] + 0.5)))
+        if max(result[0] / height, result[1] / width) > LARGEST_FACTOR or result[0] * result[1] > MAX_OUTPUT_PIXELS:
+            raise UsageError(
+                f"{width}×{height} to {result[1]}×{result[0]} is too much: at most {LARGEST_FACTOR:g} times a side and "
+                f"{MAX_OUTPUT_PIXELS / 1e6:,.0f} megapixels"
+            )
+        return result
+
+
+def mark_of(size: Size) -> str:
+    """A size in a file name: `x2`, `x1.5`, `1920x1080` (a box), `w1920`, `h1080`, `w1920h1080`."""
+    if size.factor is not None:
+        return f"x{size.factor:g}"
+    if size.fit is not None:
+        return f"{size.fit[0]}x{size.fit[1]}"
+    return "".join(f"{letter}{side}" for letter, side in (("w", size.width), ("h", size.height)) if side is not None)
+
+
+def chain(factor: float, scales: Iterable[int]) -> tuple[int, ...]:
+    """The fewest network passes that reach a factor, the least excess among those, the smaller scale first (it is cheaper).
+
+    `chain(1.5, (2, 3, 4))` is `(2,)`, `chain(5, (2, 3, 4))` is `(2, 3)`, `chain(1, …)` is `()`.
+    """
+    if factor <= 1:
+        return ()
+    for passes in itertools.count(1):
+        ways = [c for c in itertools.combinations_with_replacement(sorted(scales), passes) if math.prod(c) >= factor]
+        if ways:
+            return min(ways, key=math.prod)
+    raise AssertionError

@@ -1,0 +1,71 @@
+"""What several test files use: networks, pictures, and the command as typed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fsrcnn.architecture import Architecture
+from fsrcnn.weights import Weights
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
+
+
+def random_weights(architecture: Architecture, seed: int = 0) -> Weights:
+    """Weights of a plausible size, so that features neither vanish nor explode; slopes from -0.5 to 1.5."""
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for name, shape in architecture.array_shapes.items():
+        if name.endswith(".prelu"):
+            array = generator.uniform(-0.5, 1.5, shape)
+        elif name.endswith(".bias"):
+            array = generator.normal(0, 0.05, shape)
+        else:
+            inputs = shape[0] * 9 if name.startswith("deconvolution") else int(np.prod(shape[1:]))
+            array = generator.normal(0, 1 / np.sqrt(inputs), shape)
+        arrays[name] = array.astype(np.float32)
+    return Weights(architecture, arrays)
+
+
+def noise(height: int, width: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    """(h, w) luma in [0, 1) without any structure."""
+    return np.random.default_rng(seed).random((height, width), np.float32)
+
+
+def run_command(
+    *arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """`fsrcnn ARGUMENTS` in a process of its own; exit code, standard output and standard error."""
+    command = [sys.executable, "-m", "fsrcnn", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, cwd=cwd, input=stdin, env={**ENVIRONMENT, **environment}, timeout=120, check=False
+    )
+
+
+def heed_interrupts() -> None:
+    """`preexec_fn` of a program that a test interrupts: one started in the background of a shell has inherited to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def files_below(folder: Path) -> list[str]:
+    """The relative paths of all files in a tree of folders, sorted."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that would decode to width × height."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
