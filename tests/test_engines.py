@@ -13,25 +13,23 @@ from hypothesis import strategies as st
 from fsrcnn import engines
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines import Engine
-from fsrcnn.engines.numpy import BLOCK, Float32, NumpyEngine
+from fsrcnn.engines.numpy import TILE_BOUND, Float32, NumpyEngine
 from fsrcnn.errors import UsageError
-from fsrcnn.evaluation import LumaPlane
-from fsrcnn.upscaler import SuperResolution
+from fsrcnn.layers import BLOCK
+from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
+from fsrcnn.windows import Source, SuperResolution
+from support import noise as luma
 from support import random_weights
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 3), (1, 65), (67, 1), (15, 16), (17, 31), (32, 33), (65, 67)]
-
-
-def luma(height: int, width: int, seed: int = 0) -> Float32:
-    return np.random.default_rng(seed).random((height, width), np.float32)
 
 
 def by_scipy(weights: Weights, lr: Float32) -> Any:
     """The network once more, in float64, from SciPy's correlation and convolution: written from the paper, not from the engine."""
     a, arrays = weights.architecture, weights.arrays
     features = [lr.astype(np.float64)]
-    for stage in ["feature_extraction", "shrinking", *(f"mapping.{i}" for i in range(a.m)), "expanding"]:
+    for stage in ["feature_extraction", "shrinking", *(f"mapping.{i}" for i in range(a.m)), "expanding"]:  # the paper's, by hand
         summed = [
             sum(scipy.signal.correlate2d(x, k, "same") for x, k in zip(features, kernels, strict=True)) + bias
             for kernels, bias in zip(arrays[f"{stage}.weight"].astype(np.float64), arrays[f"{stage}.bias"], strict=True)
@@ -87,13 +85,17 @@ def test_engines_agree_with_trained_weights(name: str) -> None:
 
 
 def part(engine: Engine, lr: Float32, window: tuple[int, int, int, int]) -> Float32:
-    plane: Float32 = SuperResolution(LumaPlane(lr), engine).window(*window)[0]
-    return plane
+    return SuperResolution(Source(Planes.luma(lr)), engine).window(window)[0]
+
+
+def agree(ours: Float32, expected: Float32) -> None:
+    """As near as a BLAS allows, whose order of sums hangs on the processor and on where a column lies."""
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=TILE_BOUND * max(1, float(np.abs(expected).max())))
 
 
 @settings(max_examples=60)
 @given(st.sampled_from(ARCHITECTURES), st.integers(1, 70), st.integers(1, 70), st.data())
-def test_a_tile_with_its_halo_has_the_wholes_very_bits(
+def test_a_tile_with_its_halo_is_the_whole_within_the_bound(
     architecture: Architecture, height: int, width: int, data: st.DataObject
 ) -> None:
     engine, scale = NumpyEngine(random_weights(architecture)), architecture.scale
@@ -103,14 +105,14 @@ def test_a_tile_with_its_halo_has_the_wholes_very_bits(
     bottom = data.draw(st.integers(top + 1, height * scale))
     right = data.draw(st.integers(left + 1, width * scale))
     whole = engine.run(lr)
-    np.testing.assert_array_equal(part(engine, lr, (top, bottom, left, right)), whole[top:bottom, left:right])
+    agree(part(engine, lr, (top, bottom, left, right)), whole[top:bottom, left:right])
 
 
 def test_tiles_of_more_than_one_block_too() -> None:
     engine = NumpyEngine(random_weights(family("fsrcnn", 2)))
     lr = luma(100, 130)
     assert lr.size > 2 * BLOCK
-    np.testing.assert_array_equal(part(engine, lr, (77, 150, 31, 260)), engine.run(lr)[77:150, 31:260])
+    agree(part(engine, lr, (77, 150, 31, 260)), engine.run(lr)[77:150, 31:260])
 
 
 def test_a_halo_one_smaller_would_not_do() -> None:
@@ -119,7 +121,8 @@ def test_a_halo_one_smaller_would_not_do() -> None:
     engine = NumpyEngine(random_weights(architecture))
     lr, halo = luma(60, 60), architecture.halo
     cut = engine.run(lr[30 - halo + 1 :])[2 * (halo - 1) :]
-    assert np.abs(cut - engine.run(lr)[60:]).max() > 0
+    whole = engine.run(lr)[60:]
+    assert np.abs(cut - whole).max() > 100 * TILE_BOUND * np.abs(whole).max()
 
 
 def test_unknown_engines_and_devices() -> None:

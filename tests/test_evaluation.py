@@ -11,9 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 from fsrcnn import engines, images, pretrained
 from fsrcnn.architecture import family
 from fsrcnn.errors import ImageError
-from fsrcnn.evaluation import apply_protocol, evaluate, mean, read_8bit, three_panes
+from fsrcnn.evaluation import compare, evaluate, mean
+from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import psnr
+from fsrcnn.protocol import PROTOCOLS, read_8bit
 from support import random_weights
 
 # Bicubic PSNR on Set5, Set14 and BSD200 as all papers since SRCNN print it; the SSIM of Set5 and Set14 likewise.
@@ -68,7 +70,7 @@ def test_bundled_weights_do_not_explode_on_text(name: str, seed: int) -> None:
 def test_files_is_paper_with_lr_rounded() -> None:
     original = np.random.default_rng(0).integers(0, 256, (33, 30, 3), dtype=np.uint8)
     engine = engines.create(random_weights(family("fsrcnn-x", 2)))
-    paper, files = (apply_protocol(original, engine, protocol) for protocol in ("paper", "files"))
+    paper, files = (compare(original, engine, protocol) for protocol in PROTOCOLS)
     np.testing.assert_array_equal(paper.hr, files.hr)
     assert paper.hr.shape == (32, 30)
     # imresize on uint8 would round between the passes; a file's LR is rounded once.

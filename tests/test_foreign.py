@@ -18,10 +18,9 @@ from fsrcnn.architecture import Architecture, family
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import UsageError, WeightsError
-from fsrcnn.evaluation import LumaPlane, read_8bit, round_8bit
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
-from fsrcnn.upscaler import SuperResolution
+from fsrcnn.protocol import read_8bit, round_8bit
 from fsrcnn.weights import Weights
 from support import random_weights
 
@@ -57,7 +56,7 @@ def test_published_psnr_on_set5(
         hr = modcrop(luma(read_8bit(picture)), scale)
         lr = imresize(hr / 255.0, output_size=(hr.shape[0] // scale, hr.shape[1] // scale)).astype(np.float32)
         lr = np.pad(lr, border, mode="edge")
-        sr = SuperResolution(LumaPlane(lr), engine).window(0, lr.shape[0] * scale, 0, lr.shape[1] * scale)[0]
+        sr = engine.luma(lr)
         edge = border * scale
         sr = sr[edge : sr.shape[0] - edge, edge : sr.shape[1] - edge]
         scores.append(psnr(shave(hr, scale), shave(round_8bit(sr), scale)))

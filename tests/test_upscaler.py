@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import fsrcnn.upscaler
-from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, imresize
+from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, windows
+from fsrcnn.alpha import fill_hidden
 from fsrcnn.architecture import family
 from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
+from fsrcnn.engines import native
+from fsrcnn.engines.native import NativeEngine
 from fsrcnn.engines.numpy import NumpyEngine
-from fsrcnn.upscaler import chain, fill_hidden, tiles_of
+from fsrcnn.imresize import imresize
+from fsrcnn.size import chain
+from fsrcnn.windows import tiles_of
 from support import random_weights
 
 WEIGHTS = random_weights(family("fsrcnn-x", 2))
@@ -48,8 +55,27 @@ sizes = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@contextmanager
+def tiles_of_size(tile: tuple[int, int]) -> Iterator[list[int]]:
+    """Every engine in tiles of that many LR pixels; yields a list that gets the number of tiles of each picture."""
+    counts: list[int] = []
+
+    def counted(*arguments: Any) -> list[Any]:
+        tiles = list(tiles_of(*arguments))
+        counts.append(len(tiles))
+        return tiles
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NumpyEngine, "tile", tile)
+        patch.setattr(NativeEngine, "tile", tile)
+        patch.setattr(windows, "BICUBIC_TILE", tile)
+        patch.setattr(windows, "tiles_of", counted)
+        yield counts
+
+
+@settings(max_examples=80)
 @given(
+    st.sampled_from(["numpy", "native"] if native.available() else ["numpy"]),
     shapes,
     st.sampled_from([np.uint8, np.uint16, np.float32]),
     sizes,
@@ -57,23 +83,42 @@ sizes = st.one_of(
     st.tuples(st.integers(3, 20), st.integers(3, 20)),
 )
 def test_kind_is_kept_and_tiles_and_threads_change_nothing(
-    shape: tuple[int, ...], dtype: Any, size: Size, threads: int, tile: tuple[int, int]
+    engine: str, shape: tuple[int, ...], dtype: Any, size: Size, threads: int, tile: tuple[int, int]
 ) -> None:
     pixels = as_dtype(np.random.default_rng(sum(shape)).random(shape), dtype)
     if len(shape) == 3 and shape[2] in (2, 4):
         pixels[shape[0] // 2 :, :, -1] = 0
     try:
-        expected_size = size.of(shape[0], shape[1])
+        height, width = size.of(shape[0], shape[1])
     except UsageError:
         return  # more than 64 times: refused, tested below
-    whole = Upscaler(WEIGHTS, threads=1).array(pixels, size)
+    passes = chain(max(height / shape[0], width / shape[1]), (2,))
+    if engine == "native" and (height, width) == (2 * shape[0], 2 * shape[1]):
+        return  # one call for the whole picture: tests/test_native.py
+    whole = Upscaler(WEIGHTS, engine=engine, threads=1)(pixels, size=size)
     assert whole.dtype == pixels.dtype
-    assert whole.shape == (*expected_size, *shape[2:])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NumpyEngine, "tile", tile)
-        patch.setattr(fsrcnn.upscaler, "BICUBIC_TILE", tile)
-        tiled = Upscaler(WEIGHTS, threads=threads).array(pixels, size)
-    np.testing.assert_array_equal(tiled, whole)
+    assert whole.shape == (height, width, *shape[2:])
+    with tiles_of_size(tile) as counts:
+        tiled = Upscaler(WEIGHTS, engine=engine, threads=threads)(pixels, size=size)
+    lr_area = height * width / (2 ** len(passes) if passes else 1) ** 2
+    assert counts[0] > 1 or lr_area <= 4 * tile[0] * tile[1]
+    if engine == "native":  # it owns the order of its sums
+        np.testing.assert_array_equal(tiled, whole)
+    else:
+        allowed = 1e-5 if dtype == np.float32 else 1  # a value at the edge of rounding may fall to either side
+        assert np.abs(tiled.astype(np.float64) - whole).max() <= allowed
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_many_tiles_by_hand(channels: int) -> None:
+    """40×60 pixels in tiles of 8×8 are 40 tiles at least, whatever the above has drawn."""
+    pixels = as_dtype(smooth(40, 60, channels), np.uint8)
+    pixels[10:20, 15:40, -1] = 0
+    whole = Upscaler(WEIGHTS, engine="numpy")(pixels)
+    with tiles_of_size((8, 8)) as counts:
+        tiled = Upscaler(WEIGHTS, engine="numpy", threads=2)(pixels)
+    assert counts == [40]
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
 def test_the_steps_by_hand() -> None:
@@ -129,8 +174,8 @@ def test_fill_hidden_by_hand() -> None:
     alpha = np.zeros((1, 5), np.float32)
     alpha[0, 0] = 1
     colour = np.array([[[0.25, 9, 9, 9, 9]]], np.float32)
-    np.testing.assert_array_equal(fill_hidden(colour, alpha)[0], [[0.25] * 5])
-    np.testing.assert_array_equal(fill_hidden(colour, alpha * 0), colour)
+    np.testing.assert_array_equal(fill_hidden(list(colour), alpha)[0], [[0.25] * 5])
+    np.testing.assert_array_equal(fill_hidden(list(colour), alpha * 0)[0], colour[0])
 
 
 def test_pil_images_keep_mode_and_metadata() -> None:
