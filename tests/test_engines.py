@@ -29,7 +29,12 @@ def by_scipy(weights: Weights, lr: Float32) -> Any:
     """The network once more, in float64, from SciPy's correlation and convolution: written from the paper, not from the engine."""
     a, arrays = weights.architecture, weights.arrays
     features = [lr.astype(np.float64)]
-    for stage in ["feature_extraction", "shrinking", *(f"mapping.{i}" for i in range(a.m)), "expanding"]:  # the paper's, by hand
+    for stage in [
+        "feature_extraction",
+        "shrinking",
+        *(f"mapping.{i}" for i in range(a.m)),
+        "expanding",
+    ]:  # the paper's, by hand
         summed = [
             sum(scipy.signal.correlate2d(x, k, "same") for x, k in zip(features, kernels, strict=True)) + bias
             for kernels, bias in zip(arrays[f"{stage}.weight"].astype(np.float64), arrays[f"{stage}.bias"], strict=True)
