@@ -32,10 +32,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn import images, imresize, pretrained
+from fsrcnn import images, pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines import native
 from fsrcnn.engines.torch import Network
+from fsrcnn.imresize import imresize
+from fsrcnn.parallel import Control
+from fsrcnn.phases import phase_kernels
+from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
 from machine import description
 
@@ -64,7 +68,7 @@ def onnx_model(weights: Weights, height: int, width: int) -> bytes:
     onnx: Any = import_module("onnx")
     helper, numpy_helper, real = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
 
-    scale, network = weights.architecture.scale, Network(weights.architecture).load(weights)
+    scale = weights.architecture.scale
     constants, nodes, x = [], [], "lr"
 
     def constant(name: str, values: npt.NDArray[Any]) -> str:
@@ -76,13 +80,14 @@ def onnx_model(weights: Weights, height: int, width: int) -> bytes:
         nodes.append(helper.make_node("Conv", inputs, [f"{stage}.sum"], pads=[kernel.shape[-1] // 2] * 4))
         return f"{stage}.sum"
 
-    for stage in network.stages:
+    for stage in (layer.name for layer in weights.architecture.convolutions):
         x = convolution(x, stage, weights.arrays[f"{stage}.weight"], weights.arrays[f"{stage}.bias"])
         slope = constant(f"{stage}.prelu", weights.arrays[f"{stage}.prelu"].reshape(-1, 1, 1))
         nodes.append(helper.make_node("PRelu", [x, slope], [f"{stage}.out"]))
         x = f"{stage}.out"
-    kernel = network.phase_kernel_of(network.arrays()["deconvolution.weight"]).detach().numpy()
-    x = convolution(x, "deconvolution", kernel, np.repeat(weights.arrays["deconvolution.bias"], scale * scale))
+    x = convolution(
+        x, "deconvolution", phase_kernels(weights), np.repeat(weights.arrays["deconvolution.bias"], scale * scale)
+    )
     nodes.append(helper.make_node("DepthToSpace", [x], ["sr"], blocksize=scale, mode="CRD"))
     shapes = [
         helper.make_tensor_value_info(name, real, [1, 1, factor * height, factor * width])
@@ -101,8 +106,9 @@ def ours(weights: Weights, plane: npt.NDArray[np.uint8], threads: int) -> dict[s
     for instruction_set in (best, *(name for name in ("avx2", "generic") if name != best)):
         if instruction_set in native.instruction_sets():
             for precision in ("exact", "fast"):
-                engine = native.NativeEngine(weights, precision, threads, instruction_set)
-                runs[f"fsrcnn {precision}, {instruction_set}"] = partial(engine.luma, plane)
+                engine = native.NativeEngine(weights, precision, instruction_set)
+                lr, sr = Planes.luma(plane), Planes.luma(np.empty((2 * plane.shape[0], 2 * plane.shape[1]), np.uint8))
+                runs[f"fsrcnn {precision}, {instruction_set}"] = partial(engine.planes, lr, sr, Control(threads))
     return runs
 
 

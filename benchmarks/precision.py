@@ -26,10 +26,10 @@ from fsrcnn.parallel import available_threads
 from fsrcnn.weights import Weights
 
 
-class Bfloat16Engine:
+class Bfloat16Engine(Engine):
     """The network with everything but its sums in bfloat16."""
 
-    name, parallel, tile = "bfloat16", False, (512, 512)
+    name, tile = "bfloat16", (512, 512)
 
     def __init__(self, weights: Weights) -> None:
         self.architecture = weights.architecture

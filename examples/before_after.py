@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import Upscaler, images, imresize
-from fsrcnn.evaluation import three_panes
+from fsrcnn import Upscaler, images
+from fsrcnn.figures import three_panes
+from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
 
 SCALE = 3

@@ -23,10 +23,9 @@ from PIL import Image
 from fsrcnn import images, pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
-from fsrcnn.evaluation import LumaPlane, read_8bit, round_8bit
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
-from fsrcnn.upscaler import SuperResolution
+from fsrcnn.protocol import read_8bit, round_8bit
 from fsrcnn.weights import Weights
 
 Plane = npt.NDArray[np.float64]
@@ -95,8 +94,7 @@ def score(path: Path, way: Way, weights: Weights) -> float:
     hr = modcrop(way.to_luma(read_8bit(path)), scale)
     lr = way.shrink(hr / 255.0, scale)
     lr = round_8bit(lr) / 255.0 if way.round_lr else lr
-    step = SuperResolution(LumaPlane(lr.astype(np.float32)), NumpyEngine(weights))
-    sr = step.window(0, hr.shape[0], 0, hr.shape[1])[0]
+    sr = NumpyEngine(weights).luma(lr.astype(np.float32))
     result = round_8bit(sr).astype(float) if way.round_sr else sr.clip(0, 1) * 255.0
     border = scale if way.shaved else 0
     return psnr(shave(hr.astype(float), border), shave(result, border))

@@ -17,8 +17,8 @@ from pathlib import Path
 from fsrcnn import engines, weights
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.evaluation import PROTOCOLS, evaluate, mean
-from fsrcnn.training.record import curve
 from fsrcnn.parallel import available_threads
+from fsrcnn.training.record import curve
 
 ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED = ROOT / "src" / "fsrcnn" / "pretrained"

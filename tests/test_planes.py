@@ -65,12 +65,12 @@ def test_matrices_are_the_standards(matrix: Any, luma: tuple[float, float, float
     """White, black, the primaries' luma, and the ends of chroma: 16 … 235 and 16 … 240 of 255."""
     np.testing.assert_allclose(MATRICES[matrix][0] * 255 / 219, luma, atol=1e-5)
     for rgb, ycbcr in (((0, 0, 0), (16, 128, 128)), ((1, 1, 1), (235, 128, 128))):
-        np.testing.assert_allclose((MATRICES[matrix] @ rgb + OFFSET) * 255, ycbcr, atol=1e-3)
+        np.testing.assert_allclose((MATRICES[matrix] @ np.array(rgb) + OFFSET) * 255, ycbcr, atol=1e-3)
     assert (MATRICES[matrix] @ (0, 0, 1) + OFFSET)[1] * 255 == pytest.approx(240, abs=1e-3)
     assert (MATRICES[matrix] @ (1, 0, 0) + OFFSET)[2] * 255 == pytest.approx(240, abs=1e-3)
     np.testing.assert_allclose(INVERSES[matrix] @ MATRICES[matrix], np.eye(3), atol=1e-12)
-    rgb = np.random.default_rng(0).random((4, 5, 3))
-    np.testing.assert_allclose(ycbcr_to_rgb(rgb_to_ycbcr(rgb, matrix), matrix), rgb, atol=1e-9)
+    picture = np.random.default_rng(0).random((4, 5, 3))
+    np.testing.assert_allclose(ycbcr_to_rgb(rgb_to_ycbcr(picture, matrix), matrix), picture, atol=1e-9)
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])
@@ -237,7 +237,7 @@ def test_planes_that_fit_nothing() -> None:
         ({"siting": "top"}, "siting is left, center, topleft"),
     ):
         with pytest.raises(UsageError, match=sentence):
-            Colour(**changes)  # type: ignore[arg-type]
+            Colour(**changes)
 
 
 def test_pairs_that_do_not_belong_together() -> None:

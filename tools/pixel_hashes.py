@@ -32,7 +32,9 @@ def picture(height: int, width: int, channels: int, dtype: Any, hidden: bool) ->
     """Waves with noise, the same on every machine: made of whole numbers."""
     generator = np.random.default_rng([height, width, channels])
     rows, columns = np.mgrid[:height, :width]
-    levels = generator.integers(0, 20_000, (height, width, channels)) + (rows * 911 + columns * 577)[:, :, None] % 45_000
+    levels = (
+        generator.integers(0, 20_000, (height, width, channels)) + (rows * 911 + columns * 577)[:, :, None] % 45_000
+    )
     if channels in (2, 4):
         levels[..., -1] = np.where((rows // 7 + columns // 5) % 3 == 0, 0 if hidden else 9_000, levels[..., -1] + 1_000)
     if dtype == np.float32:
@@ -63,7 +65,14 @@ def cases(quick: bool) -> Iterator[tuple[str, str]]:
             for name, pixels in pictures(SHAPES[4:5] if quick or engine != "native" else SHAPES[:5]):
                 yield f"{engine} {precision} {model} {name}", digest(upscaler(pixels))
         upscaler = Upscaler("fsrcnn", engine=engine, precision=precision, threads=2)
-        sizes = (Size(factor=1.5), Size(factor=3), Size(factor=4), Size(factor=6), Size(width=50, height=101), Size(width=20))
+        sizes = (
+            Size(factor=1.5),
+            Size(factor=3),
+            Size(factor=4),
+            Size(factor=6),
+            Size(width=50, height=101),
+            Size(width=20),
+        )
         for size in sizes:
             for name, pixels in pictures(SHAPES[4:5]):
                 yield f"{engine} {precision} fsrcnn {size} {name}", digest(upscaler(pixels, size=size))

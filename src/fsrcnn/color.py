@@ -22,7 +22,7 @@ OFFSET = np.array([16.0, 128.0, 128.0]) / 255
 Matrix = Literal["bt601", "bt709", "bt2020"]
 
 
-def _matrix(red: float, blue: float) -> npt.NDArray[np.float64]:
+def _matrix(red: float, blue: float) -> Array:
     """Rows Y, Cb, Cr from the weights of red and blue in luma: Y in 219/255, Cb and Cr in 224/255 around their offsets."""
     luma = np.array([red, 1 - red - blue, blue])
     cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
@@ -32,12 +32,12 @@ def _matrix(red: float, blue: float) -> npt.NDArray[np.float64]:
 
 # BT.709 §3.2 and BT.2020 table 4 (non-constant luminance): the weights of red and blue. MATLAB rounds BT.601's products to three
 # decimals (65.481 = 219 · 0.299), and so do we.
-MATRICES: dict[Matrix, npt.NDArray[np.float64]] = {
+MATRICES: dict[Matrix, Array] = {
     "bt601": RGB_TO_YCBCR,
     "bt709": _matrix(0.2126, 0.0722),
     "bt2020": _matrix(0.2627, 0.0593),
 }
-INVERSES: dict[Matrix, npt.NDArray[np.float64]] = {name: np.linalg.inv(matrix) for name, matrix in MATRICES.items()}
+INVERSES: dict[Matrix, Array] = {name: np.linalg.inv(matrix) for name, matrix in MATRICES.items()}
 
 
 def rgb_to_ycbcr(rgb: Array, matrix: Matrix = "bt601") -> Array:

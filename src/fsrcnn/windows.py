@@ -1,7 +1,7 @@
 """Pictures pulled window by window through a short chain of steps: `Source → Super-resolution (once or more) → Resize`.
 
-Each step is asked for a window of its output and asks the step before it for just the window that this needs, halo included. So memory
-does not grow with the picture beyond its own pixels and the result's, and a tile has the very pixels that the whole picture would have.
+Each step is asked for a window of its output and asks the step before it for just the window that this needs, halo included. So
+memory does not grow with the picture beyond its own pixels and the result's, and a tile has the pixels that the whole would have.
 
 Between steps, planes are float32: studio-swing luma, then chroma on its own grid, then alpha; nothing is rounded or clipped.
 """
@@ -163,9 +163,10 @@ class Resize:
 
     def __init__(self, before: Step, size: Size) -> None:
         self.before, self.size = before, size
-        self.tile = tuple(
-            max(1, tile * after // old) for tile, after, old in zip(before.tile, size, before.size, strict=True)
-        )  # type: ignore[assignment]
+        self.tile = (
+            max(1, before.tile[0] * size[0] // before.size[0]),
+            max(1, before.tile[1] * size[1] // before.size[1]),
+        )
         self.layout, self.colour = before.layout, before.colour
         self.taps = Taps(before.layout, before.colour, before.size, size)
 

@@ -19,12 +19,18 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs th
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")]
 
 # Arguments whose option has another name.
-OPTIONS = {"rate": "--lr", "scalar_rate": "--scalar-lr", "batch": "--batch-size", "average": "--ema", "factor": "--scale"}
+OPTIONS = {
+    "rate": "--lr",
+    "scalar_rate": "--scalar-lr",
+    "batch": "--batch-size",
+    "average": "--ema",
+    "factor": "--scale",
+}
 FLAGS = {("existing", "'skip'"): "--skip-existing", ("existing", "'replace'"): "--overwrite"}
 
 
 def as_option(name: str, value: str | None) -> str:
-    """How the command line spells an argument in a remedy: `max_pixels`, "900" → `--max-pixels 900`; `overwrite`, "True" → `--overwrite`."""
+    """How a remedy spells an argument here: `max_pixels`, "900" → `--max-pixels 900`; `overwrite`, "True" → `--overwrite`."""
     if value is not None and (name, value) in FLAGS:
         return FLAGS[name, value]
     option = OPTIONS.get(name, f"--{name.replace('_', '-')}")

@@ -65,7 +65,7 @@ class Engine(ABC):
         fill(SuperResolution(Source(lr), self), sr, control or Control())
 
     def luma(self, lr: npt.NDArray[np.float32], control: Control | None = None) -> npt.NDArray[np.float32]:
-        """(h, w) studio-swing luma to (scale*h, scale*w), not clipped; as `run`, but for any size, in memory that does not grow with it.
+        """(h, w) studio-swing luma to (scale*h, scale*w), not clipped; as `run`, but tile by tile, so for any size.
 
         Raises:
             Cancelled: through the control.
