@@ -36,7 +36,7 @@ def test_a_fact_alone_and_braces_in_names() -> None:
     assert str(FsrcnnError("no such thing as {scale}")) == "no such thing as {scale}"
     assert FsrcnnError("fact").about("a.png") == "a.png: fact"
     assert FsrcnnError("a.png is gone").about("a.png") == "a.png is gone"
-    assert FsrcnnError("b", "give {quality}").about("a", as_option) == "a: b; give --quality"
+    assert FsrcnnError("it is flat", "give {quality}").about("a.png", as_option) == "a.png: it is flat; give --quality"
 
 
 @pytest.mark.parametrize("error", [FsrcnnError("fact", "give {format}"), UsageError("fact")])

@@ -45,7 +45,7 @@ class FsrcnnError(Exception):
     def about(self, label: object, spell: Spelling = in_python) -> str:
         """The sentence, with what it is about in front where it does not name it already."""
         sentence = self.sentence(spell)
-        return sentence if str(label) in sentence else f"{label}: {sentence}"
+        return sentence if str(label) in self.fact else f"{label}: {sentence}"
 
 
 class UsageError(FsrcnnError, ValueError):
