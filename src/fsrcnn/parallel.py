@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from fsrcnn.errors import Cancelled, UsageError
 
@@ -70,29 +71,74 @@ class Control:
 
 
 def run_all(work: Callable[[Item], None], items: Sequence[Item], control: Control) -> None:
-    """Do the work for each item in the control's threads; the first exception (Ctrl-C included) drops what has not begun.
+    """Do the work for each item, in the calling thread and others up to the control's number.
+
+    The others stay for the next call: a film's frames start no threads. What is raised first (Ctrl-C included) drops the items that
+    have not begun, and is raised here once those that have are finished.
 
     Raises:
         Cancelled: through the control.
     """
     # Each item is one thread's; a BLAS with threads of its own would only fight over the cores.
     with single_threaded_blas():
-        if control.threads == 1 or len(items) <= 1:
-            for number, item in enumerate(items):
-                work(item)
-                control.report((number + 1) / len(items))
-            return
-        with ThreadPoolExecutor(min(control.threads, len(items))) as pool:
-            pending = {pool.submit(work, item) for item in items}
+        queue = _Queue(work, items)
+        others = [_pool().submit(queue.drain) for _ in range(min(control.threads, len(items)) - 1)]
+        try:
+            queue.drain(lambda: control.report(queue.finished / len(items)))
+            for other in others:
+                other.cancel()  # it has not begun, and there is nothing left for it
+            while wait(others, timeout=0.1).not_done:
+                control.report(queue.finished / len(items))
+            for other in others:
+                if not other.cancelled():
+                    other.result()
+            if others:
+                control.report(1.0)
+        except BaseException:
+            queue.stop()
+            wait(others)
+            raise
+
+
+class _Queue(Generic[Item]):
+    """Items for several threads, each taken once."""
+
+    def __init__(self, work: Callable[[Item], None], items: Sequence[Item]) -> None:
+        self.work, self.items = work, items
+        self.lock = threading.Lock()
+        self.begun = self.finished = 0
+
+    def stop(self) -> None:
+        """Nothing more is begun."""
+        with self.lock:
+            self.begun = len(self.items)
+
+    def drain(self, report: Callable[[], None] = lambda: None) -> None:
+        """Work until nothing is left; `report` is called after each item."""
+        while True:
+            with self.lock:
+                number = self.begun
+                if number >= len(self.items):
+                    return
+                self.begun += 1
             try:
-                while pending:
-                    finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        future.result()
-                    control.report(1 - len(pending) / len(items))
+                self.work(self.items[number])
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                self.stop()
                 raise
+            with self.lock:
+                self.finished += 1
+            report()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads for `run_all`, started when first needed, kept as long as the process."""
+    return ThreadPoolExecutor(256, "fsrcnn")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 _blas_lock = threading.Lock()

@@ -1,0 +1,96 @@
+"""Work shared out to threads: each item once, the first exception ends it, threads stay, a forked child has its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsrcnn import Cancelled, Control
+from fsrcnn.parallel import run_all
+
+
+@given(st.integers(0, 50), st.integers(1, 8))
+def test_each_item_once(count: int, threads: int) -> None:
+    done: list[int] = []
+    run_all(done.append, range(count), Control(threads))
+    assert sorted(done) == list(range(count))
+
+
+def test_several_threads_take_part_and_stay() -> None:
+    def work(item: int) -> None:
+        seen.add(threading.get_ident())
+        time.sleep(0.002)
+
+    seen: set[int] = set()
+    run_all(work, range(30), Control(3))
+    assert len(seen) == 3
+    before = threading.active_count()
+    for _ in range(20):
+        run_all(work, range(6), Control(3))
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_first_exception_drops_what_has_not_begun(threads: int) -> None:
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 5:
+            raise ValueError("the fifth")
+        time.sleep(0.001)
+        done.append(item)
+
+    with pytest.raises(ValueError, match="the fifth"):
+        run_all(work, range(1000), Control(threads))
+    time.sleep(0.05)
+    assert len(done) < 50  # and nothing goes on behind our back
+
+
+def test_cancelling_stops_it_within_an_item() -> None:
+    control = Control(2)
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        done.append(item)
+        if item == 7:
+            control.cancel()
+
+    with pytest.raises(Cancelled):
+        run_all(work, range(1000), control)
+    assert 8 <= len(done) < 20
+
+
+def test_work_may_share_out_work() -> None:
+    """More callers than threads, each waiting for threads: nobody waits for ever."""
+    totals: list[int] = []
+
+    def outer(item: int) -> None:
+        inner: list[int] = []
+        run_all(inner.append, range(10), Control(4))
+        totals.append(len(inner))
+
+    run_all(outer, range(300), Control(300))
+    assert totals == [10] * 300
+
+
+def _in_a_child(results: multiprocessing.SimpleQueue[int]) -> None:
+    done: list[int] = []
+    run_all(done.append, range(100), Control(4))
+    results.put(len(done))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    run_all(lambda item: time.sleep(0.001), range(20), Control(4))
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=_in_a_child, args=(results,))
+    child.start()
+    child.join(30)
+    assert not child.is_alive()
+    assert results.get() == 100
