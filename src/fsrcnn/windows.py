@@ -102,23 +102,17 @@ class Taps:
 
     def needed(self, window: Window) -> Window:
         """The window of the full grid before that all components of a window after can be made from."""
-        top, bottom, left, right = window
-        _, t, b = self.full[0].window(top, bottom)
-        _, l, r = self.full[1].window(left, right)
-        if self.chroma is self.full:
-            return t, b, l, r
-        sides = []
+        sides: list[int] = []
         for axis, (start, stop, factor) in enumerate(
-            ((top, bottom, self.layout.down), (left, right, self.layout.across))
+            ((*window[:2], self.layout.down), (*window[2:], self.layout.across))
         ):
-            first, last = -(-start // factor), -(-stop // factor)
-            if first == last:
-                sides.append(((t, b), (l, r))[axis])
-                continue
-            _, low, high = self.chroma[axis].window(first, last)
-            full_low, full_high = ((t, b), (l, r))[axis]
-            sides.append((min(full_low, low * factor), max(full_high, (high - 1) * factor + 1)))
-        return (*sides[0], *sides[1])
+            _, first, last = self.full[axis].window(start, stop)
+            chroma_start, chroma_stop = -(-start // factor), -(-stop // factor)
+            if chroma_start < chroma_stop:
+                _, low, high = self.chroma[axis].window(chroma_start, chroma_stop)
+                first, last = min(first, low * factor), max(last, (high - 1) * factor + 1)
+            sides += (first, last)
+        return sides[0], sides[1], sides[2], sides[3]
 
     def resize(self, component: int, plane: Float32, origin: Window, window: Window) -> Float32:
         """A component's part of a window after, from the part of it in the window `origin` before."""
