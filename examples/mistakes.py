@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fsrcnn import images, pretrained
+from fsrcnn import formats, pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.imresize import imresize
@@ -111,7 +111,7 @@ def main() -> None:
     right = None
     for name, ways in WAYS.items():
         for way in ways if name in ("right", arguments.only or name) else []:
-            mean = float(np.mean([score(path, way, weights) for path in images.find(arguments.folder)]))
+            mean = float(np.mean([score(path, way, weights) for path in formats.find(arguments.folder)]))
             right = mean if right is None else right
             print(f"{name:>8}  {way.title:<40} {mean:6.2f} dB  {mean - right:+.2f}")
 

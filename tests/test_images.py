@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from fsrcnn import images
+from fsrcnn import formats
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.images import Picture, read, write
 from support import png_bomb
@@ -187,7 +187,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         "cut.png": (png[: len(png) // 2], "truncated or damaged"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated or damaged"),
         "text.png": (b"hello, I am text", "is not a picture that fsrcnn reads"),
-        "bomb.png": (png_bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*--max-pixels 900000000"),
+        "bomb.png": (png_bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*max_pixels=900000000"),
         "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which this libvips cannot decode"),
         "vector.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "is not a picture"),
     }
@@ -214,7 +214,7 @@ def test_failed_writes_leave_nothing(tmp_path: Path) -> None:
     picture = Picture((RGB,), "png")
     old = tmp_path / "old.png"
     old.write_bytes(b"precious")
-    with pytest.raises(ImageError, match="exists; give --overwrite"):
+    with pytest.raises(ImageError, match="exists; give overwrite=True to replace it"):
         write(picture, old)
     assert old.read_bytes() == b"precious"
     write(picture, old, overwrite=True)
@@ -230,7 +230,7 @@ def test_failed_writes_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="1 to 100"):
         write(picture, tmp_path / "q.jpg", quality=101)
     with pytest.raises(UsageError, match="no ending"):
-        images.format_of(tmp_path / "noending")
+        formats.format_of(tmp_path / "noending")
     with pytest.raises(UsageError, match=r"not as '\.xyz'"):
         write(picture, tmp_path / "a.xyz")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "old.png"]
@@ -240,10 +240,10 @@ def test_find(tmp_path: Path) -> None:
     for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "deep/c.webp", "deep/.git/d.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in images.find(tmp_path)] == ["a.JPG", "b.png"]
-    assert [p.name for p in images.find(tmp_path, recursive=True)] == ["a.JPG", "b.png", "c.webp"]
+    assert [p.name for p in formats.find(tmp_path)] == ["a.JPG", "b.png"]
+    assert [p.name for p in formats.find(tmp_path, recursive=True)] == ["a.JPG", "b.png", "c.webp"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="holds no pictures"):
-        images.find(tmp_path / "empty")
+        formats.find(tmp_path / "empty")
     with pytest.raises(ImageError, match="does not exist"):
-        images.find(tmp_path / "nowhere")
+        formats.find(tmp_path / "nowhere")

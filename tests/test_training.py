@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
-from fsrcnn import images, weights  # noqa: E402
+from fsrcnn import formats, images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
 from fsrcnn.engines.torch import Network  # noqa: E402
@@ -125,7 +125,7 @@ def test_it_learns(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> N
     engine = NumpyEngine(weights.load(tmp_path / "last.safetensors"))
     assert engine.architecture == TINY
     scores, bicubic = [], []
-    for path in images.find(pictures / "validation"):
+    for path in formats.find(pictures / "validation"):
         planes = apply_protocol(read_8bit(path), engine, "paper")
         scores.append(psnr(shave(planes.hr, 2), shave(planes.sr, 2)))
         bicubic.append(psnr(shave(planes.hr, 2), shave(planes.bicubic, 2)))

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from fsrcnn.arrays import Float32
 
 FILL_RADII = (1, 2, 4, 8)
 FILL_REACH = sum(FILL_RADII)  # 15 pixels, about the reach of the largest network of the family

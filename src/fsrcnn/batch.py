@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsrcnn import images
+from fsrcnn import formats, images
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.parallel import Control
 from fsrcnn.size import Size, mark_of
@@ -78,7 +78,7 @@ def plan(
         ImageError: an input does not exist, or a folder has no pictures.
         UsageError: two outputs are one file, an output is an input, an output exists, or `-` is mixed with other things.
     """
-    format = images.check_format(format) if format else None
+    format = formats.check_format(format) if format else None
     if STANDARD in inputs and len(inputs) > 1:
         raise UsageError("standard input (-) is one picture; it cannot be mixed with others")
     several = len(inputs) > 1 or any(Path(item).is_dir() for item in inputs)
@@ -94,7 +94,7 @@ def plan(
             raise ImageError(f"{path} does not exist")
         if path.is_dir():
             root = Path(output) if output else path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
-            found = [found for found in images.find(path, recursive=recursive) if not _inside(found, root)]
+            found = [found for found in formats.find(path, recursive=recursive) if not _inside(found, root)]
             if not found:
                 raise ImageError(f"{path} holds no pictures outside of the output folder {root}")
             jobs += [
@@ -109,7 +109,7 @@ def plan(
         else:
             target = Path(output)
             if not _is_device(target) and not format:
-                images.format_of(target)
+                formats.format_of(target)
             jobs.append(Job(path, target, format or (_own_format(path) if _is_device(target) else None)))
     return _check(jobs, existing)
 
@@ -130,10 +130,10 @@ def run(
         FsrcnnError: one sentence that says what could not be done.
     """
     started = time.perf_counter()
-    picture = images.read(images.stdin_bytes() if job.source is None else job.source, max_pixels=max_pixels)
+    picture = images.read(sys.stdin.buffer.read() if job.source is None else job.source, max_pixels=max_pixels)
     height, width = picture.pages[0].shape[:2]
-    format = job.format or (images.format_of(job.target) if job.target and job.target.suffix else picture.format)
-    images.check_fits(size.of(height, width), len(picture.pages), format, job.label)
+    format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)
+    formats.check_fits(size.of(height, width), len(picture.pages), format, job.label)
     read = time.perf_counter()
     try:
         larger = upscaler.picture(picture, size, Control(upscaler.threads, progress))
@@ -170,7 +170,7 @@ def _job_from_stdin(output: str | None, format: str | None) -> Job:
     if target.is_dir() or output.endswith(("/", os.sep)):
         raise UsageError(f"standard input has no name to use inside of {output}; give -o a file name")
     if not format and not _is_device(target):
-        images.format_of(target)
+        formats.format_of(target)
     return Job(None, target, format)
 
 
@@ -203,7 +203,7 @@ def _named(path: Path, format: str | None) -> Path:
     """The output's name in a folder: the input's own, with the ending of its format where that differs."""
     format = format or _own_format(path)
     try:
-        return path if images.format_of(path) == format else path.with_suffix(f".{format}")
+        return path if formats.format_of(path) == format else path.with_suffix(f".{format}")
     except UsageError:
         return path.with_suffix(f".{format}")
 
@@ -211,7 +211,7 @@ def _named(path: Path, format: str | None) -> Path:
 def _own_format(path: Path) -> str:
     """What a picture is written as if nobody says: its own format where that can be written, else PNG (AVIF for HEIC)."""
     try:
-        return images.format_of(path)
+        return formats.format_of(path)
     except UsageError:
         return "avif" if path.suffix.lower() in (".heic", ".heif") else "png"
 

@@ -6,14 +6,13 @@ Super-resolution papers measure PSNR on this luma (not on full-swing JPEG luma, 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn.arrays import Array
 from fsrcnn.errors import UsageError
-
-Array = npt.NDArray[Any]
 
 # MATLAB rgb2ycbcr: rows Y, Cb, Cr; columns R, G, B; then divided by 255 for [0, 1] pictures.
 RGB_TO_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Self
 
 Spelling = Callable[[str, str | None], str]
 """How a door spells an argument: its name in Python, and its value as Python writes it or None → text."""
@@ -43,9 +44,12 @@ class FsrcnnError(Exception):
         return f"{self.fact}; {remedy}" if remedy else self.fact
 
     def about(self, label: object, spell: Spelling = in_python) -> str:
-        """The sentence, with what it is about in front where it does not name it already."""
-        sentence = self.sentence(spell)
-        return sentence if str(label) in self.fact else f"{label}: {sentence}"
+        """The sentence, with what it is about in front where the fact does not name it already."""
+        return self.named(label).sentence(spell)
+
+    def named(self, label: object) -> Self:
+        """The same error, with what it is about in front of the fact where that does not name it already."""
+        return self if str(label) in self.fact else type(self)(f"{label}: {self.fact}", self.remedy)
 
 
 class UsageError(FsrcnnError, ValueError):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
-from fsrcnn import figures, images, metrics, protocol
+from fsrcnn import figures, formats, images, metrics, protocol
+from fsrcnn.arrays import Array, Uint8
 from fsrcnn.engines import Engine
 from fsrcnn.errors import FsrcnnError
 from fsrcnn.parallel import Control, run_all
-from fsrcnn.protocol import PROTOCOLS, Protocol, Score, Uint8
-
-Array = npt.NDArray[Any]
+from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def evaluate(
         figures.pillow()
     tasks: list[tuple[str, Path]] = []
     for folder in folders:
-        paths = [folder] if folder.is_file() else images.find(folder)
+        paths = [folder] if folder.is_file() else formats.find(folder)
         tasks += [(folder.name or folder.resolve().name, path) for path in paths]
     outcomes: dict[int, list[Result] | str] = {}
 

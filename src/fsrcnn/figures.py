@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fsrcnn.arrays import Array, Uint8
 from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
-from fsrcnn.errors import MissingExtraError
 from fsrcnn.imresize import imresize
-from fsrcnn.protocol import Uint8, round_8bit
-
-Array = npt.NDArray[Any]
+from fsrcnn.protocol import round_8bit
+from fsrcnn.require import require
 
 
 def coloured(hr: Array, plane: Uint8, scale: int) -> Array:
@@ -50,11 +48,13 @@ def three_panes(panes: Sequence[Array], labels: Sequence[str]) -> Uint8:
     return np.asarray(sheet, dtype=np.uint8)
 
 
-def pillow() -> Any:  # three modules of an optional package
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise MissingExtraError(
-            "labelled panes need Pillow, which is not installed; type: pip install 'fsrcnn[pillow]'"
-        ) from error
-    return Image, ImageDraw, ImageFont
+def pillow() -> tuple[Any, Any, Any]:
+    """Pillow's modules `Image`, `ImageDraw` and `ImageFont`.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    image, draw, font = (
+        require(f"PIL.{name}", "labelled panes", extra="pillow") for name in ("Image", "ImageDraw", "ImageFont")
+    )
+    return image, draw, font

@@ -13,17 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float32, Float64, Int64
 from fsrcnn.errors import UsageError
 from fsrcnn.layers import convolve, prelu
 from fsrcnn.phases import scattered
 from fsrcnn.weights import Weights
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
 
 INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
 FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: the native engine evaluates two rows of features at 2 and ½

@@ -1,7 +1,8 @@
 """Pictures in and out of files, with what a file carries beside its pixels.
 
 libvips does the work (16 bit, ICC, TIFF, WebP, AVIF, GIF, fast PNG; loaders it holds for untrusted are blocked).
-It is the only image library the upscaling path needs; BMP, which it cannot read, goes through Pillow.
+It is the only image library the upscaling path needs; BMP, which it cannot read, goes through Pillow. `formats.py` says what each
+format can hold.
 """
 
 from __future__ import annotations
@@ -9,39 +10,31 @@ from __future__ import annotations
 import io
 import os
 import stat
-import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn import files
+from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
-from fsrcnn.errors import ImageError, MissingExtraError, UsageError
+from fsrcnn.errors import ImageError
+from fsrcnn.formats import FORMATS, check_fits, check_format, encoder_options, endings_read, format_of
+from fsrcnn.require import require
 
 if TYPE_CHECKING:
     import pyvips
 
-Array = npt.NDArray[Any]
-
-READABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".avif", ".bmp")
-LOOKED_FOR = (*READABLE, ".heic", ".heif")  # in folders; a libvips with an HEVC decoder reads these two as well
-WRITABLE = ("png", "jpg", "webp", "tif", "avif", "gif")
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
-LARGEST_SIDE = {"jpg": 65_535, "webp": 16_383, "avif": 16_384, "gif": 65_535, "png": 10_000_000, "tif": 10_000_000}
-DEFAULT_QUALITY = {"jpg": 92, "webp": 90, "avif": 70}
 NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written then: it would otherwise write 1 pixel per mm
 HEVC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis")  # what telephones write
-_PAGED = ("tif", "webp", "gif")
 _FORMAT_OF_LOADER = {
     "png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif", "gif": "gif", "heif": "avif", "bmp": "png",
 }  # fmt: skip
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
-_BANDS = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 # What to carry from the file read to the file written; everything else describes the pixels and is made anew.
 _CARRIED = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "delay", "loop", "gif-palette", "resolution-unit")
 
@@ -102,15 +95,15 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
     except vips.Error as error:
         if _start(source, label)[4:12] in HEVC_BRANDS:
             raise ImageError(
-                f"{label} is HEIC, which this libvips cannot decode; make it a JPEG, PNG or AVIF first"
+                f"{label} is HEIC, which this libvips cannot decode", "make it a JPEG, PNG or AVIF first"
             ) from error
         raise ImageError(_reason(label, error)) from error
     if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise ImageError(f"{label} holds floating-point values outside 0 … 1; scale them first")
-    kind = next((short for prefix, short in _FORMAT_OF_LOADER.items() if loader.startswith(prefix)), "png")
+        raise ImageError(f"{label} holds floating-point values outside 0 … 1", "scale them first")
+    format = next((name for prefix, name in _FORMAT_OF_LOADER.items() if loader.startswith(prefix)), "png")
     starts = range(0, pixels.shape[0], page_height)
     pages = tuple(oriented(pixels[start : start + page_height], orientation) for start in starts)
-    return Picture(pages, kind, resolution, metadata)
+    return Picture(pages, format, resolution, metadata)
 
 
 def oriented(pixels: Array, orientation: int) -> Array:
@@ -147,13 +140,12 @@ def write(
     """
     format = check_format(format) if format else (format_of(target) if target and target.suffix else picture.format)
     check_fits(picture.pages[0].shape, len(picture.pages), format, str(target or "standard output"))
-    options = _encoder_options(format, quality, picture)
+    options = encoder_options(format, quality, picture.pages)
     vips = _vips()
     image = _assemble(picture, format)
-    suffix = f".{format}"
     if target is None:
         try:
-            return bytes(image.write_to_buffer(suffix, **options))
+            return bytes(image.write_to_buffer(f".{format}", **options))
         except vips.Error as error:
             raise ImageError(f"cannot encode the picture as {format}: {_first_line(error)}") from error
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
@@ -167,7 +159,7 @@ def write(
             raise ImageError(f"cannot write {target}: {error.strerror}") from error
         return None
     if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists; give --overwrite to replace it or --skip-existing to leave it")
+        raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
     with files.beside(target, ImageError) as part:
         try:
             image.write_to_file(f"{part}", **options)
@@ -176,102 +168,11 @@ def write(
     return None
 
 
-def find(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder, by their endings, sorted; hidden files and folders left out.
-
-    Raises:
-        ImageError: the folder does not exist or holds no picture.
-    """
-    if not folder.is_dir():
-        raise ImageError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
-    found = [
-        path
-        for path in (folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in LOOKED_FOR
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
-    if not found:
-        deeper = (
-            ""
-            if recursive
-            else "; give --recursive to look into its folders"
-            if any(p.is_dir() for p in folder.iterdir())
-            else ""
-        )
-        raise ImageError(f"{folder} holds no pictures ({', '.join(ending[1:] for ending in READABLE)}){deeper}")
-    return sorted(found)
-
-
-def check_format(name: str) -> str:
-    """`jpeg` → `jpg` and so on.
-
-    Raises:
-        UsageError: no format of this name can be written.
-    """
-    short = {"jpeg": "jpg", "tiff": "tif"}.get(name.lower().lstrip("."), name.lower().lstrip("."))
-    if short not in WRITABLE:
-        raise UsageError(f"pictures are written as {', '.join(WRITABLE)}, not as {name!r}")
-    return short
-
-
-def format_of(path: Path) -> str:
-    """The format that a path's ending asks for.
-
-    Raises:
-        UsageError: no ending, or one that cannot be written.
-    """
-    if not path.suffix:
-        raise UsageError(f"{path} has no ending that names a format; give one of .{', .'.join(WRITABLE)} or --format")
-    return check_format(path.suffix)
-
-
-def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> None:
-    """Refuse, before the work, what a format cannot hold.
-
-    Raises:
-        UsageError: too long a side, or several pages in a format for one.
-    """
-    if max(shape[:2]) > LARGEST_SIDE[format]:
-        raise UsageError(
-            f"{label} would have {shape[1]}×{shape[0]} pixels, but {format} holds at most "
-            f"{LARGEST_SIDE[format]:,} on a side; use --format png or tif"
-        )
-    if pages > 1 and format not in _PAGED:
-        raise UsageError(
-            f"{label} has {pages} pages or frames, which {format} cannot hold; use --format {', '.join(_PAGED)}"
-        )
-
-
-def _encoder_options(format: str, quality: int | None, picture: Picture) -> dict[str, Any]:
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"quality is 1 to 100, not {quality}")
-    quality = quality or DEFAULT_QUALITY.get(format)
-    shape = picture.pages[0].shape
-    if format == "png":
-        # Level 1 with the "up" filter: a 4K photo in 0.2 s, 36 % smaller than level 1 without filter and twice as fast.
-        return {"compression": 1, "filter": "up"}
-    if format == "jpg":
-        return {"Q": quality, "optimize_coding": True, "background": [255]}  # what was transparent becomes white
-    if format == "webp":
-        return {"Q": quality, "effort": 3}
-    if format == "avif":
-        return {"Q": quality, "compression": "av1", "effort": 2}
-    if format == "tif":
-        raw_bytes = int(np.prod(shape)) * picture.pages[0].dtype.itemsize * len(picture.pages)
-        return {
-            "compression": "deflate",
-            "predictor": "horizontal" if picture.pages[0].dtype != np.float32 else "float",
-            "bigtiff": raw_bytes > 2**31,
-        }
-    return {}
-
-
 def _check_size(width: int, height: int, max_pixels: int, label: str) -> None:
     if width * height > max_pixels:
         raise ImageError(
-            f"{label} has {width}×{height} = {width * height / 1e6:,.0f} megapixels, more than the limit of "
-            f"{max_pixels / 1e6:,.0f}; if you trust the file, raise it with --max-pixels {width * height}"
+            f"{label} has {width}×{height} = {width * height / 1e6:,.0f} megapixels, more than the limit of {max_pixels / 1e6:,.0f}",
+            f"if you trust the file, raise it with {{max_pixels={width * height}}}",
         )
 
 
@@ -295,7 +196,7 @@ def _open(source: str | Path | bytes, max_pixels: int, label: str) -> pyvips.Ima
         except vips.Error as error:
             if "page" in str(error):
                 raise ImageError(
-                    f"{label} has pages of different sizes; split it into single pictures first"
+                    f"{label} has pages of different sizes", "split it into single pictures first"
                 ) from error
             raise
     return image
@@ -313,34 +214,32 @@ def _start(source: str | Path | bytes, label: str) -> bytes:
 
 
 def _open_bmp(source: str | Path | bytes, max_pixels: int, label: str) -> pyvips.Image:
+    pillow = require("PIL.Image", "BMP files", extra="pillow")
     try:
-        import PIL.Image
-    except ImportError as error:
-        raise MissingExtraError(f"{label} is a BMP, which needs Pillow; type: pip install 'fsrcnn[pillow]'") from error
-    try:
-        with PIL.Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["BMP"]) as picture:
-            _check_size(*picture.size, max_pixels, label)
+        with pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["BMP"]) as picture:
+            width, height = picture.size
+            _check_size(width, height, max_pixels, label)
             plain = picture.convert("L" if picture.mode in ("1", "L") else "RGBA" if picture.mode == "RGBA" else "RGB")
             return _vips().Image.new_from_array(np.asarray(plain))
-    except (OSError, ValueError, PIL.Image.DecompressionBombError) as error:
+    except (OSError, ValueError, pillow.DecompressionBombError) as error:
         raise ImageError(f"{label} is a broken BMP: {error}") from error
 
 
 def _to_plain(image: pyvips.Image, label: str) -> pyvips.Image:
     """Grey or RGB, with or without alpha, 8 or 16 bit or float32: what `Picture` holds."""
-    kind = image.interpretation
-    if kind == "cmyk":
+    space = image.interpretation
+    if space == "cmyk":
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", pcs="lab", intent="relative")
         image = image.copy()
         image.remove("icc-profile-data")
-    elif kind in ("lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
+    elif space in ("lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
         image = image.colourspace("srgb")
     if image.format not in _DTYPE:
         if image.format == "double":
             image = image.cast("float")
         else:
             raise ImageError(f"{label} holds {image.format} samples; fsrcnn takes 8 or 16 bit and floating point")
-    if image.bands not in _BANDS:
+    if not 1 <= image.bands <= 4:
         raise ImageError(f"{label} has {image.bands} channels; fsrcnn takes grey or RGB, with or without alpha")
     return image
 
@@ -381,12 +280,12 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
 
 
 def _fit_depth(pages: tuple[Array, ...], format: str) -> tuple[Array, ...]:
-    """Pages in a depth that the format can hold: PNG 8 and 16 bit, TIFF also float, the others 8 bit."""
+    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has."""
     dtype = pages[0].dtype
-    holds = {"tif": (np.uint8, np.uint16, np.float32), "png": (np.uint8, np.uint16)}.get(format, (np.uint8,))
-    if dtype in holds:
+    holds = FORMATS[format].dtypes
+    if dtype.name in holds:
         return pages
-    goal = np.dtype(np.uint16 if np.uint16 in holds else np.uint8)
+    goal = np.dtype("uint16" if "uint16" in holds else "uint8")
     peak = peak_of(dtype)
     factor = np.float32(peak_of(goal) / peak)
     return tuple((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
@@ -396,7 +295,7 @@ def _reason(label: str, error: Exception) -> str:
     text = str(error)
     lower = text.lower()
     if "not a known file format" in text or "not in a known format" in text:
-        return f"{label} is not a picture that fsrcnn reads ({', '.join(ending[1:] for ending in READABLE)})"
+        return f"{label} is not a picture that fsrcnn reads ({endings_read()})"
     if any(
         word in lower for word in ("premature", "truncated", "end of", "corrupt", "read error", "not enough", "eof")
     ):
@@ -423,17 +322,7 @@ def _first_line(error: Exception) -> str:
 @cache
 def _vips() -> Any:
     """pyvips, imported at the first picture: it takes longer than the whole rest of `import fsrcnn`."""
-    try:
-        import pyvips
-    except (ImportError, OSError) as error:
-        raise MissingExtraError(
-            f"reading and writing files needs libvips ({error}); type: pip install 'pyvips[binary]'"
-        ) from error
+    pyvips = require("pyvips", "picture files", extra="binary", of="pyvips")
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)  # each picture is read once; a cache would only hold memory
     return pyvips
-
-
-def stdin_bytes() -> bytes:
-    """All of standard input."""
-    return sys.stdin.buffer.read()

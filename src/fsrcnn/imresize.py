@@ -13,14 +13,14 @@ Source: MATLAB `imresize` (functions `contributions`, `cubic`), Keys 1981.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn.arrays import Array, Float64
 from fsrcnn.errors import UsageError
 
-Array = npt.NDArray[Any]
 KERNEL_WIDTH = 4.0
 
 
@@ -32,7 +32,7 @@ class Contributions(NamedTuple):
         indices: (out_length, taps) intp, positions along the input axis.
     """
 
-    weights: npt.NDArray[np.float64]
+    weights: Float64
     indices: npt.NDArray[np.intp]
 
     def window(self, start: int, stop: int) -> tuple[Contributions, int, int]:
@@ -46,7 +46,7 @@ class Contributions(NamedTuple):
         return Contributions(self.weights[start:stop], indices - first), first, last
 
 
-def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def cubic(x: Float64) -> Float64:
     """Keys' cubic convolution kernel, a = -0.5 (MATLAB `imresize>cubic`)."""
     x1 = np.abs(x)
     x2, x3 = x1**2, x1**3

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from fsrcnn.arrays import Float32
 
 BLOCK = 4096  # columns of a matrix product at a time: they stay in the cache
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from fsrcnn.arrays import Array, Float64
 from fsrcnn.errors import UsageError
-
-Array = npt.NDArray[Any]
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 
@@ -65,7 +62,7 @@ def ssim(reference: Array, image: Array, peak: float = 255.0) -> float:
     return float(np.mean(numerator / denominator))
 
 
-def _gaussian(image: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _gaussian(image: Float64) -> Float64:
     """The Gaussian window as two 1-D passes, "valid" positions only."""
     offset = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     weights = np.exp(-(offset**2) / (2 * SSIM_SIGMA**2))

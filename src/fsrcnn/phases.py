@@ -7,18 +7,14 @@ training read the phase kernels from here; the parameter stays the paper's k×k 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Array, Float32, Int64
 from fsrcnn.weights import Weights
 
-Array = npt.NDArray[Any]
 
-
-def phase_taps(architecture: Architecture) -> npt.NDArray[np.int64]:
+def phase_taps(architecture: Architecture) -> Int64:
     """Where each weight of the phase kernels lies in the flat k·k deconvolution kernel.
 
     Returns:
@@ -38,7 +34,7 @@ def phase_taps(architecture: Architecture) -> npt.NDArray[np.int64]:
     return np.where(legal, flat, side * side).reshape(scale * scale, len(r), len(r))
 
 
-def phase_kernels(weights: Weights) -> npt.NDArray[np.float32]:
+def phase_kernels(weights: Weights) -> Float32:
     """(scale², d, taps, taps): for each phase a convolution kernel (out, in, height, width), to be applied with zero padding."""
     kernel = weights.arrays["deconvolution.weight"].reshape(weights.architecture.d, -1)
     padded = np.concatenate([kernel, np.zeros((len(kernel), 1), np.float32)], axis=1)

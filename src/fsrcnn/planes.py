@@ -14,13 +14,11 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from fsrcnn.arrays import Array, Float32
 from fsrcnn.color import MATRICES, Matrix, rgb_to_ycbcr, ycbcr_to_rgb
 from fsrcnn.errors import UsageError
 
-Array = npt.NDArray[Any]
-Float32 = npt.NDArray[np.float32]
 Window = tuple[int, int, int, int]
 """(top, bottom, left, right): rows top … bottom-1 and columns left … right-1 of the full grid, that of luma."""
 

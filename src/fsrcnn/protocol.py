@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn import images, metrics
+from fsrcnn.arrays import Array, Float64, Uint8
 from fsrcnn.color import luma, peak_of
 from fsrcnn.errors import ImageError
 from fsrcnn.imresize import imresize
 
-Array = npt.NDArray[Any]
-Uint8 = npt.NDArray[np.uint8]
-Float64 = npt.NDArray[np.float64]
 Protocol = Literal["paper", "files"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn import engines, images, models
+from fsrcnn import engines, formats, images, models
+from fsrcnn.arrays import Array
 from fsrcnn.engines import Engine
 from fsrcnn.errors import UsageError
 from fsrcnn.models import ModelName
@@ -26,8 +27,6 @@ from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
 
 if TYPE_CHECKING:
     import PIL.Image
-
-Array = npt.NDArray[Any]
 
 
 class Upscaler:
@@ -231,7 +230,7 @@ def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:
 def default_output(path: Path, size: Size, format: str) -> Path:
     """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format."""
     try:
-        ending = path.suffix if images.format_of(path) == format else f".{format}"
+        ending = path.suffix if formats.format_of(path) == format else f".{format}"
     except UsageError:  # no ending, or one that cannot be written (.heic, .bmp)
         ending = f".{format}"
     return path.with_name(f"{path.stem}_{mark_of(size)}{ending}")
@@ -244,13 +243,13 @@ def check_array(pixels: Array) -> None:
         UsageError: another dtype or shape than `Upscaler` takes, no pixels, or floats that are not finite or not in [0, 1].
     """
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
-        raise UsageError(f"a picture is uint8, uint16, or float32 in [0, 1], not {pixels.dtype}; convert it first")
+        raise UsageError(f"a picture is uint8, uint16, or float32 in [0, 1], not {pixels.dtype}", "convert it first")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[2] <= 4) or 0 in pixels.shape:
         raise UsageError(
             f"a picture has shape (h, w) or (h, w, 1 to 4 channels) and at least one pixel, not {pixels.shape}"
         )
     if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise UsageError("a float32 picture lies in [0, 1] without NaN; divide it by its peak first")
+        raise UsageError("a float32 picture lies in [0, 1] without NaN", "divide it by its peak first")
 
 
 def check_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:

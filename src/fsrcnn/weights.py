@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import safetensors.numpy
 
 from fsrcnn import files
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float32
 from fsrcnn.errors import WeightsError
 
 METADATA_KEY = "fsrcnn.architecture"
@@ -33,7 +33,7 @@ class Weights:
     """
 
     architecture: Architecture
-    arrays: dict[str, npt.NDArray[np.float32]]
+    arrays: dict[str, Float32]
 
     def __post_init__(self) -> None:
         expected = self.architecture.array_shapes

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from typing import Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn.alpha import FILL_REACH, fill_hidden
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float32
 from fsrcnn.imresize import Contributions, contributions, resize_axis
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.planes import Colour, Layout, Planes, Window
 
-Float32 = npt.NDArray[np.float32]
 Size = tuple[int, int]
 
 BICUBIC_TILE = (256, 256)  # where no network runs

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn import batch, images
+from fsrcnn import batch, formats, images
 from fsrcnn.cli.terminal import bar, stoppable
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import FsrcnnError, UsageError
@@ -71,7 +71,7 @@ def upscale(
     format: Annotated[
         str | None,
         typer.Option(
-            help=f"Format to write: {', '.join(images.WRITABLE)}. Default: the output's ending, or the input's format.",
+            help=f"Format to write: {', '.join(formats.WRITABLE)}. Default: the output's ending, or the input's format.",
             show_default=False,
         ),
     ] = None,

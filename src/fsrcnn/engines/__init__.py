@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float32
 from fsrcnn.errors import EngineWarning, MissingExtraError, UsageError
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Planes
@@ -41,7 +41,7 @@ class Engine(ABC):
     tile: tuple[int, int]
 
     @abstractmethod
-    def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def run(self, lr: Float32) -> Float32:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; pixels outside the rectangle count as zero at each layer.
 
         A rectangle that brings its halo along gives what the whole picture gives there: to the bit where an engine owns the order
@@ -64,7 +64,7 @@ class Engine(ABC):
         self.check(lr, sr)
         fill(SuperResolution(Source(lr), self), sr, control or Control())
 
-    def luma(self, lr: npt.NDArray[np.float32], control: Control | None = None) -> npt.NDArray[np.float32]:
+    def luma(self, lr: Float32, control: Control | None = None) -> Float32:
         """(h, w) studio-swing luma to (scale*h, scale*w), not clipped; as `run`, but tile by tile, so for any size.
 
         Raises:

@@ -7,14 +7,10 @@ depends on its processor and on where in a matrix a pixel's column lies. The dis
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from fsrcnn.arrays import Float32
 from fsrcnn.engines import Engine
 from fsrcnn.layers import convolve, deconvolve, prelu
 from fsrcnn.weights import Weights
-
-Float32 = npt.NDArray[np.float32]
 
 TILE_BOUND = (
     2e-6  # largest distance of a tile from the whole, relative to the largest luma: some 20 units in the last place

@@ -12,9 +12,9 @@ import threading
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float32
 from fsrcnn.engines import Engine
 from fsrcnn.errors import MissingExtraError, UsageError
 from fsrcnn.parallel import available_threads
@@ -142,9 +142,9 @@ class TorchEngine(Engine):
         self._busy = threading.Lock()  # PyTorch has threads of its own: one rectangle at a time uses them all
 
     @torch.inference_mode()
-    def run(self, lr: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def run(self, lr: Float32) -> Float32:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped."""
         x = torch.from_numpy(np.ascontiguousarray(lr)).to(self.device)[None, None]
         with self._busy, torch.backends.cudnn.flags(allow_tf32=False):
             sr = self.network(x.contiguous(memory_format=torch.channels_last))
-        return cast(npt.NDArray[np.float32], sr[0, 0].contiguous().cpu().numpy())
+        return cast(Float32, sr[0, 0].contiguous().cpu().numpy())

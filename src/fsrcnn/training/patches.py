@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsrcnn import images
+from fsrcnn import formats
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.hdf5 import Stored
 from fsrcnn.training.pairs import pair_of, read_luma
@@ -114,7 +114,7 @@ def load_pairs(
     """
     planes = []
     for folder in folders:
-        for path in [folder.path] if folder.path.is_file() else images.find(folder.path):
+        for path in [folder.path] if folder.path.is_file() else formats.find(folder.path):
             if path in leave_out:
                 continue
             try:

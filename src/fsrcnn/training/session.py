@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 
-from fsrcnn import images
+from fsrcnn import formats
 from fsrcnn.errors import UsageError
 from fsrcnn.training import hdf5
 from fsrcnn.training.pairs import PAPER_FACTORS
@@ -129,7 +129,7 @@ def open_data(
     folders = [] if files else [_folder(path, PAPER_FACTORS if augment else (1.0,)) for path in given]
     held_out: list[Path] = []
     if chosen is None:
-        every = [path for folder in folders for path in images.find(folder.path)]
+        every = [path for folder in folders for path in formats.find(folder.path)]
         if len(every) < 2:
             raise UsageError("one picture cannot both train and validate; give --validation")
         held_out = every[HELD_OUT // 2 :: HELD_OUT] or every[-1:]
