@@ -1,0 +1,87 @@
+"""The authors' MATLAB files: FSRCNN as `weights_conv{1 … n}`, SRCNN as `weights_conv1, 2, 3`.
+
+Their kernels are (in, k², out), each k×k plane column by column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fsrcnn.arrays import Array
+from fsrcnn.errors import WeightsError
+from fsrcnn.foreign import srcnn
+from fsrcnn.foreign.assemble import assemble, scale_of
+from fsrcnn.require import require
+from fsrcnn.weights import Weights
+
+# Scale → crop. The middle row of a 9×9 kernel, 4, falls on HR row scale·i + 4 - crop: at ×2 and ×4 on the first HR row of LR pixel i,
+# at ×3 on the middle one (3·i + 1). The authors' script would have 4 at ×3, too; their published figures come out with 3.
+CROPS = {2: 4, 3: 3, 4: 4}
+
+
+def read(path: Path, scale: int | None, crop: int | None) -> Weights:
+    """See `foreign.read`. Their networks replicate borders and have one slope for all channels of a layer."""
+    matlab = require("scipy.io", ".mat files", extra="convert")
+    try:
+        stored = matlab.loadmat(path)
+    except Exception as error:  # whatever a damaged file makes SciPy raise
+        raise WeightsError(f"{path} is not a MATLAB file, or it is damaged") from error
+    scale = scale_of(path, scale)
+    if "weights_conv1" in stored:
+        return _srcnn(stored, scale)
+    parts = ("weights_conv", "biases_conv", "prelu_conv")
+    missing = [name for name in parts if name not in stored]
+    if missing:
+        held = ", ".join(name for name in stored if not name.startswith("__")) or "nothing"
+        raise WeightsError(f"it holds {held}, but no {', '.join(missing)}, as the authors' FSRCNN files do")
+    kernels, biases, slopes = ([np.asarray(cell, np.float32) for cell in stored[name].ravel()] for name in parts)
+    names = [f"weights_conv{{{number}}}" for number in range(1, len(kernels) + 1)]
+    convolutions = []
+    for name, kernel, bias, slope in zip(names[:-1], kernels[:-1], biases, slopes, strict=False):
+        if kernel.ndim != 3:
+            raise WeightsError(f"{name} has shape {kernel.shape}, not (in, k², out)")
+        channels_out = kernel.shape[2]
+        convolutions.append((_square(kernel, name), bias.ravel(), np.repeat(slope.ravel()[:1], channels_out)))
+    last = kernels[-1]  # (1, k², d): what a convolution from d channels to 1 would be the other way round
+    if last.ndim != 3 or last.shape[0] != 1:
+        raise WeightsError(f"{names[-1]} has shape {last.shape}, not (1, k², d)")
+    deconvolution = (_square(last, names[-1]), biases[-1].ravel())
+    return assemble(names, convolutions, deconvolution, scale, CROPS[scale] if crop is None else crop)
+
+
+def _square(kernel: Array, name: str) -> Array:
+    """(in, k², out), columns first, as (out, in, k, k)."""
+    channels_in, taps, channels_out = kernel.shape
+    side = round(taps**0.5)
+    if side * side != taps:
+        raise WeightsError(f"{name} has {taps} taps, which is no square")
+    planes = kernel.transpose(2, 0, 1).reshape(channels_out, channels_in, side, side)
+    return np.ascontiguousarray(planes.swapaxes(2, 3))
+
+
+def _srcnn(stored: Mapping[str, Array], scale: int) -> Weights:
+    """The three layers (k², n1), (n1, k², n2), (n2, k²) of an SRCNN."""
+    missing = [
+        name for number in "123" for name in (f"weights_conv{number}", f"biases_conv{number}") if name not in stored
+    ]
+    if missing:
+        raise WeightsError(f"it holds no {', '.join(missing)}, as the authors' SRCNN files do")
+    first, second, third = (np.asarray(stored[f"weights_conv{number}"], np.float64) for number in "123")
+    if (
+        (first.ndim, second.ndim, third.ndim) != (2, 3, 2)
+        or second.shape[0] != first.shape[1]
+        or second.shape[2] != third.shape[0]
+    ):
+        raise WeightsError(
+            f"weights_conv1, 2, 3 have shapes {first.shape}, {second.shape}, {third.shape}, which do not fit together as an SRCNN"
+        )
+    kernels = (
+        _square(first[None], "weights_conv1"),
+        _square(second, "weights_conv2"),
+        _square(third[:, :, None], "weights_conv3"),
+    )
+    biases = [np.asarray(stored[f"biases_conv{number}"], np.float64).ravel() for number in "123"]
+    return srcnn.as_fsrcnn(kernels, biases, scale)
