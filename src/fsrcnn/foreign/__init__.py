@@ -67,7 +67,7 @@ def read(path: Path, scale: int | None = None, crop: int | None = None) -> Weigh
     try:
         return checkpoint.read(path, scale, crop)
     except WeightsError as error:
-        raise error.named(path) from error
+        raise error.named(path) from error.__cause__
 
 
 def write(weights: Weights, path: Path) -> str | None:
