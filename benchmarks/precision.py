@@ -55,7 +55,7 @@ class Bfloat16Engine(Engine):
 def psnr(engine: Engine, folder: Path) -> float:
     results, failures = evaluate([folder], engine, protocols=["paper"], threads=available_threads())
     if failures:
-        raise SystemExit(failures[0])
+        raise SystemExit(str(failures[0]))
     return float(np.mean([result.sr.psnr for result in results]))
 
 

@@ -32,7 +32,7 @@ def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float
     engine = engines.create(weights.load(path), "torch:cpu", available_threads())
     results, failures = evaluate([datasets / name for name in TEST_SETS], engine)
     if failures:
-        raise SystemExit("\n".join(failures))
+        raise SystemExit("\n".join(map(str, failures)))
     table: dict[str, dict[str, tuple[float, float]]] = {}
     for name in TEST_SETS:
         for protocol in PROTOCOLS:

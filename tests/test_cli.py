@@ -148,7 +148,7 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "scale 1e9": (["a.png", "-s", "1e9"], "not 1e+09", 2),
     "scale nan": (["a.png", "-s", "nan"], "not nan", 2),
     "scale two": (["a.png", "-s", "two"], "Invalid value for '--scale'", 2),
-    "no size": (["a.png", "-s", "2", "--width", "9"], "give one of a scale, a width", 2),
+    "no size": (["a.png", "-s", "2", "--width", "9"], "give --scale, --width and/or --height, or --fit", 2),
     "a bad box": (["a.png", "--fit", "12"], "--fit is WIDTHxHEIGHT", 2),
     "unknown format": (["a.png", "--format", "xyz"], "not as 'xyz'", 2),
     "unknown ending": (["a.png", "-o", "b.xyz"], "not as '.xyz'", 2),

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from fsrcnn import engines
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.arrays import Float32
 from fsrcnn.engines import Engine
-from fsrcnn.engines.numpy import TILE_BOUND, Float32, NumpyEngine
+from fsrcnn.engines.numpy import TILE_BOUND, NumpyEngine
 from fsrcnn.errors import UsageError
 from fsrcnn.layers import BLOCK
 from fsrcnn.planes import Planes

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrcnn import foreign
+from fsrcnn import foreign, pretrained, weights
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
@@ -22,7 +22,7 @@ from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
 from fsrcnn.protocol import read_8bit, round_8bit
 from fsrcnn.weights import Weights
-from support import random_weights
+from support import files_below, random_weights, run_command
 
 scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed; type: pip install 'fsrcnn[convert]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[convert]'")
@@ -97,6 +97,23 @@ def test_an_srcnn_is_an_fsrcnn(scale: int, middle: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(sr[inside, inside], x[0, 0, inside, inside].numpy(), atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "sentence"),
+    [
+        (((81, 4), (4, 1, 6), (6, 25)), "of 4 and then 6 feature maps"),
+        (((81, 4), (4, 9, 3), (3, 25)), "an SRCNN of 9-3-5 is not one of 9-1-5 and 9-5-5"),
+        (((81, 4), (5, 1, 3), (3, 25)), "do not fit together as an SRCNN"),
+        (((80, 4), (4, 1, 3), (3, 25)), "weights_conv1 has 80 taps, which is no square"),
+    ],
+)
+def test_other_srcnns(shapes: tuple[tuple[int, ...], ...], sentence: str, tmp_path: Path) -> None:
+    arrays = {f"weights_conv{number}": np.zeros(shape) for number, shape in enumerate(shapes, 1)}
+    biases = {f"biases_conv{number}": np.zeros((shape[-1], 1)) for number, shape in enumerate(shapes, 1)}
+    scipy_io.savemat(tmp_path / "srcnn_x2.mat", arrays | biases)
+    with pytest.raises(WeightsError, match=sentence):
+        foreign.read(tmp_path / "srcnn_x2.mat")
+
+
 @pytest.mark.parametrize("name", ["fsrcnn", "fsrcnn-s", "fsrcnn-x"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("ending", [".h5", ".pth"])
@@ -117,18 +134,24 @@ def _port_padding(architecture: Architecture) -> int:
     return max(crop, side - scale - crop)
 
 
-@pytest.mark.parametrize("name", ["fsrcnn", "fsrcnn-x"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_pytorch_class_computes_the_same_after_the_printed_change(name: str, scale: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "a",
+    [
+        *(family(name, scale) for name in ("fsrcnn", "fsrcnn-x") for scale in (2, 3, 4)),
+        *(Architecture(8, 4, 1, 3, 9, scale, crop) for scale in (2, 3, 4) for crop in (0, 1, 5)),
+        Architecture(8, 4, 1, 5, 7, 4, 3),
+    ],
+    ids=lambda a: f"{a.d}-x{a.scale}-crop{a.crop}",
+)
+def test_the_pytorch_class_computes_the_same_after_the_printed_change(a: Architecture, tmp_path: Path) -> None:
     """The port's class, spelt out with what `write` says to change."""
-    ours = random_weights(family(name, scale))
-    a = ours.architecture
+    ours = random_weights(a)
     change = foreign.write(ours, tmp_path / "w.pth")
     state = torch.load(tmp_path / "w.pth", weights_only=True)
     assert change is not None
     nn = torch.nn
     last = eval(change.split("last_part to ")[1].split(";")[0], {"nn": nn})
-    assert ("first_part's first layer" in change) == (name == "fsrcnn-x")
+    assert ("first_part's first layer" in change) == (a.feature_kernel == 3)
     layers = [nn.Conv2d(1, a.d, a.feature_kernel, padding=a.feature_kernel // 2), nn.PReLU(a.d)]
     middle = [nn.Conv2d(a.d, a.s, 1), nn.PReLU(a.s)]
     for _ in range(a.m):
@@ -217,7 +240,7 @@ def test_what_does_not_fit_is_named(changes: dict[str, np.ndarray | None], sente
 
 def test_other_files(tmp_path: Path) -> None:
     foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "weights.pth")
-    with pytest.raises(UsageError, match="does not say its scale; give --scale"):
+    with pytest.raises(UsageError, match="does not say its scale; give scale=2, 3 or 4"):
         foreign.read(tmp_path / "weights.pth")
     assert foreign.read(tmp_path / "weights.pth", scale=2).architecture == family("fsrcnn-s", 2)
     with pytest.raises(UsageError, match=r"weights are read from \.mat"):
@@ -240,3 +263,60 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is of ×2, not ×3"):
         foreign.read(tmp_path / "keras.h5", scale=3)
     assert isinstance(foreign.read(tmp_path / "keras.h5"), Weights)
+
+
+def converted(*arguments: str | Path, cwd: Path) -> str:
+    """What `fsrcnn convert ARGUMENTS` prints where it succeeds."""
+    result = run_command("convert", *arguments, cwd=cwd)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode()
+
+
+def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
+    assert "FSRCNN(56, 12, 4) ×2" in converted("fsrcnn-x2", cwd=tmp_path)
+    converted("fsrcnn", "--scale", "3", "out.pth", cwd=tmp_path)
+    converted("fsrcnn-s", "-s", "4", cwd=tmp_path)
+    converted("fsrcnn-x-x3.t91", cwd=tmp_path)
+    converted("./fsrcnn-x2.safetensors", "keras.h5", cwd=tmp_path)
+    converted("keras.h5", cwd=tmp_path)
+    assert files_below(tmp_path) == [
+        "fsrcnn-s-x4.safetensors", "fsrcnn-x-x3.t91.safetensors", "fsrcnn-x2.safetensors", "keras.h5",
+        "keras.safetensors", "out.pth",
+    ]  # fmt: skip
+    for name, file in (
+        ("fsrcnn-x2", "fsrcnn-x2"), ("fsrcnn-x2", "keras"), ("fsrcnn-s-x4", "fsrcnn-s-x4"),
+        ("fsrcnn-x-x3.t91", "fsrcnn-x-x3.t91"),
+    ):  # fmt: skip
+        ours, after = pretrained.load(name), weights.load(tmp_path / f"{file}.safetensors")
+        assert after.architecture == ours.architecture
+        for array in ours.arrays:
+            np.testing.assert_array_equal(after.arrays[array], ours.arrays[array])
+    assert foreign.read(tmp_path / "out.pth", scale=3).architecture == family("fsrcnn", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "code"),
+    [
+        (["fsrcnn-x2"], "fsrcnn-x2.safetensors exists; give --overwrite to replace it, or another output", 2),
+        (["fsrcnn-x2", "a.h5", "-s", "3"], "fsrcnn-x2 is of ×2, not ×3", 2),
+        (["fsrcnn-x2", "a.h5", "--crop", "3"], "--crop is for other people's files", 2),
+        (["fsrcnn-x2", "a.onnx"], "not as .onnx", 2),
+        (["w.pth", "a.h5"], "w.pth does not say its scale; give --scale 2, 3 or 4", 2),
+        (["esrgan", "a.h5"], "there is no model 'esrgan'", 2),
+        (["none.onnx"], "cannot read the weights none.onnx: No such file", 1),
+        (["bad_x2.pth"], "(or it is no PyTorch file); save a plain state_dict instead", 1),
+        (["bad_x2.h5"], "bad_x2.h5 is not a Keras file", 1),
+    ],
+)
+def test_what_convert_refuses(arguments: list[str], sentence: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "fsrcnn-x2.safetensors").write_bytes(b"precious")
+    foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "w.pth")
+    for name in ("bad_x2.pth", "bad_x2.h5"):
+        (tmp_path / name).write_bytes(b"nonsense" * 100)
+    before = files_below(tmp_path)
+    result = run_command("convert", *arguments, cwd=tmp_path)
+    assert result.returncode == code
+    assert sentence in result.stderr.decode()
+    assert result.stderr.count(b"\n") == 1
+    assert files_below(tmp_path) == before
+    assert (tmp_path / "fsrcnn-x2.safetensors").read_bytes() == b"precious"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from fsrcnn.arrays import Array
 from fsrcnn.errors import UsageError
-from fsrcnn.imresize import Array, contributions, imresize, resize_axis
+from fsrcnn.imresize import contributions, imresize, resize_axis
 
 
 def picture(path: Path) -> Array:

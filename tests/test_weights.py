@@ -14,7 +14,7 @@ import safetensors.numpy
 from fsrcnn import pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
 from fsrcnn.errors import UsageError, WeightsError
-from fsrcnn.weights import METADATA_KEY, Weights
+from fsrcnn.weights import KIND, KIND_KEY, METADATA_KEY, Weights
 from support import random_weights
 
 
@@ -39,11 +39,32 @@ def test_round_trip(architecture: Architecture, tmp_path: Path) -> None:
 def test_the_file_says_its_architecture_to_any_reader(tmp_path: Path) -> None:
     random_weights(family("fsrcnn", 4)).save(tmp_path / "w.safetensors")
     with safetensors.safe_open(tmp_path / "w.safetensors", "np") as file:
+        assert file.metadata()["fsrcnn.kind"] == "fsrcnn"
         fields = json.loads(file.metadata()[METADATA_KEY])
         assert fields == {
             "d": 56, "s": 12, "m": 4, "feature_kernel": 5, "deconvolution_kernel": 9, "scale": 4, "crop": 2,
         }  # fmt: skip
         assert file.get_slice("mapping.3.weight").get_shape() == [12, 12, 3, 3]
+
+
+def test_a_file_without_a_kind_is_of_the_first_kind() -> None:
+    """All that were written before there was one, the bundled ones among them."""
+    for name in pretrained.table():
+        path = Path(pretrained.__file__).parent / f"{name}.safetensors"
+        with safetensors.safe_open(path, "np") as file:
+            assert KIND_KEY not in file.metadata()
+        assert weights.load(path).architecture == pretrained.load(name).architecture
+
+
+def test_another_kind_is_refused_before_its_arrays_are_looked_at(tmp_path: Path) -> None:
+    arrays = {"conv.weight": np.zeros((3, 3), np.float32)}
+    for metadata in ({KIND_KEY: "espcn"}, {KIND_KEY: "espcn", METADATA_KEY: '{"layers": 9}'}):
+        path = _file(tmp_path, safetensors.numpy.save(arrays, metadata))
+        with pytest.raises(WeightsError) as caught:
+            weights.load(path)
+        assert str(caught.value) == (
+            f"{path} holds a network of kind 'espcn'; this version of fsrcnn knows only {KIND!r}"
+        )
 
 
 def _file(tmp_path: Path, data: bytes) -> Path:

@@ -58,7 +58,7 @@ def evaluate(
     save: Path | None = None,
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> tuple[list[Result], list[str]]:
+) -> tuple[list[Result], list[FsrcnnError]]:
     """Score an engine on all pictures of the folders.
 
     Args:
@@ -71,7 +71,8 @@ def evaluate(
         progress: called with the part done, 0 … 1.
 
     Returns:
-        The results, in the order of folders, pictures and protocols, and one sentence for each picture that could not be used.
+        The results, in the order of folders, pictures and protocols; and an error for each picture that could not be used, which
+        names it.
 
     Raises:
         ImageError: a folder that does not exist or has no pictures.
@@ -83,22 +84,22 @@ def evaluate(
     for folder in folders:
         paths = [folder] if folder.is_file() else formats.find(folder)
         tasks += [(folder.name or folder.resolve().name, path) for path in paths]
-    outcomes: dict[int, list[Result] | str] = {}
+    outcomes: dict[int, list[Result] | FsrcnnError] = {}
 
     def work(number: int) -> None:
         folder, path = tasks[number]
         try:
-            outcomes[number] = _evaluate_one(folder, path, engine, protocols, save)
+            outcomes[number] = _evaluate_picture(folder, path, engine, protocols, save)
         except FsrcnnError as error:
-            outcomes[number] = error.about(path)
+            outcomes[number] = error.named(path)
 
     run_all(work, list(range(len(tasks))), Control(threads, progress))
     ordered = [outcomes[number] for number in range(len(tasks))]
-    results = [result for outcome in ordered if not isinstance(outcome, str) for result in outcome]
-    return results, [outcome for outcome in ordered if isinstance(outcome, str)]
+    results = [result for outcome in ordered if not isinstance(outcome, FsrcnnError) for result in outcome]
+    return results, [outcome for outcome in ordered if isinstance(outcome, FsrcnnError)]
 
 
-def _evaluate_one(
+def _evaluate_picture(
     folder: str, path: Path, engine: Engine, protocols: Sequence[Protocol], save: Path | None
 ) -> list[Result]:
     original = protocol.read_8bit(path)

@@ -29,8 +29,8 @@ def beside(target: Path, error: type[FsrcnnError] = FsrcnnError) -> Iterator[Pat
         yield part
         part.replace(target)
     except OSError as reason:
-        kept = "; what was there before is untouched" if target.exists() else ""
-        raise error(f"cannot write {target}: {reason.strerror or reason}{kept}") from reason
+        untouched = "; what was there before is untouched" if target.exists() else ""
+        raise error(f"cannot write {target}: {reason.strerror or reason}{untouched}") from reason
     finally:  # Ctrl-C, too, leaves nothing half-written
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -35,7 +35,10 @@ class Size:
     def __post_init__(self) -> None:
         ways = [self.factor is not None, self.width is not None or self.height is not None, self.fit is not None]
         if sum(ways) != 1:
-            raise UsageError("give one of a scale, a width and/or height, or a box to fit into")
+            raise UsageError(
+                "a size is a factor, or a width and/or height, or a box to fit into, and only one of these",
+                "give {factor}, {width} and/or {height}, or {fit}",
+            )
         if self.factor is not None and not 1 < self.factor <= LARGEST_FACTOR:
             raise UsageError(
                 f"scale is a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …), not {self.factor:g}"

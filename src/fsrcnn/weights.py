@@ -80,24 +80,27 @@ def load(path: str | Path) -> Weights:
 
 
 def from_bytes(data: bytes, source: str) -> Weights:
-    """`load` for bytes already in memory; `source` names them in error messages."""
+    """`load` for bytes already in memory; `source` names them in error messages.
+
+    Raises:
+        WeightsError: as `load`; also where the file says that it holds another kind of network.
+    """
     try:
         arrays = safetensors.numpy.load(data)
         header_length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
     except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
-        kind = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
+        found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
         raise WeightsError(
-            f"{source} is not a safetensors weights file (it is {kind}); fsrcnn convert makes one of a .pth, .h5 or .mat"
+            f"{source} is not a safetensors weights file (it is {found})",
+            "`fsrcnn convert` makes one of a .pth, .h5 or .mat",
         ) from error
+    kind = metadata.get(KIND_KEY, KIND)
+    if kind != KIND:
+        raise WeightsError(f"{source} holds a network of kind {kind!r}; this version of fsrcnn knows only {KIND!r}")
     if METADATA_KEY not in metadata:
         raise WeightsError(
             f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn"
-        )
-    kind = metadata.get(KIND_KEY, KIND)
-    if kind != KIND:
-        raise WeightsError(
-            f"{source} holds a network of kind {kind!r}, of which this version of fsrcnn knows only {KIND!r}"
         )
     try:
         architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
@@ -106,7 +109,7 @@ def from_bytes(data: bytes, source: str) -> Weights:
     try:
         return Weights(architecture, arrays)
     except WeightsError as error:
-        raise WeightsError(f"{source}: {error}") from error
+        raise error.named(source) from None
 
 
 def _looks_pickled(data: bytes) -> bool:

@@ -8,15 +8,21 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn import foreign, pretrained, weights
+from fsrcnn import foreign, models, pretrained
+from fsrcnn.architecture import FAMILY_NAMES
+from fsrcnn.cli import options
 from fsrcnn.errors import UsageError
+from fsrcnn.weights import Weights
 
 OURS = ".safetensors"
 
 
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A .mat, .h5, .pth or .safetensors file, or a bundled model.")
+        str,
+        typer.Argument(
+            metavar="INPUT", help="A .mat, .h5 or .pth file, or a model: a family, a bundled one, a weights file of ours."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -25,32 +31,34 @@ def convert(
         ),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option("--scale", "-s", help="Where neither the file nor its name says it.", show_default=False)
+        int | None,
+        typer.Option("--scale", "-s", help="Of a family, or where neither a file nor its name says it.", show_default=False),
     ] = None,
     crop: Annotated[
         int | None,
-        typer.Option(help="HR rows cut before the deconvolution's first, if not as usual for the format.", show_default=False),
+        typer.Option(
+            help="HR rows cut before the deconvolution's first, if not as usual for a .mat, .h5 or .pth.", show_default=False
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:  # fmt: skip
     """Turn other people's FSRCNN checkpoints into ours, and ours into theirs. No code in a file is ever run."""
     path = Path(source)
-    bundled = source in pretrained.table()
-    target = output or (Path(f"{source}{OURS}") if bundled else path.with_suffix(OURS))
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists; give --overwrite or another output")
-    if bundled:
-        loaded = pretrained.load(source)
-    elif path.suffix.lower() == OURS:
-        loaded = weights.load(path)
+    named = source in FAMILY_NAMES or source in pretrained.table()
+    if not named and path.suffix.lower() in foreign.CHECKPOINTS:
+        target = free(output or path.with_suffix(OURS), overwrite)
+        weights = foreign.read(path, scale, crop)
     else:
-        loaded = foreign.read(path, scale, crop)
+        if crop is not None:
+            raise UsageError(f"{source} says its crop itself; --crop is for other people's files")
+        weights = models.resolve(source, scale)
+        target = free(output or default_output(source, weights), overwrite)
     note = None
     if target.suffix.lower() == OURS:
-        loaded.save(target)
+        weights.save(target)
     else:
-        note = foreign.write(loaded, target)
-    a = loaded.architecture
+        note = foreign.write(weights, target)
+    a = weights.architecture
     print(
         f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
         f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights"
@@ -62,3 +70,20 @@ def convert(
         )
     if note:
         print(f"fsrcnn: {note}", file=sys.stderr)
+
+
+def default_output(source: str, weights: Weights) -> Path:
+    """`fsrcnn` at ×3 → `fsrcnn-x3.safetensors`, `fsrcnn-x2.t91` → `fsrcnn-x2.t91.safetensors`, here; a file's own name for a file."""
+    if source in FAMILY_NAMES:
+        return Path(pretrained.name_of(source, weights.architecture.scale) + OURS)
+    return Path(source + OURS) if source in pretrained.table() else Path(source).with_suffix(OURS)
+
+
+def free(target: Path, overwrite: bool) -> Path:
+    """
+    Raises:
+        UsageError: it exists, and is not to be replaced.
+    """
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists", "give {overwrite=True} to replace it, or another output")
+    return target

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from fsrcnn.cli.options import as_option
 from fsrcnn.cli.terminal import bar, print_table
 from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import UsageError
@@ -81,7 +82,7 @@ def evaluate(
                 progress=lambda part, number=number: update((number + part) / len(scales), None),  # type: ignore[misc]
             )  # fmt: skip
             rows += [Scaled(one, result) for result in results]
-            failures += bad
+            failures += [error.sentence(as_option) for error in bad]
     if as_json:
         print(json.dumps(_as_json(model, rows, failures), indent=2))
     elif as_csv:

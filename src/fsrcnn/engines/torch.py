@@ -27,7 +27,7 @@ try:
     from torch import Tensor, nn
 except ImportError as error:
     raise MissingExtraError(
-        "the torch engine needs PyTorch, which is not installed; type: pip install 'fsrcnn[torch]'"
+        "the torch engine needs PyTorch, which is not installed", "type: pip install 'fsrcnn[torch]'"
     ) from error
 
 

@@ -39,15 +39,17 @@ def as_fsrcnn(kernels: Sequence[Array], biases: Sequence[Array], scale: int) -> 
         scale: of the bicubic upscaling.
 
     Raises:
-        WeightsError: kernels of other sides.
+        WeightsError: kernels of other sides, or more maps in the second layer than in the first.
     """
     first, second, third = kernels[0][:, 0], kernels[1], kernels[2][0]
     if second.shape[2] not in (1, 5) or third.shape[1] != LAST_KERNEL:
         raise WeightsError(
             f"an SRCNN of {first.shape[1]}-{second.shape[2]}-{third.shape[1]} is not one of 9-1-5 and 9-5-5"
         )
-    phases = [(y, x) for y in range(scale) for x in range(scale)]
     n1, n2 = second.shape[1], second.shape[0]
+    if n2 > n1:
+        raise WeightsError(f"an SRCNN of {n1} and then {n2} feature maps is not one of {n1} and then at most {n1}")
+    phases = [(y, x) for y in range(scale) for x in range(scale)]
     d, maps = len(phases) * n1, len(phases) * n2
     feature_bias, map_bias = (np.tile(bias, len(phases)) for bias in biases[:2])
 
@@ -61,7 +63,7 @@ def as_fsrcnn(kernels: Sequence[Array], biases: Sequence[Array], scale: int) -> 
         s, m = maps, 0
         arrays["shrinking"] = (linear[:, :, 1:2, 1:2], map_bias, np.zeros(s))
     else:
-        s, m = max(d, maps), 1  # enough for what comes in and for what goes out
+        s, m = d, 1
         mapping, bias = np.zeros((s, s, 3, 3)), np.zeros(s)
         mapping[:maps], bias[:maps] = linear, map_bias
         arrays["shrinking"] = _identity(s, d)

@@ -65,6 +65,6 @@ def load(name: str) -> Weights:
     data = resources.files(__name__).joinpath(f"{name}.safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != table()[name].sha256:
         raise WeightsError(
-            f"the installed file of {name} is damaged (its SHA-256 is not the released one); reinstall fsrcnn"
+            f"the installed file of {name} is damaged (its SHA-256 is not the released one)", "reinstall fsrcnn"
         )
     return from_bytes(data, name)
