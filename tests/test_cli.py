@@ -160,7 +160,7 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "json and picture": (["a.png", "-o", "-", "--json"], "cannot both go to standard output", 2),
     "many to a pipe": (["a.png", "a.jpg", "-o", "-"], "standard output (-) holds one picture", 2),
     "empty input pipe": (["-"], "standard input is empty", 1),
-    "too wide for jpeg": (["wide.png", "-s", "4", "-o", "wide.jpg"], "jpg holds at most 65,535", 1),
+    "too wide for jpeg": (["wide.png", "-s", "4", "-o", "wide.jpg"], "jpg holds at most 65,500", 1),
 }
 
 

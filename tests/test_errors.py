@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
 from fsrcnn.cli.options import as_option
-from fsrcnn.errors import FsrcnnError, ImageError, UsageError
+from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError
+from support import ROOT
 
 
 def test_doors() -> None:
@@ -43,3 +47,46 @@ def test_a_fact_alone_and_braces_in_names() -> None:
 def test_errors_travel_between_processes(error: FsrcnnError) -> None:
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(twin), twin.fact, twin.remedy, str(twin)) == (type(error), error.fact, error.remedy, str(error))
+
+
+@pytest.mark.parametrize("kind", [FsrcnnError, UsageError, MissingExtraError])
+def test_an_error_gets_the_name_of_what_it_is_about(kind: type[FsrcnnError]) -> None:
+    error = kind("it is flat", "give {quality}")
+    assert (type(error.named("a.png")), error.named("a.png").fact) == (kind, "a.png: it is flat")
+    assert error.named("a.png").sentence(as_option) == "a.png: it is flat; give --quality"
+    assert error.named("flat") is error
+
+
+PACKAGE = ROOT / "src/fsrcnn"
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "cli" not in path.relative_to(PACKAGE).parts]
+
+
+def literals(source: str) -> list[str]:
+    """All string literals of a module but its docstrings; of f-strings, the parts between braces."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    ]
+
+
+def options_in(source: str) -> list[str]:
+    """The literals that spell an option; `pip install --…` is pip's own."""
+    return [text for text in literals(source) if re.search(r"--[a-z]", re.sub(r"pip install [^'\"]*", "", text))]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_command_line_spells_options(module: Path) -> None:
+    """A library's remedy names arguments: `{overwrite=True}`. Each door spells them in its own way."""
+    assert options_in(module.read_text("utf-8")) == []
+
+
+def test_options_would_be_found() -> None:
+    assert len(MODULES) > 30
+    assert options_in("def f():\n    '''as --doc says'''\n    raise ValueError(f'{f}; give --over')") == [
+        "; give --over"
+    ]
+    assert options_in("hint = 'use --eval'") == ["use --eval"]
+    assert options_in("hint = 'type: pip install --no-deps .'") == []

@@ -22,7 +22,7 @@ class Format:
     Attributes:
         name: `png`, `jpg`, …: what options call it, and the ending of new files.
         endings: of file names, with their dot, in lower case.
-        largest_side: in pixels.
+        largest_side: in pixels, of the format or of its encoder (65,500 is libjpeg's, 35 fewer than the format has bits for).
         dtypes: of samples.
         paged: whether a file holds several pages or frames.
         quality: 1 … 100 where nobody says it; None where the format loses nothing.
@@ -40,7 +40,7 @@ FORMATS = {
     format.name: format
     for format in (
         Format("png", (".png",), 10_000_000, ("uint8", "uint16")),
-        Format("jpg", (".jpg", ".jpeg"), 65_535, quality=92),
+        Format("jpg", (".jpg", ".jpeg"), 65_500, quality=92),
         Format("webp", (".webp",), 16_383, paged=True, quality=90),
         Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True),
         Format("avif", (".avif",), 16_384, quality=70),

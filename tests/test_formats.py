@@ -1,0 +1,93 @@
+"""The table of formats, against what the codec does with files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsrcnn import formats
+from fsrcnn.cli.options import as_option
+from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.formats import FORMATS
+from fsrcnn.images import Picture, read, write
+
+
+def written_and_read(picture: Picture, format: str) -> Picture:
+    data = write(picture, None, format=format)
+    assert data is not None
+    return read(data)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_codec_holds_what_the_table_says(format: str, tmp_path: Path) -> None:
+    pages = tuple(np.full((20, 24, 3), value, np.uint8) for value in (10, 200))
+    for ending in FORMATS[format].endings:
+        write(Picture(pages[:1], "png"), tmp_path / f"a{ending}")
+        assert read(tmp_path / f"a{ending}").format == format
+        assert formats.format_of(tmp_path / f"A{ending.upper()}") == format
+    for dtype, peak in (("uint8", 255), ("uint16", 65535), ("float32", 1)):
+        deep = Picture((np.full((20, 24, 3), peak, dtype),), "png")
+        assert (written_and_read(deep, format).pages[0].dtype == dtype) == (dtype in FORMATS[format].dtypes)
+    if FORMATS[format].paged:
+        assert len(written_and_read(Picture(pages, "png"), format).pages) == 2
+    largest = FORMATS[format].largest_side
+    if largest < 100_000:
+        line = np.zeros((1, largest), np.uint8)
+        assert written_and_read(Picture((line,), "png"), format).pages[0].shape[1] == largest
+        with pytest.raises(UsageError, match=f"{format} holds at most {largest:,} on a side"):
+            write(Picture((np.zeros((1, largest + 1), np.uint8),), "png"), None, format=format)
+
+
+@pytest.mark.parametrize("format", [name for name, row in FORMATS.items() if row.quality is not None])
+def test_quality_counts_where_the_table_has_one(format: str) -> None:
+    noise = Picture((np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8),), format)
+    sizes = {
+        quality: len(write(noise, None, quality=quality) or b"") for quality in (None, 20, FORMATS[format].quality)
+    }
+    assert sizes[None] == sizes[FORMATS[format].quality]
+    assert sizes[20] < sizes[None]
+
+
+def test_names_and_endings(tmp_path: Path) -> None:
+    assert [formats.check_format(name) for name in ("jpeg", ".JPG", "tiff", "PNG")] == ["jpg", "jpg", "tif", "png"]
+    for name in ("xyz", "", "bmp", ".heic"):
+        with pytest.raises(UsageError, match=f"png, jpg, webp, tif, avif, gif, not as '{name}'"):
+            formats.check_format(name)
+    with pytest.raises(UsageError, match="noending has no ending") as caught:
+        formats.format_of(tmp_path / "noending")
+    assert caught.value.sentence(as_option).endswith("give one of .png, .jpg, .webp, .tif, .avif, .gif, or --format")
+
+
+def test_remedies_name_what_would_hold_the_picture() -> None:
+    with pytest.raises(UsageError) as caught:
+        formats.check_fits((10, 10, 3), 3, "png", "a.gif")
+    assert caught.value.sentence(as_option) == (
+        "a.gif has 3 pages or frames, which png cannot hold; use --format webp or --format tif or --format gif"
+    )
+    with pytest.raises(UsageError) as caught:
+        formats.check_fits((10, 70_000, 3), 1, "jpg", "a.png")
+    assert str(caught.value) == (
+        "a.png would have 70000×10 pixels, but jpg holds at most 65,500 on a side; use format='png' or format='tif'"
+    )
+
+
+def test_find(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "deep/c.webp", "deep/.git/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in formats.find(tmp_path)] == ["a.JPG", "b.png"]
+    assert [p.name for p in formats.find(tmp_path, recursive=True)] == ["a.JPG", "b.png", "c.webp"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match=r"holds no pictures \(png, jpg, .*bmp\)$"):
+        formats.find(tmp_path / "empty")
+    (tmp_path / "empty/deeper").mkdir()
+    with pytest.raises(ImageError, match=r"; give recursive=True to look into its folders$"):
+        formats.find(tmp_path / "empty")
+    with pytest.raises(ImageError, match=r"bmp\)$"):
+        formats.find(tmp_path / "empty", recursive=True)
+    with pytest.raises(ImageError, match=r"b.png is not a folder"):
+        formats.find(tmp_path / "b.png")
+    with pytest.raises(ImageError, match="does not exist"):
+        formats.find(tmp_path / "nowhere")
