@@ -234,8 +234,9 @@ def changed(path: Path, **changes: np.ndarray | None) -> Path:
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, np.ndarray | None], sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=sentence):
+    with pytest.raises(WeightsError, match=sentence) as caught:
         foreign.read(changed(tmp_path / "w_x2.pth", **changes))
+    assert str(caught.value).startswith(f"{tmp_path / 'w_x2.pth'}: ")
 
 
 def test_other_files(tmp_path: Path) -> None:
@@ -250,8 +251,10 @@ def test_other_files(tmp_path: Path) -> None:
     for ending, sentence in ((".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "cannot be read")):
         bad = tmp_path / f"bad_x2{ending}"
         bad.write_bytes(b"nonsense" * 100)
-        with pytest.raises(WeightsError, match=sentence):
+        with pytest.raises(WeightsError, match=sentence) as caught:
             foreign.read(bad)
+        assert str(caught.value).count(str(bad)) == 1
+        assert caught.value.__cause__ is not None  # what the library said
     scipy_io.savemat(tmp_path / "other_x2.mat", {"picture": np.zeros((4, 4))})
     with pytest.raises(WeightsError, match="it holds picture, but no weights_conv"):
         foreign.read(tmp_path / "other_x2.mat")

@@ -40,6 +40,23 @@ def test_the_codec_holds_what_the_table_says(format: str, tmp_path: Path) -> Non
             write(Picture((np.zeros((1, largest + 1), np.uint8),), "png"), None, format=format)
 
 
+def test_float_pictures_become_the_deepest_whole_numbers() -> None:
+    pixels = np.linspace(0, 1, 60, dtype=np.float32).reshape(6, 10)
+    for format, peak in (("png", 65535), ("webp", 255)):
+        again = written_and_read(Picture((pixels,), "png"), format).pages[0]
+        assert again.dtype == (np.uint16 if peak > 255 else np.uint8)
+        if format == "png":
+            np.testing.assert_array_equal(again, np.floor(pixels.astype(np.float64) * peak + 0.5))
+
+
+def test_a_tiff_has_64_bit_offsets_only_where_it_needs_them() -> None:
+    data = write(Picture((np.zeros((5, 5), np.uint8),), "tif"), None)
+    assert data is not None
+    assert data[:4] == b"II*\0"  # 42; a BigTIFF has 43
+    huge = np.broadcast_to(np.uint16(0), (40_000, 40_000))  # 3.2 GB of one number
+    assert formats.encoder_options("tif", None, (huge,))["bigtiff"]
+
+
 @pytest.mark.parametrize("format", [name for name, row in FORMATS.items() if row.quality is not None])
 def test_quality_counts_where_the_table_has_one(format: str) -> None:
     noise = Picture((np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8),), format)

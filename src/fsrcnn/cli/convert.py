@@ -44,8 +44,7 @@ def convert(
 ) -> None:  # fmt: skip
     """Turn other people's FSRCNN checkpoints into ours, and ours into theirs. No code in a file is ever run."""
     path = Path(source)
-    named = source in FAMILY_NAMES or source in pretrained.table()
-    if not named and path.suffix.lower() in foreign.CHECKPOINTS:
+    if path.suffix.lower() in foreign.CHECKPOINTS:
         target = free(output or path.with_suffix(OURS), overwrite)
         weights = foreign.read(path, scale, crop)
     else:
