@@ -54,7 +54,7 @@ def pillow() -> tuple[Any, Any, Any]:
     Raises:
         MissingExtraError: it is not installed.
     """
-    image, draw, font = (
-        require(f"PIL.{name}", "labelled panes", extra="pillow") for name in ("Image", "ImageDraw", "ImageFont")
-    )
-    return image, draw, font
+    purpose, extra = "labelled panes", "pillow"
+    image = require("PIL.Image", purpose, extra=extra)
+    draw = require("PIL.ImageDraw", purpose, extra=extra)
+    return image, draw, require("PIL.ImageFont", purpose, extra=extra)
