@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from support import ROOT
-
-SHARED = Path(os.environ.get("FSRCNN_SHARED", ROOT.parent / "shared"))
+from support import SHARED
 
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
