@@ -5,12 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import hypothesis
+import hypothesis.configuration
 import pytest
 
-from support import SHARED
+from support import ROOT, SHARED
 
+hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")  # wherever the tests are started
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reverse", action="store_true", help="run the tests in reverse order: none may need another one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--reverse"):
+        items.reverse()
 
 
 def _found(name: str) -> Path:

@@ -45,7 +45,8 @@ PICTURES = {
 }  # fmt: skip
 MATLAB = "FSRCNN_x3.mat"
 PYTHON_NAMES = """
-import numpy, PIL.Image
+import numpy, pathlib, PIL.Image
+data = pathlib.Path("in.png").read_bytes()
 array = numpy.random.default_rng(0).random((24, 32, 3), numpy.float32)
 pil_image = PIL.Image.open("in.png")
 """
@@ -53,6 +54,8 @@ PYTHON_RESULTS = """
 assert (large.shape, large.dtype) == ((48, 64, 3), numpy.float32)
 assert (image.size, image.mode) == ((2 * pil_image.width, 2 * pil_image.height), pil_image.mode)
 assert str(path) == "photo_x2.jpg" and path.exists()
+pathlib.Path("bytes.png").write_bytes(data)
+assert PIL.Image.open("bytes.png").size == image.size
 """
 
 
