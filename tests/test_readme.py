@@ -157,3 +157,14 @@ def test_only_the_length_of_a_training_is_cut_down() -> None:
         command for page in PAGES for command in commands(page) if not re.match(r"fsrcnn (train|transfer) ", command)
     ):
         assert shortened(command) == command
+
+
+LINKING = [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "recipes/README.md", "examples/README.md"]
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_links_lead_to_files(page: str) -> None:
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
+        if not link.startswith("https://"):
+            assert (path.parent / link).exists(), link
