@@ -235,9 +235,9 @@ def test_factors_that_are_none(factor: float) -> None:
 
 
 def test_other_refusals(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="give one of"):
+    with pytest.raises(UsageError, match="only one of these; give factor, width"):
         Size()
-    with pytest.raises(UsageError, match="give one of"):
+    with pytest.raises(UsageError, match="only one of these; give factor, width"):
         Size(factor=2, width=9)
     with pytest.raises(UsageError, match="at least 1 pixel"):
         Size(width=0)
