@@ -16,11 +16,12 @@ demo: .venv/installed  ## upscale a real picture with the bundled weights
 test: .venv/developing  ## run the tests
 	$(BIN)/python -m pytest
 
-lint: .venv/developing  ## style, types, and the floors of the architecture
+lint: .venv/developing  ## style, types, the floors of the architecture, the measured tables in README and docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/tables.py --check
 
 format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .

@@ -14,7 +14,6 @@ of medians. The peak is what this machine's registers can multiply and add, meas
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -24,7 +23,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
-from machine import description
+from machine import outcome, save
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parent / "examples" / "astronaut.png"
@@ -167,21 +165,7 @@ def peak(threads: int) -> dict[str, dict[str, float]]:
         except (OSError, subprocess.CalledProcessError):
             return {}
     rows = [line.split("\t") for line in printed.splitlines()]
-    return {name: {"1 thread": float(one), f"{threads} threads": float(many)} for name, one, many in rows}
-
-
-def table(result: dict[str, Any]) -> str:
-    """What the README quotes: one row an engine, median milliseconds."""
-    columns = [(model, threads) for model in result["milliseconds"] for threads in result["milliseconds"][model]]
-    names = list(dict.fromkeys(name for model, threads in columns for name in result["milliseconds"][model][threads]))
-    lines = [
-        "| | " + " | ".join(f"`{model}`, {threads}" for model, threads in columns) + " |",
-        "|---" * (len(columns) + 1) + "|",
-    ]
-    for name in names:
-        cells = [result["milliseconds"][model][threads].get(name, {}).get("median") for model, threads in columns]
-        lines.append(f"| {name} | " + " | ".join("–" if cell is None else f"{cell:.0f}" for cell in cells) + " |")
-    return "\n".join(lines)
+    return {name: {"1 thread": float(single), f"{threads} threads": float(many)} for name, single, many in rows}
 
 
 def main() -> None:
@@ -201,9 +185,6 @@ def main() -> None:
     plane = luma(rgb)
     most = max(arguments.threads)
     result: dict[str, Any] = {
-        "what": f"{arguments.width}×{arguments.height} luma, ×2, {arguments.rounds} rounds interleaved",
-        "machine": description(),
-        "versions": {name: version(name) for name in (*PEERS.values(), "torch") if name not in missing},
         "instruction_sets": native.instruction_sets(),
         "peak_before": peak(most),
         "milliseconds": {},
@@ -216,29 +197,21 @@ def main() -> None:
             times: dict[str, list[float]] = {name: [] for name in runs}
             for number in range(arguments.rounds + 1):  # the first is for warming up
                 for name, run in runs.items():
-                    time.sleep(
-                        0.1
-                    )  # some runtimes' threads go on spinning for a while, and would slow down the next one
+                    time.sleep(0.1)  # some runtimes' threads spin for a while, and would slow down the next one
                     started = time.perf_counter()
                     run()
                     if number:
                         times[name].append((time.perf_counter() - started) * 1000)
                 print(f"{model}, {threads} threads: {number}/{arguments.rounds}", file=sys.stderr)
             result["milliseconds"][model][f"{threads} thread{'s' if threads > 1 else ''}"] = {
-                name: {"median": round(statistics.median(each), 1), "min": round(min(each), 1)}
-                for name, each in times.items()
+                name: {"median": round(statistics.median(taken), 1), "min": round(min(taken), 1)}
+                for name, taken in times.items()
             }
     result["peak_after"] = peak(most)
     result["ratios"] = ratios(result, most)
-    print(table(result))
-    print(
-        json.dumps(
-            {key: result[key] for key in ("machine", "versions", "peak_before", "peak_after", "ratios")}, indent=2
-        )
-    )
-    if arguments.save:
-        arguments.save.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    what = f"{arguments.width}×{arguments.height} luma, ×2, {arguments.rounds} rounds interleaved"
+    packages = [name for name in (*PEERS.values(), "torch") if name not in missing]
+    save(outcome(what, result, packages, most), arguments.save)
     os._exit(0)  # some runtimes crash when Python takes them down beside each other
 
 
@@ -247,7 +220,7 @@ def ratios(result: dict[str, Any], most: int) -> dict[str, float]:
     if "fsrcnn" not in result["milliseconds"]:
         return {}
     by_threads = result["milliseconds"]["fsrcnn"]
-    times = {name: each["median"] for name, each in by_threads[f"{most} threads" if most > 1 else "1 thread"].items()}
+    times = {name: taken["median"] for name, taken in by_threads[f"{most} threads" if most > 1 else "1 thread"].items()}
     best = native.instruction_sets()[0]
     pairs = [
         (f"fsrcnn exact, {best}", "OpenVINO fp32"),
@@ -257,9 +230,9 @@ def ratios(result: dict[str, Any], most: int) -> dict[str, float]:
         ("fsrcnn exact, generic", "ONNX Runtime"),
     ]
     found = {
-        f"{one} / {other}": round(times[one] / times[other], 3)
-        for one, other in pairs
-        if one in times and other in times
+        f"{engine} / {peer}": round(times[engine] / times[peer], 3)
+        for engine, peer in pairs
+        if engine in times and peer in times
     }
     if most > 1 and "1 thread" in by_threads:
         for precision in ("exact", "fast"):

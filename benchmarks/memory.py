@@ -10,7 +10,6 @@ itself may take 64 MB above them; that is measured in a process that holds both 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fsrcnn import images
-from machine import description
+from machine import outcome, save
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
@@ -55,6 +54,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=100)
     parser.add_argument("--scale", default="2")
     parser.add_argument("--format", default="png")
+    parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     side = round(math.sqrt(arguments.megapixels * 1e6))
     with tempfile.TemporaryDirectory() as folder:
@@ -74,16 +74,18 @@ def main() -> None:
         pixels_in = side * side * 3
         pixels_out = round(side * factor) ** 2 * 3
         result = {
-            **description(),
-            "picture": f"{side}×{side} RGB, 8 bit, PNG → {arguments.format}, ×{factor:g}",
             "decoded_mb": round(pixels_in / 1e6),
             "result_mb": round(pixels_out / 1e6),
             "peak_mb": round(usage.ru_maxrss * 1024 / 1e6),
             "above_both_mb": round((usage.ru_maxrss * 1024 - pixels_in - pixels_out) / 1e6),
-            "native_part_mb": {f"{threads} threads": native_megabytes(side, threads) for threads in (1, 2, 16)},
+            "native_part_mb": {
+                f"{threads} thread{'s' if threads > 1 else ''}": native_megabytes(side, threads)
+                for threads in (1, 2, 16)
+            },
             "seconds": round(seconds, 1),
         }
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        what = f"{side}×{side} RGB, 8 bit, PNG → {arguments.format}, ×{factor:g}"
+        save(outcome(what, result), arguments.save)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from engines import GRAPHS, photo
 from fsrcnn import images
-from machine import description
+from machine import outcome, save
 
 OPENCV_SCRIPT = Path(__file__).resolve().parent / "opencv_upscale.py"
 OURS = {
@@ -87,15 +86,11 @@ def main() -> None:
         name: {part: round(statistics.median(run[part] for run in runs), 3) for part in runs[0]}
         for name, runs in times.items()
     }
-    result = {**description(), "runs": arguments.runs, "seconds": medians}
-    if with_opencv:
-        result["opencv"] = version("opencv-contrib-python-headless")
     first = next(iter(medians))
-    result["native_to"] = {name: round(medians[first]["whole"] / each["whole"], 3) for name, each in medians.items()}
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
-    if arguments.save:
-        arguments.save.write_text(text + "\n")
+    native_to = {name: round(medians[first]["whole"] / parts["whole"], 3) for name, parts in medians.items()}
+    what = f"1920×1080 photo to a 3840×2160 PNG, whole command, {arguments.runs} runs in turn"
+    results = {"runs": arguments.runs, "seconds": medians, "native_to": native_to}
+    save(outcome(what, results, ["opencv-contrib-python-headless"] if with_opencv else []), arguments.save)
 
 
 if __name__ == "__main__":

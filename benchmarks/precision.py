@@ -8,7 +8,7 @@ bfloat16 is computed here as a runtime does it: kernels and features rounded to 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from fsrcnn.engines.native import NativeEngine
 from fsrcnn.evaluation import evaluate
 from fsrcnn.parallel import available_threads
 from fsrcnn.weights import Weights
+from machine import outcome, save
 
 
 class Bfloat16Engine(Engine):
@@ -64,9 +65,7 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds Set5")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    found: dict[str, Any] = {}
-    print("| | exact | fast | loss | bfloat16, loss |")
-    print("|---|---|---|---|---|")
+    results: dict[str, Any] = {}
     for stage in ("", ".t91"):
         for family in FAMILY_NAMES:
             for scale in SCALES:
@@ -74,10 +73,9 @@ def main() -> None:
                 weights = pretrained.load(name)
                 engines: list[Engine] = [NativeEngine(weights), NativeEngine(weights, "fast"), Bfloat16Engine(weights)]
                 exact, fast, bfloat16 = (psnr(engine, arguments.datasets / "Set5") for engine in engines)
-                found[name] = {"exact": exact, "fast": fast, "bfloat16": bfloat16}
-                print(f"| `{name}` | {exact:.3f} | {fast:.3f} | {exact - fast:.4f} | {exact - bfloat16:.3f} |")
-    if arguments.save:
-        arguments.save.write_text(json.dumps(found, indent=2) + "\n")
+                results[name] = {"exact": exact, "fast": fast, "bfloat16": bfloat16}
+                print(name, results[name], file=sys.stderr)
+    save(outcome("PSNR in dB on Set5, protocol paper", results, ["torch"]), arguments.save)
 
 
 if __name__ == "__main__":

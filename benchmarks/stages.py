@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import statistics
 import subprocess
 import time
@@ -23,7 +22,7 @@ from fsrcnn import pretrained
 from fsrcnn.architecture import Architecture
 from fsrcnn.color import luma
 from fsrcnn.engines import native
-from machine import description
+from machine import outcome, save
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("feature extraction", "shrinking", "mapping", "expanding", "deconvolution", "pixels")
@@ -73,11 +72,7 @@ def main() -> None:
     weights = pretrained.load(arguments.model)
     best = native.instruction_sets()[0]
     rates = peak(1)
-    result: dict[str, Any] = {
-        "what": f"{arguments.model}, 1920×1080, 1 thread, {best}",
-        "machine": description(),
-        "peak": rates,
-    }
+    result: dict[str, Any] = {"peak": rates}
     for precision, kind in (("exact", "float32, AVX-512"), ("fast", "16-bit pairs, VNNI")):
         rate = rates.get(kind, rates.get("float32, AVX2", {})).get("1 thread")
         engine = native.NativeEngine(weights, precision)
@@ -91,25 +86,16 @@ def main() -> None:
         counts = multiply_adds(weights.architecture)
         pixels = plane.size
         result[precision] = {"whole": round(statistics.median(whole), 1), "stages": {}}
-        print(
-            f"\n{precision}, {kind}: {result[precision]['whole']} ms in all, {rate} · 10⁹ multiply-adds per second at best\n"
-        )
-        print(
-            "| stage | multiply-adds per LR pixel | products taken | floor ms | floor of the products ms | measured ms |"
-        )
-        print("|---|---|---|---|---|---|")
         for number, stage in enumerate(STAGES):
             paper, taken = counts[stage]
             floors = [round(count * pixels / rate / 1e6, 1) if rate else None for count in (paper, taken)]
-            measured = round(statistics.median(each[number] for each in stages), 1)
+            measured = round(statistics.median(times[number] for times in stages), 1)
             result[precision]["stages"][stage] = {
                 "floor": floors[0],
                 "floor_of_products": floors[1],
                 "measured": measured,
             }
-            print(f"| {stage} | {paper:,.0f} | {taken:,.0f} | {floors[0]} | {floors[1]} | {measured} |")
-    if arguments.save:
-        arguments.save.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    save(outcome(f"{arguments.model}, 1920×1080, 1 thread, {best}", result, threads=1), arguments.save)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from fsrcnn.training.loop import Progress, Trainee, train
 from fsrcnn.training.optimizers import Optimizers
 from fsrcnn.training.patches import Folder, Pairs, Patches, load_pairs
 from fsrcnn.training.recipe import Recipe
-from machine import description
+from machine import outcome, save
 
 BATCH, PATCH = 16, 20
 
@@ -168,14 +169,9 @@ def main() -> None:
             "train_to_bare": round(median["bare"] / median["train"], 3),
             "resident_megabytes": [round(value) for value in memory],
         }
-        print(name, json.dumps(results[name]), flush=True)
-    outcome = {
-        "machine": {**description(), "threads": 1, "torch": torch.__version__, "device": arguments.device},
-        "what": f"{BATCH} patches of {PATCH}×{PATCH} LR pixels at ×{scale}, medians of {arguments.rounds} rounds of {arguments.steps}",
-        "results": results,
-    }
-    if arguments.save:
-        arguments.save.write_text(json.dumps(outcome, indent=2) + "\n")
+        print(name, json.dumps(results[name]), file=sys.stderr)
+    what = f"{BATCH} patches of {PATCH}×{PATCH} LR pixels at ×{scale}, medians of {arguments.rounds} rounds of {arguments.steps}"
+    save(outcome(what, results, ["torch"], threads=1, device=arguments.device), arguments.save)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main() -> None:
     size = (hr.shape[0] // SCALE, hr.shape[1] // SCALE)
     lr = imresize(hr, output_size=size)
     bicubic = imresize(lr, output_size=(hr.shape[0], hr.shape[1]))
-    sr = Upscaler("fsrcnn", scale=SCALE).array(lr)
+    sr = Upscaler("fsrcnn", scale=SCALE)(lr)
     panes = [pixels[PART].repeat(2, axis=0).repeat(2, axis=1) for pixels in (bicubic, sr, hr)]
     sheet = three_panes(panes, [f"bicubic x{SCALE}", f"fsrcnn x{SCALE}", "original"])
     images.write(images.Picture((sheet,), "png"), Path(sys.argv[1]), overwrite=True)

@@ -12,6 +12,7 @@ The network is the same bundled one throughout; each line changes one thing.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,14 +107,20 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=2, choices=(2, 3, 4))
     parser.add_argument("--model", default="fsrcnn")
     parser.add_argument("--only", choices=[name for name in WAYS if name != "right"])
+    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
     arguments = parser.parse_args()
     weights = pretrained.load(pretrained.name_of(arguments.model, arguments.scale))
+    rows: list[dict[str, str | float]] = []
     right = None
     for name, ways in WAYS.items():
         for way in ways if name in ("right", arguments.only or name) else []:
             mean = float(np.mean([score(path, way, weights) for path in formats.find(arguments.folder)]))
             right = mean if right is None else right
-            print(f"{name:>8}  {way.title:<40} {mean:6.2f} dB  {mean - right:+.2f}")
+            rows.append({"only": name, "title": way.title, "psnr": round(mean, 6)})
+            if not arguments.json:
+                print(f"{name:>8}  {way.title:<40} {mean:6.2f} dB  {mean - right:+.2f}")
+    if arguments.json:
+        print(json.dumps(rows))
 
 
 if __name__ == "__main__":

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import hypothesis
+import hypothesis.configuration
 import pytest
 
-from support import ROOT
+from support import ROOT, SHARED
 
-SHARED = Path(os.environ.get("FSRCNN_SHARED", ROOT.parent / "shared"))
-
+hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")  # wherever the tests are started
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reverse", action="store_true", help="run the tests in reverse order: none may need another one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--reverse"):
+        items.reverse()
 
 
 def _found(name: str) -> Path:

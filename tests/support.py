@@ -17,6 +17,7 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.weights import Weights
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("FSRCNN_SHARED", ROOT.parent / "shared"))
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
 
 

@@ -107,7 +107,8 @@ def test_depth_may_grow() -> None:
 def test_floats_are_clipped_in_full_range_only() -> None:
     limited = noise(12, 12) * 2 - 0.5
     assert enlarged(Planes.luma(limited)).arrays[0].max() > 1.05
-    np.testing.assert_array_equal(enlarged(Planes.luma(limited)).arrays[0], ENGINE.run(limited))
+    # Not to the bit: a BLAS may add in another order where it works on another number of threads.
+    np.testing.assert_allclose(enlarged(Planes.luma(limited)).arrays[0], ENGINE.run(limited), rtol=0, atol=1e-5)
     full = enlarged(Planes.of(np.clip(limited, 0, 1))).arrays[0]
     assert (full.min(), full.max()) == (0, 1)
 
@@ -262,7 +263,7 @@ def test_progress_goes_up_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
         parts: list[float] = []
         control = Control(threads, parts.append)
         ENGINE.planes(Planes.luma(noise(30, 40)), Planes.luma(np.empty((60, 80), np.float32)), control)
-        assert len(parts) > 5
+        assert len(parts) > (5 if threads == 1 else 0)  # tiles of several threads that end together are one report
         assert parts == sorted(parts)
         assert parts[-1] == control.done == 1
 

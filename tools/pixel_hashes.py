@@ -38,8 +38,8 @@ def picture(height: int, width: int, channels: int, dtype: Any, hidden: bool) ->
     if channels in (2, 4):
         levels[..., -1] = np.where((rows // 7 + columns // 5) % 3 == 0, 0 if hidden else 9_000, levels[..., -1] + 1_000)
     if dtype == np.float32:
-        return (levels / np.float32(66_000)).astype(np.float32)
-    return (levels >> 8 if dtype == np.uint8 else levels).astype(dtype)
+        return np.asarray(levels / np.float32(66_000), np.float32)
+    return np.asarray(levels >> 8 if dtype == np.uint8 else levels, dtype)
 
 
 def pictures(shapes: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, Array]]:

@@ -1,8 +1,8 @@
-"""Put finished runs into the package: `python recipes/bundle.py runs/fsrcnn-x3 runs/fsrcnn-x3.t91 … --datasets FOLDER`.
+"""Put finished runs into the package: `python tools/bundle.py runs/fsrcnn-x3 runs/fsrcnn-x3.t91 … --datasets FOLDER`.
 
 Copies each run's `best.safetensors` (chosen on BSDS500-val20) to `src/fsrcnn/pretrained`, scores it on Set5, Set14 and BSD200 by both
 protocols, enters scores and SHA-256 in `table.json`, and leaves the logs and curves of the run and of those it went through
-(`NAME.main`, `NAME.more`) in `recipes/runs`. This is the only place where recipes read a test set.
+(`NAME.main`, `NAME.more`) in `recipes/runs`. Beside benchmarks and examples, this is the only place that reads a test set.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 
 from fsrcnn import engines, weights
 from fsrcnn.architecture import FAMILY_NAMES
-from fsrcnn.evaluation import PROTOCOLS, evaluate, mean
+from fsrcnn.evaluation import evaluate, mean
 from fsrcnn.parallel import available_threads
+from fsrcnn.protocol import PROTOCOLS
 from fsrcnn.training.record import curve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,7 @@ TRAINED_ON = {"t91": "T91", "": "T91, then T91 + General-100 + Xiph50 + BSDS500-
 
 def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float]]]:
     """Set → protocol → (PSNR in dB, SSIM), rounded as they are quoted."""
-    engine = engines.create(weights.load(path), "torch:cpu", available_threads())
+    engine = engines.create(weights.load(path), "torch:cpu", threads=available_threads())
     results, failures = evaluate([datasets / name for name in TEST_SETS], engine)
     if failures:
         raise SystemExit("\n".join(map(str, failures)))

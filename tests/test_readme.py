@@ -1,0 +1,170 @@
+"""What README and docs tell people to type works: their blocks of shell and Python run as they stand, in a folder made for them.
+
+Only the length of a training is cut down: `--steps 10000` becomes `--steps 4`, `--epochs 40` one epoch, and where neither is typed,
+`--steps 4` is added. Lines that install something, or are CI's own steps, are not run; `LEFT_OUT` names each of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsrcnn import images, pretrained
+from support import ROOT, SHARED
+
+PAGES = {
+    page: re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+}
+LEFT_OUT = {
+    "README.md": ["make demo", "make test", "pip install '.[train]'"],
+    "docs/train-your-own.md": ["pip install '.[train]'"],
+}
+# Files that a page's commands leave behind, some of which they promise in their remarks.
+WRITTEN = {
+    "README.md": [
+        "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
+        "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
+    ],
+    "docs/mistakes.md": [],
+    "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],
+    "docs/train-your-own.md": ["runs/fsrcnn-x2/curve.png", "new_x2.png", "look/one_panes_x2.png", "mine.pth"],
+}  # fmt: skip
+PICTURES = {
+    "photo.jpg": (90, 160), "holiday/sea.png": (90, 160), "holiday/beach/sea.jpg": (90, 160), "in.png": (32, 48),
+    "butterfly.png": (64, 64), "new.png": (40, 40), "kept_aside/one.png": (64, 64),
+    **{f"{folder}/{number}.png": (76, 84)
+       for folder in ("my_pictures", "T91", "General100", "val", "BSDS500-val20", "Set5", "Set14", "BSD200") for number in range(2)},
+}  # fmt: skip
+MATLAB = "FSRCNN_x3.mat"
+PYTHON_NAMES = """
+import numpy, pathlib, PIL.Image
+data = pathlib.Path("in.png").read_bytes()
+array = numpy.random.default_rng(0).random((24, 32, 3), numpy.float32)
+pil_image = PIL.Image.open("in.png")
+"""
+PYTHON_RESULTS = """
+assert (large.shape, large.dtype) == ((48, 64, 3), numpy.float32)
+assert (image.size, image.mode) == ((2 * pil_image.width, 2 * pil_image.height), pil_image.mode)
+assert str(path) == "photo_x2.jpg" and path.exists()
+pathlib.Path("bytes.png").write_bytes(data)
+assert PIL.Image.open("bytes.png").size == image.size
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with everything that the pages' commands read."""
+    astronaut = images.read(ROOT / "examples" / "astronaut.png").pages[0]
+    for number, (name, (height, width)) in enumerate(PICTURES.items()):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        top, left = 13 * number % 300, 29 * number % 300
+        images.write(
+            images.Picture((np.ascontiguousarray(astronaut[top : top + height, left : left + width]),), "png"), path
+        )
+    pretrained.load("fsrcnn-s-x2").save(tmp_path / "mine.safetensors")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+def commands(page: str) -> list[str]:
+    """The lines of the shell blocks that are commands."""
+    text = "".join(block for language, block in PAGES[page] if language == "sh")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def bare(command: str) -> str:
+    """Without its remark."""
+    return re.sub(r" +#.*", "", command)
+
+
+def shortened(command: str) -> str:
+    """The command with less training."""
+    command = re.sub(r"--steps \d+", "--steps 4", re.sub(r"--epochs \d+", "--epochs 1", command))
+    if re.match(r"fsrcnn (train|transfer) ", command) and not re.search(r"--(steps|epochs) ", command):
+        command = re.sub(r" *(#|$)", r" --steps 4 \1", command, count=1)
+    return command
+
+
+def environment() -> dict[str, str]:
+    """That of a person who has activated the environment which the tests run in."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_shell_blocks_run(page: str, folder: Path) -> None:
+    matlab = SHARED / "references" / "weights" / "official-mat" / MATLAB
+    if matlab.exists():
+        shutil.copyfile(matlab, folder / MATLAB)
+    missing = []
+    for command in commands(page):
+        if bare(command) in LEFT_OUT.get(page, []):
+            continue
+        if MATLAB in command and not matlab.exists():
+            missing.append(command)
+            continue
+        done = subprocess.run(
+            ["sh", "-c", shortened(command)],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+        assert b"Warning" not in done.stderr, f"{command}\n{done.stderr.decode()}"
+    for name in WRITTEN[page]:
+        assert (folder / name).exists(), name
+    if missing:
+        pytest.skip(f"all ran but for: {missing[0]} ({matlab} is not here)")
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if "python" in dict(blocks)])
+def test_python_blocks_run(page: str, folder: Path) -> None:
+    for language, block in PAGES[page]:
+        if language == "python":
+            program = PYTHON_NAMES + block + PYTHON_RESULTS
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-c", program],
+                cwd=folder,
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr.decode()
+
+
+def test_every_page_with_commands_is_run_and_every_line_left_out_stands_in_it() -> None:
+    assert {page for page in PAGES if commands(page)} == set(WRITTEN)
+    for page, left_out in LEFT_OUT.items():
+        assert [bare(command) for command in commands(page) if bare(command) in left_out] == left_out
+
+
+def test_only_the_length_of_a_training_is_cut_down() -> None:
+    assert shortened("fsrcnn train a/ --steps 10000 --scale 2 # b") == "fsrcnn train a/ --steps 4 --scale 2 # b"
+    assert shortened("fsrcnn train a.h5 --epochs 40 -o b") == "fsrcnn train a.h5 --epochs 1 -o b"
+    assert shortened("fsrcnn transfer a b/ --scale 2 # c") == "fsrcnn transfer a b/ --scale 2 --steps 4 # c"
+    assert shortened("fsrcnn transfer a b/") == "fsrcnn transfer a b/ --steps 4 "
+    for command in (
+        command for page in PAGES for command in commands(page) if not re.match(r"fsrcnn (train|transfer) ", command)
+    ):
+        assert shortened(command) == command
+
+
+LINKING = [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md", "recipes/README.md", "examples/README.md"]
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_links_lead_to_files(page: str) -> None:
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
+        if not link.startswith("https://"):
+            assert (path.parent / link).exists(), link

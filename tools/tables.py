@@ -1,0 +1,256 @@
+"""The measured tables in README and docs, made here and nowhere else: `python tools/tables.py [--check]`.
+
+A table stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->` in its page. Its text is made from what is committed (results of
+benchmarks in `benchmarks/results/`, scores of the bundled weights in `table.json`), so neither pictures nor a measurement are needed;
+`--check` writes nothing and names the tables that differ, for `make lint`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fsrcnn import pretrained
+from fsrcnn.architecture import FAMILY_NAMES, SCALES
+from fsrcnn.protocol import PROTOCOLS, Protocol
+
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ("Set5", "Set14", "BSD200")
+# Dong et al. 2016, tables 3 (91 images) and 4 (91 images + General-100): family, stage, scale → PSNR in dB of the sets.
+PUBLISHED = {
+    ("fsrcnn", ".t91", 2): (36.94, 32.54, 31.73), ("fsrcnn", "", 2): (37.00, 32.63, 31.80),
+    ("fsrcnn", ".t91", 3): (33.06, 29.37, 28.55), ("fsrcnn", "", 3): (33.16, 29.43, 28.60),
+    ("fsrcnn", ".t91", 4): (30.55, 27.50, 26.92), ("fsrcnn", "", 4): (30.71, 27.59, 26.98),
+    ("fsrcnn-s", ".t91", 2): (36.53, 32.22, 31.44), ("fsrcnn-s", "", 2): (36.58, 32.28, 31.48),
+    ("fsrcnn-s", ".t91", 3): (32.55, 29.08, 28.32), ("fsrcnn-s", "", 3): (32.61, 29.13, 28.33),
+    ("fsrcnn-s", ".t91", 4): (30.04, 27.12, 26.73), ("fsrcnn-s", "", 4): (30.11, 27.19, 26.75),
+}  # fmt: skip
+DATA = {".t91": "91 images", "": "91 images, then more"}
+STAGES = (".t91", "")
+
+
+def saved(name: str) -> dict[str, Any]:
+    """A benchmark's result; its shape is that of benchmarks/machine.py."""
+    loaded: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+    return loaded
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    lines.insert(1, "|---" * len(head) + "|")
+    return "\n".join(lines).replace("|  |", "| |")
+
+
+def quality(protocols: tuple[Protocol, ...], stages: tuple[str, ...]) -> str:
+    return "\n\n".join(_quality(protocol, stages) for protocol in protocols)
+
+
+def _quality(protocol: Protocol, stages: tuple[str, ...]) -> str:
+    bicubic, bundled = saved("quality")["results"]["bicubic"][protocol], pretrained.table()
+    rows = []
+    for scale in SCALES:
+        scores = [bicubic[f"x{scale}"][name] for name in SETS]
+        rows.append(["bicubic", f"×{scale}", *(f"{psnr:.2f} / {ssim:.4f}" for psnr, ssim in scores)])
+        for stage in stages:
+            for family in reversed(FAMILY_NAMES):
+                published = PUBLISHED.get((family, stage, scale))
+                if published and protocol == "paper":
+                    title = f"{family} as published, {DATA[stage]}"
+                    rows.append([title, f"×{scale}", *(f"{psnr:.2f}" for psnr in published)])
+                name = pretrained.name_of(family, scale) + stage
+                ours = [bundled[name].scores[pictures][protocol] for pictures in SETS]
+                rows.append([f"`{name}`", f"×{scale}", *(f"**{psnr:.2f}** / {ssim:.4f}" for psnr, ssim in ours)])
+    return table([f"`{protocol}`", "scale", *SETS], rows)
+
+
+def mistakes() -> str:
+    found = saved("quality")["results"]["mistakes"]
+    right = found[0]["psnr"]
+    rows = [
+        [
+            "–" if row["only"] == "right" else f"`{row['only']}`",
+            row["title"],
+            f"{row['psnr']:.2f}",
+            f"{row['psnr'] - right:+.2f}",
+        ]
+        for row in found
+    ]
+    return table(["`--only`", "what is done", "dB", "to the right one"], rows)
+
+
+def precision() -> str:
+    rows = []
+    for name, psnr in saved("precision")["results"].items():
+        exact, fast, bfloat16 = psnr["exact"], psnr["fast"], psnr["bfloat16"]
+        rows.append([f"`{name}`", f"{exact:.3f}", f"{fast:.3f}", f"{exact - fast:.4f}", f"{exact - bfloat16:.3f}"])
+    return table(["", "exact", "fast", "loss", "bfloat16, loss"], rows)
+
+
+def stages() -> str:
+    result = saved("stages")
+    text = (
+        f"{result['what']}, an {result['machine']['processor']} processor; milliseconds. Floors: the multiply-adds of the "
+        "paper, and the products really taken, at the measured peak of the registers "
+        "([results](../benchmarks/results/stages.json)):"
+    )
+    exact, fast = (result["results"][precision]["stages"] for precision in ("exact", "fast"))
+    columns = [(times, key) for times in (exact, fast) for key in ("floor", "floor_of_products", "measured")]
+    rows = [[stage, *(f"{times[stage][key]:.0f}" for times, key in columns)] for stage in exact]
+    rows.append(["together", *(f"{sum(parts[key] for parts in times.values()):.0f}" for times, key in columns)])
+    head = ["stage", "exact: floor", "of the products", "measured", "fast: floor", "of the products", "measured"]
+    return f"{text}\n\n{table(head, rows)}"
+
+
+def engines() -> str:
+    result = saved("engines")
+    times = result["results"]["milliseconds"]
+    columns = [(model, threads) for model, by_threads in times.items() for threads in by_threads]
+    names = dict.fromkeys(name for model, threads in columns for name in times[model][threads])
+    peers = ("openvino", "onnxruntime", "opencv-contrib-python-headless", "torch")
+    versions = ", ".join(f"{name} {result['versions'][name]}" for name in peers)
+    rows = []
+    for name in names:
+        cells = [times[model][threads].get(name) for model, threads in columns]
+        rows.append([name, *("–" if cell is None else f"{cell['median']:.0f}" for cell in cells)])
+    text = (
+        f"{result['what']}, an {result['machine']['processor']} processor ({versions}); median milliseconds "
+        "([results](../benchmarks/results/engines.json)):"
+    )
+    return f"{text}\n\n{table(['', *(f'`{model}`, {threads}' for model, threads in columns)], rows)}"
+
+
+def small_pictures() -> str:
+    times = saved("engines_64x64")["results"]["milliseconds"]["fsrcnn"]["1 thread"]
+    best = saved("engines_64x64")["results"]["instruction_sets"][0]
+    exact, fast = (times[f"fsrcnn {precision}, {best}"]["median"] for precision in ("exact", "fast"))
+    fp32, bf16 = (times[f"OpenVINO {kind}"]["median"] for kind in ("fp32", "bf16"))
+    memory = saved("memory")
+    part = memory["results"]["native_part_mb"]
+    return (
+        f"Small pictures: 64×64 takes {exact} ms in `exact` and {fast} ms in `fast`, with one thread or two (a second is\n"
+        f"started only where there is work for some milliseconds); OpenVINO takes {fp32} in fp32 and {bf16} in bf16\n"
+        "([results](../benchmarks/results/engines_64x64.json), `--height 64 --width 64`).\n"
+        f"Memory beyond the two pictures' own: {part['1 thread']} MB with one thread, {part['2 threads']} MB with two, at 100\n"
+        "megapixels ([results](../benchmarks/results/memory.json))."
+    )
+
+
+def memory() -> str:
+    result = saved("memory")["results"]
+    return (
+        f"A picture of 100 megapixels at ×2 peaked at {result['above_both_mb']} MB above its own {result['decoded_mb']} MB and the "
+        f"result's {result['result_mb']:,} MB ([results](benchmarks/results/memory.json))."
+    )
+
+
+def photo() -> str:
+    result = saved("photo_to_4k")
+    text = (
+        "`make bench`: the whole command on a 1920×1080 photo to a 3840×2160 PNG, start-up included, "
+        f"{result['machine']['threads']} threads of an {result['machine']['processor']} processor, medians of "
+        f"{result['results']['runs']} runs in turn, seconds ([results](benchmarks/results/photo_to_4k.json)):"
+    )
+    parts = ("start-up", "decode", "upscale", "encode")
+    rows = [
+        [name, f"**{seconds['whole']:.2f}**", *(f"{seconds[part]:.2f}" if part in seconds else "" for part in parts)]
+        for name, seconds in result["results"]["seconds"].items()
+    ]
+    return f"{text}\n\n{table(['', 'whole command', *parts], rows)}"
+
+
+def training() -> str:
+    result = saved("training_speed")
+    text = (
+        f"{result['what'].split(', ')[0]}, one core of an {result['machine']['processor']} processor, PyTorch "
+        f"{result['versions']['torch']}, milliseconds per update ([results](../benchmarks/results/training_speed.json)):"
+    )
+    rows = []
+    for name, figures in result["results"].items():
+        ms, samples = figures["milliseconds"], figures["samples_per_second"]["train"]
+        ratios = [f"{figures['train_to_eager']}×", f"{figures['train_to_bare']:.0%}"]
+        rows.append([f"`{name}`", f"{ms['eager']}", f"{ms['bare']}", f"{ms['train']}", f"{samples:,}", *ratios])
+    head = [
+        "network",
+        "plain eager loop",
+        "our bare step",
+        "`train`, all of it",
+        "samples per second",
+        "to eager",
+        "to the bare step",
+    ]
+    return f"{text}\n\n{table(head, rows)}"
+
+
+def transition() -> str:
+    """Computed, not measured; the example prints it."""
+    command = [sys.executable, "examples/transition.py"]
+    return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, encoding="utf-8").stdout.strip()
+
+
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {
+        "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
+        "photo table": photo,
+        "memory": memory,
+    },
+    "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
+    "docs/mistakes.md": {"mistakes": mistakes},
+    "docs/from-srcnn-to-fsrcnn.md": {"transition": transition},
+    "docs/train-your-own.md": {"speed table": training},
+    "docs/native-engine.md": {
+        "precision table": precision,
+        "stages": stages,
+        "engines": engines,
+        "small pictures": small_pictures,
+    },
+}
+MARKED = re.compile(r"<!-- (?P<name>[\w ]+): begin -->\n(?P<text>.*?)\n<!-- (?P=name): end -->", re.DOTALL)
+
+
+def renewed(page: str, text: str) -> tuple[str, list[str]]:
+    """A page with all its tables made anew, and the names of those that were not as they are now.
+
+    Raises:
+        SystemExit: the page has a table that nothing makes, or lacks one.
+    """
+    differing = []
+
+    def replace(match: re.Match[str]) -> str:
+        name = match["name"]
+        made = TABLES[page][name]()
+        if made != match["text"]:
+            differing.append(name)
+        return f"<!-- {name}: begin -->\n{made}\n<!-- {name}: end -->"
+
+    marked = [match["name"] for match in MARKED.finditer(text)]
+    if sorted(marked) != sorted(TABLES[page]):
+        raise SystemExit(f"{page}: its tables are {sorted(marked)}; tools/tables.py makes {sorted(TABLES[page])}")
+    return MARKED.sub(replace, text), differing
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where a table is not as its results are"
+    )
+    check: bool = parser.parse_args().check
+    stale = []
+    for page in TABLES:
+        path = ROOT / page
+        text, differing = renewed(page, path.read_text("utf-8"))
+        stale += [f"{page}: {name}" for name in differing]
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    if check and stale:
+        raise SystemExit("\n".join([*stale, "not as the committed results are; type: python tools/tables.py"]))
+
+
+if __name__ == "__main__":
+    main()
