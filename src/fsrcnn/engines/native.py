@@ -184,7 +184,9 @@ class NativeEngine(Engine):
         offered = instruction_sets()
         instruction_set = instruction_set or os.environ.get("FSRCNN_ISA") or offered[0]
         if instruction_set not in offered:
-            raise UsageError(f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(offered)}")
+            raise UsageError(
+                f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(offered)}"
+            )
         if precision not in PRECISIONS:
             raise UsageError(f"precision is exact or fast, not {precision!r}")
         self.architecture, self.precision = weights.architecture, precision
@@ -192,7 +194,9 @@ class NativeEngine(Engine):
         for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop"):
             setattr(network, name, getattr(weights.architecture, name))
         if precision == "exact":
-            numbers = {"arrays": _joined([weights.arrays[name] for name in weights.architecture.array_shapes], np.float32)}
+            numbers = {
+                "arrays": _joined([weights.arrays[name] for name in weights.architecture.array_shapes], np.float32)
+            }
         else:
             integers, multipliers, levels = _fixed_point(weights)
             numbers = {"integers": integers, "multipliers": multipliers}
@@ -201,7 +205,9 @@ class NativeEngine(Engine):
             setattr(network, name, array.ctypes.data)
             setattr(network, f"{name}_length", array.size)
         self._handle = ctypes.c_void_p()
-        status = library().fsrcnn_create(ABI, ctypes.byref(network), instruction_set.encode(), ctypes.byref(self._handle))
+        status = library().fsrcnn_create(
+            ABI, ctypes.byref(network), instruction_set.encode(), ctypes.byref(self._handle)
+        )
         check_status(status, "for the native engine" if status == NO_MEMORY else "the weights")
 
     def __del__(self) -> None:
@@ -256,7 +262,9 @@ class NativeEngine(Engine):
             self._handle, _picture(lr), _picture(sr), height, width, threads,
             _colour(lr.layout, lr.colour, lr.size, self.architecture.scale), None if control is None else ctypes.byref(control),
         )  # fmt: skip
-        check_status(status, f"to upscale {width}×{height} pixels" if status == NO_MEMORY else f"{width}×{height} pixels")
+        check_status(
+            status, f"to upscale {width}×{height} pixels" if status == NO_MEMORY else f"{width}×{height} pixels"
+        )
 
 
 def _watching(
@@ -281,7 +289,10 @@ def _watching(
 
 def _picture(planes: Planes) -> _Picture:
     picture = _Picture(
-        planes=len(planes.arrays), dtype=DTYPES[planes.colour.dtype], peak=planes.colour.peak, largest=planes.colour.largest
+        planes=len(planes.arrays),
+        dtype=DTYPES[planes.colour.dtype],
+        peak=planes.colour.peak,
+        largest=planes.colour.largest,
     )
     for number, array in enumerate(planes.arrays):
         picture.plane[number] = _Plane(array.ctypes.data, *array.strides)
