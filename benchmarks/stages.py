@@ -18,11 +18,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from engines import peak, photo
 from fsrcnn import pretrained
 from fsrcnn.architecture import Architecture
 from fsrcnn.color import luma
 from fsrcnn.engines import native
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Planes
 from machine import description
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +75,8 @@ def main() -> None:
     clocks = (ctypes.c_double * len(STAGES)).in_dll(timed_library(), "fsrcnn_stage_time")
     plane = luma(photo(1080, 1920))
     weights = pretrained.load(arguments.model)
+    scale = weights.architecture.scale
+    lr, sr = Planes.luma(plane), Planes.luma(np.empty((scale * 1080, scale * 1920), np.uint8))
     best = native.instruction_sets()[0]
     rates = peak(1)
     result: dict[str, Any] = {
@@ -81,11 +87,11 @@ def main() -> None:
     for precision, kind in (("exact", "float32, AVX-512"), ("fast", "16-bit pairs, VNNI")):
         rate = rates.get(kind, rates.get("float32, AVX2", {})).get("1 thread")
         engine = native.NativeEngine(weights, precision)
-        engine.luma(plane)
+        engine.planes(lr, sr, Control(1))
         stages, whole = [], []
         for _ in range(arguments.rounds):
             before, started = list(clocks), time.perf_counter()
-            engine.luma(plane)
+            engine.planes(lr, sr, Control(1))
             whole.append((time.perf_counter() - started) * 1000)
             stages.append([(after - earlier) * 1000 for after, earlier in zip(clocks, before, strict=True)])
         counts = multiply_adds(weights.architecture)
@@ -101,7 +107,7 @@ def main() -> None:
         for number, stage in enumerate(STAGES):
             paper, taken = counts[stage]
             floors = [round(count * pixels / rate / 1e6, 1) if rate else None for count in (paper, taken)]
-            measured = round(statistics.median(each[number] for each in stages), 1)
+            measured = round(statistics.median(times[number] for times in stages), 1)
             result[precision]["stages"][stage] = {
                 "floor": floors[0],
                 "floor_of_products": floors[1],

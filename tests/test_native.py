@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from fsrcnn import Upscaler, engines, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.arrays import Array, Float32
 from fsrcnn.engines import Engine, native
-from fsrcnn.engines.numpy import Float32, NumpyEngine
+from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import Cancelled, EngineWarning, FsrcnnError, MissingExtraError, UsageError
 from fsrcnn.evaluation import evaluate
 from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint
@@ -90,7 +91,7 @@ def assert_same(ours: Planes, expected: Planes) -> None:
         np.testing.assert_array_equal(array, other)
 
 
-def strided(array: np.ndarray, kind: str) -> np.ndarray:
+def strided(array: Array, kind: str) -> Array:
     """The same numbers in an array of its own, laid out in an awkward way."""
     if kind == "backwards":
         return np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1]
@@ -485,7 +486,7 @@ def test_indices_beyond_2_to_the_31() -> None:
     engine = native.NativeEngine(random_weights(Architecture(1, 1, 0, 1, 5, 4)))
     row = (noise(1, 40_000) * 255).astype(np.uint8)
 
-    def rows_enlarged(count: int) -> np.ndarray:
+    def rows_enlarged(count: int) -> Array:
         return enlarged(Planes.luma(np.broadcast_to(row, (count, 40_000))), engine).arrays[0]
 
     sr = rows_enlarged(3600)
@@ -687,7 +688,7 @@ def test_a_stale_library_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPa
                         engines.create(weights, engine)
                     assert str(caught.value) == (
                         f"the native library is of another version (ABI {found}, this package needs {abi}); "
-                        "type, in the package's folder: pip install --force-reinstall --no-deps ."
+                        "type, in its folder: pip install --force-reinstall --no-deps ."
                     )
                     assert not isinstance(caught.value, MissingExtraError)
     finally:
@@ -816,7 +817,7 @@ def test_the_command_line_takes_precision_and_instruction_set(tmp_path: Path) ->
 
 
 def test_no_pixels() -> None:
-    with pytest.raises(UsageError, match="at least one pixel, not 5×0"):
+    with pytest.raises(UsageError, match="at least one pixel"):
         native.NativeEngine(random_weights(family("fsrcnn-x", 2))).run(np.zeros((0, 5), np.float32))
 
 

@@ -11,11 +11,11 @@ import os
 from collections.abc import Generator
 from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn.arrays import Array, Float32
 from fsrcnn.color import INVERSES, MATRICES, OFFSET
 from fsrcnn.engines import PRECISIONS, Engine
 from fsrcnn.errors import Cancelled, FsrcnnError, MissingExtraError, ShortMemoryError, UsageError
@@ -23,9 +23,6 @@ from fsrcnn.parallel import Control
 from fsrcnn.planes import GREY_GAIN, GREY_OFFSET, Colour, Layout, Planes
 from fsrcnn.weights import Weights
 from fsrcnn.windows import Taps
-
-Array = npt.NDArray[Any]
-Float32 = npt.NDArray[np.float32]
 
 # As in native/fsrcnn.h.
 ABI = 2
@@ -100,15 +97,15 @@ def library() -> ctypes.CDLL:
     spec = find_spec("fsrcnn.engines._native")
     if spec is None or spec.origin is None:
         raise MissingExtraError(
-            "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed; "
-            "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps ."
+            "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed",
+            "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps .",
         )
     loaded = ctypes.CDLL(spec.origin)
     abi = loaded.fsrcnn_abi() if hasattr(loaded, "fsrcnn_abi") else 1
     if abi != ABI:
         raise FsrcnnError(
             f"the native library is of another version (ABI {abi}, this package needs {ABI})",
-            "type, in the package's folder: pip install --force-reinstall --no-deps .",
+            "type, in its folder: pip install --force-reinstall --no-deps .",
         )
     loaded.fsrcnn_explain.restype = ctypes.c_char_p
     loaded.fsrcnn_explain.argtypes = (ctypes.c_int32,)
@@ -228,8 +225,7 @@ class NativeEngine(Engine):
             UsageError: no pixels.
         """
         sr = np.empty((lr.shape[0] * self.architecture.scale, lr.shape[1] * self.architecture.scale), np.float32)
-        pictures = [Planes.luma(plane) for plane in (np.asarray(lr, np.float32), sr)]
-        self._call(*pictures, threads=1, control=None)
+        self._call(Planes.luma(np.asarray(lr, np.float32)), Planes.luma(sr), 1, None, None)
         return sr
 
     def planes(self, lr: Planes, sr: Planes, control: Control | None = None) -> None:
@@ -248,7 +244,8 @@ class NativeEngine(Engine):
         next(watcher)
         shared.watch = _Watch(watcher.send)
         try:
-            self._call(lr, sr, control.threads, shared)
+            colour = _colour(lr.layout, lr.colour, lr.size, self.architecture.scale)
+            self._call(lr, sr, control.threads, colour, shared)
         except Cancelled:
             if not raised:
                 raise
@@ -256,11 +253,11 @@ class NativeEngine(Engine):
             raise raised[0]
         control.report(1.0)
 
-    def _call(self, lr: Planes, sr: Planes, threads: int, control: _Control | None) -> None:
+    def _call(self, lr: Planes, sr: Planes, threads: int, colour: _Colour | None, control: _Control | None) -> None:
         height, width = lr.size
         status = library().fsrcnn_run(
             self._handle, _picture(lr), _picture(sr), height, width, threads,
-            _colour(lr.layout, lr.colour, lr.size, self.architecture.scale), None if control is None else ctypes.byref(control),
+            None if colour is None else ctypes.byref(colour), None if control is None else ctypes.byref(control),
         )  # fmt: skip
         check_status(
             status, f"to upscale {width}×{height} pixels" if status == NO_MEMORY else f"{width}×{height} pixels"
