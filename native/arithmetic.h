@@ -43,7 +43,8 @@ struct Fast {
     static INLINE Vec times(Vec a) { return Isa::template shift_left<BITS>(a); }
     template <int BITS>
     static INLINE Vec over(Vec a) { return Isa::template shift_right<BITS>(a); }
-    // Exact for multiples of 3, whatever was lost above bit 31: 0xAAAAAAAB is the inverse of 3 modulo 2^32.
+    // Exact for multiples of 3, whatever was lost above bit 31: 0xAAAAAAAB is the inverse of 3 modulo 2^32
+    // (6 times it is 4·2^32 + 2).
     static INLINE Vec third(Vec a) { return Isa::multiply(a, Isa::spread(int32_t(0xAAAAAAABu))); }
     static INLINE Isa::F value(Vec a, Isa::F multiplier) { return Isa::multiply(Isa::to_float(a), multiplier); }
     template <int CHANNELS>

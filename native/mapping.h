@@ -2,11 +2,14 @@
 
 // Two rows of a mapping stage from four of the one before, with four products instead of six: Winograd's F(2, 3) along the columns.
 // With rows a, b, c, d above each other and a kernel's rows p, q, r:
-//     one = (b + c)·(p + q + r)/2,  other = (c - b)·(p - q + r)/2,  first row = one + other + (a - c)·p,  second = one - other - (b - d)·r
+//     plus = (b + c)·(p + q + r)/2,   minus = (c - b)·(p - q + r)/2
+//     first row = plus + minus + (a - c)·p,   second row = plus - minus - (b - d)·r
+// Rows 1, 2, 3, 4 and a kernel 5, 6, 7: plus = 5·18/2 = 45, minus = 1·6/2 = 3, first = 45 + 3 - 2·5 = 38 = 1·5 + 2·6 + 3·7,
+// second = 45 - 3 + 2·7 = 56 = 2·5 + 3·6 + 4·7.
 struct Mapped {
     const Lane* in[4];  // a - c, b + c, c - b, b - d
     const ptrdiff_t* offset;
-    const Block* block;  // weights: (taps, one and other, channels), then (taps, p and -r, channels)
+    const Block* block;  // weights: (taps, of plus and of minus, channels), then (taps, p and -r, channels)
     const Stage* stage;
     Lane* out[2];
     int64_t out_stride;
@@ -18,10 +21,10 @@ template <class A, int CHANNELS, int WIDE>
 INLINE void mapped_at(const Mapped& mapped, int64_t x) {
     using Vec = typename A::Vec;
     const int first = mapped.block->first;
-    Vec one[WIDE][CHANNELS], other[WIDE][CHANNELS];
+    Vec plus[WIDE][CHANNELS], minus[WIDE][CHANNELS];
     UNROLL for (int v = 0; v < WIDE; v++) {
-        UNROLL for (int c = 0; c < CHANNELS; c++) one[v][c] = A::zero();
-        UNROLL for (int c = 0; c < CHANNELS; c++) other[v][c] = A::zero();
+        UNROLL for (int c = 0; c < CHANNELS; c++) plus[v][c] = A::zero();
+        UNROLL for (int c = 0; c < CHANNELS; c++) minus[v][c] = A::zero();
     }
     const Lane* weights = mapped.block->weights;
     const ptrdiff_t* const end = mapped.offset + mapped.stage->taps;
@@ -32,29 +35,29 @@ INLINE void mapped_at(const Mapped& mapped, int64_t x) {
             UNROLL for (int v = 0; v < WIDE; v++) pixels[v] = A::load(upper + *offset + v * N);
             UNROLL for (int c = 0; c < CHANNELS; c++) {
                 const Vec weight = A::spread(weights + c);
-                UNROLL for (int v = 0; v < WIDE; v++) one[v][c] = A::multiply_add(one[v][c], pixels[v], weight);
+                UNROLL for (int v = 0; v < WIDE; v++) plus[v][c] = A::multiply_add(plus[v][c], pixels[v], weight);
             }
             UNROLL for (int v = 0; v < WIDE; v++) pixels[v] = A::load(lower + *offset + v * N);
             UNROLL for (int c = 0; c < CHANNELS; c++) {
                 const Vec weight = A::spread(weights + CHANNELS + c);
-                UNROLL for (int v = 0; v < WIDE; v++) other[v][c] = A::multiply_add(other[v][c], pixels[v], weight);
+                UNROLL for (int v = 0; v < WIDE; v++) minus[v][c] = A::multiply_add(minus[v][c], pixels[v], weight);
             }
         }
         if (pass == 0) {
             UNROLL for (int c = 0; c < CHANNELS; c++) {
                 const Vec bias = A::spread(mapped.stage->bias + first + c);
                 UNROLL for (int v = 0; v < WIDE; v++) {
-                    const Vec sum = A::add(one[v][c], bias);
-                    one[v][c] = A::add(sum, other[v][c]);
-                    other[v][c] = A::subtract(sum, other[v][c]);
+                    const Vec sum = A::add(plus[v][c], bias);
+                    plus[v][c] = A::add(sum, minus[v][c]);
+                    minus[v][c] = A::subtract(sum, minus[v][c]);
                 }
             }
         }
     }
     const int64_t at = first / A::PACK * mapped.out_stride + x;
     UNROLL for (int v = 0; v < WIDE; v++) {
-        A::store_prelu(mapped.out[0] + at + v * N, mapped.out_stride, one[v], *mapped.stage, first, mapped.limit);
-        A::store_prelu(mapped.out[1] + at + v * N, mapped.out_stride, other[v], *mapped.stage, first, mapped.limit);
+        A::store_prelu(mapped.out[0] + at + v * N, mapped.out_stride, plus[v], *mapped.stage, first, mapped.limit);
+        A::store_prelu(mapped.out[1] + at + v * N, mapped.out_stride, minus[v], *mapped.stage, first, mapped.limit);
     }
 }
 

@@ -100,6 +100,8 @@ class Strip {
     void run(const Tile& given) {
         tile = given;
         const int scale = net.scale, crop = net.crop;
+        // HR row y is finished with the sums of LR row (y + crop) / scale: with scale 2 and crop 3, HR rows 20 and 21 of a tile from
+        // LR row 10 with 11 and 12; and these need the features of `columns` - 1 rows before.
         first_sum_row = tile.top + crop / scale;
         end_sum_row = (scale * tile.bottom - 1 + crop) / scale + 1;
         first_sum = tile.left + crop / scale;

@@ -34,7 +34,11 @@ if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)
 
 SETS = native.instruction_sets()
-WIDEST_TILE = 1024  # of the library: more columns are at least two tiles
+WIDEST_TILE, TALLEST_TILE, TALLEST_HIDDEN_TILE = (
+    1024,
+    1088,
+    128,
+)  # of native/plan.cpp: what is larger is at least two tiles
 # Around the widths of vectors, blocks, chunks and tiles, and the heights of row pairs.
 SIZES = [
     (1, 1), (1, 2), (2, 1), (3, 3), (1, 65), (67, 1), (4, 5), (7, 9), (15, 16), (17, 31), (32, 33), (5, 63), (65, 64),
@@ -274,27 +278,29 @@ def test_one_call_has_the_bytes_of_the_separate_steps(
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "hidden"),
+    ("name", "scale", "size", "hidden"),
     [
-        ("yuv420", (601, 853), 0),
-        ("yuv422", (300, 1111), 0),
-        ("rgb", (1201, 300), 0),
-        ("rgba", (301, 1111), 0.5),
-        ("grey+alpha", (700, 500), 0.9),
+        ("yuv420", 2, (1101, 853), 0),
+        ("yuv420", 3, (301, 1111), 0),  # tiles that end amid the luma pixels of a chroma sample
+        ("yuv422", 2, (300, 1111), 0),
+        ("rgb", 2, (1201, 300), 0),
+        ("rgba", 2, (301, 1111), 0.5),
+        ("grey+alpha", 3, (500, 500), 0.9),
     ],
 )
 @pytest.mark.parametrize("precision", ["exact", "fast"])
-def test_pictures_of_many_tiles_too(name: str, size: tuple[int, int], hidden: float, precision: str) -> None:
-    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)), precision)
+def test_pictures_of_many_tiles_too(
+    name: str, scale: int, size: tuple[int, int], hidden: float, precision: str
+) -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", scale)), precision)
     layout = LAYOUTS[name]
     lr = random_planes(layout, Colour(range="limited" if name.startswith("yuv") else "full"), size, hidden)
+    if lr.alpha is not None:  # the middle is visible, an edge is not: tiles with and without hidden pixels
+        lr.alpha[100:-100, 100:-100] = 99
+        lr.alpha[:, :10] = 0
     step = SuperResolution(Source(lr), engine)
     assert len(list(tiles_of(step.size, step.tile))) > 2
-    if hidden:  # the middle is visible, an edge is not: tiles with and without hidden pixels
-        alpha = lr.alpha
-        assert alpha is not None
-        alpha[100:-100, 100:-100] = 99
-        alpha[:, :10] = 0
+    assert size[0] > (TALLEST_HIDDEN_TILE if hidden else TALLEST_TILE) or size[1] > WIDEST_TILE
     assert_same(enlarged(lr, engine, threads=3), by_steps(lr, engine))
 
 
