@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -356,6 +357,15 @@ def test_every_sample_is_written_and_none_beside(name: str) -> None:
             assert_same(*results)
 
 
+def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
+    frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
+    enlarged(frame, engine)
+    gc.collect()
+    enlarged(frame, engine)
+    assert gc.collect() == 0
+
+
 def test_frames_of_one_size_share_their_taps() -> None:
     engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
     frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
@@ -435,6 +445,8 @@ print(len(seen), counts[0], counts[-1], len(os.listdir("/proc/self/task")))
 @linux
 def test_a_child_of_fork_has_threads_of_its_own() -> None:
     printed = in_process("""
+import warnings
+warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # Python 3.12 warns of what this tests
 engine.planes(lr, sr, Control(3))
 expected = result.copy()
 child = os.fork()

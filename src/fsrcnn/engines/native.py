@@ -249,6 +249,8 @@ class NativeEngine(Engine):
         except Cancelled:
             if not raised:
                 raise
+        finally:
+            watcher.close()  # else it, the library's pointer to it and `shared` would hold each other
         if raised:  # perhaps too late to stop the call
             raise raised[0]
         control.report(1.0)
