@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -360,10 +361,15 @@ def test_every_sample_is_written_and_none_beside(name: str) -> None:
 def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
     engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
     frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
-    enlarged(frame, engine)
-    gc.collect()
-    enlarged(frame, engine)
-    assert gc.collect() == 0
+    control = Control(2)
+    alive = weakref.ref(control)
+    gc.disable()
+    try:
+        engine.planes(frame, like(frame, engine), control)
+        del control
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_frames_of_one_size_share_their_taps() -> None:
