@@ -28,17 +28,16 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
 NATIVE_PART = """
 import sys, numpy as np
-from fsrcnn import Upscaler
+from fsrcnn import engines, pretrained
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Planes
 side = int(sys.argv[1])
-upscaler = Upscaler("fsrcnn", scale=2, engine="native", threads=int(sys.argv[2]))
-engine = upscaler.engine(2)
-from fsrcnn.imresize import contributions
-taps = [contributions(side, 2 * side)] * 2
-pixels = np.full((side, side, 3), 99, np.uint8)
-result = np.full((2 * side, 2 * side, 3), 99, np.uint8)
+engine = engines.create(pretrained.load("fsrcnn-x2"), "native")
+pixels = Planes.of(np.full((side, side, 3), 99, np.uint8))
+result = Planes.of(np.full((2 * side, 2 * side, 3), 99, np.uint8))
 def peak(): return int([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
 before = peak()
-engine.picture(pixels, result, taps, (16 / 255, 219 / 255))
+engine.planes(pixels, result, Control(int(sys.argv[2])))
 print((peak() - before) / 1000)
 """
 

@@ -17,11 +17,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from engines import peak, photo
 from fsrcnn import pretrained
 from fsrcnn.architecture import Architecture
 from fsrcnn.color import luma
 from fsrcnn.engines import native
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Planes
 from machine import outcome, save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,17 +74,19 @@ def main() -> None:
     clocks = (ctypes.c_double * len(STAGES)).in_dll(timed_library(), "fsrcnn_stage_time")
     plane = luma(photo(1080, 1920))
     weights = pretrained.load(arguments.model)
+    scale = weights.architecture.scale
+    lr, sr = Planes.luma(plane), Planes.luma(np.empty((scale * 1080, scale * 1920), np.uint8))
     best = native.instruction_sets()[0]
     rates = peak(1)
     result: dict[str, Any] = {"peak": rates}
     for precision, kind in (("exact", "float32, AVX-512"), ("fast", "16-bit pairs, VNNI")):
         rate = rates.get(kind, rates.get("float32, AVX2", {})).get("1 thread")
         engine = native.NativeEngine(weights, precision)
-        engine.luma(plane)
+        engine.planes(lr, sr, Control(1))
         stages, whole = [], []
         for _ in range(arguments.rounds):
             before, started = list(clocks), time.perf_counter()
-            engine.luma(plane)
+            engine.planes(lr, sr, Control(1))
             whole.append((time.perf_counter() - started) * 1000)
             stages.append([(after - earlier) * 1000 for after, earlier in zip(clocks, before, strict=True)])
         counts = multiply_adds(weights.architecture)

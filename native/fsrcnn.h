@@ -1,4 +1,4 @@
-// The C ABI of the native engine: create a network, run it, ask it what it is, destroy it. No exception crosses it.
+// The C ABI of the native engine: create a network, run it on planes, ask it what it is, destroy it. No exception crosses it.
 #ifndef FSRCNN_H
 #define FSRCNN_H
 
@@ -14,11 +14,32 @@
 extern "C" {
 #endif
 
+// Grows with every change of what stands below; 1 had no number.
+#define FSRCNN_ABI 2
+
 typedef struct fsrcnn_engine fsrcnn_engine;
 
 enum fsrcnn_precision { FSRCNN_EXACT = 0, FSRCNN_FAST = 1 };
 enum fsrcnn_dtype { FSRCNN_FLOAT32 = 0, FSRCNN_UINT8 = 1, FSRCNN_UINT16 = 2 };
-enum fsrcnn_status { FSRCNN_OK = 0, FSRCNN_CANCELLED = 1, FSRCNN_NO_MEMORY = 2, FSRCNN_BAD_ARGUMENT = 3 };
+
+// `fsrcnn_explain` has a sentence for each.
+enum fsrcnn_status {
+    FSRCNN_OK = 0,
+    FSRCNN_CANCELLED = 1,
+    FSRCNN_NO_MEMORY = 2,
+    FSRCNN_WRONG_ABI = 3,
+    FSRCNN_UNKNOWN_INSTRUCTION_SET = 4,
+    FSRCNN_NULL_POINTER = 5,
+    FSRCNN_BAD_PRECISION = 6,
+    FSRCNN_BAD_ARCHITECTURE = 7,
+    FSRCNN_BAD_LENGTH = 8,
+    FSRCNN_BAD_SIZE = 9,
+    FSRCNN_BAD_THREADS = 10,
+    FSRCNN_BAD_DTYPE = 11,
+    FSRCNN_BAD_RANGE = 12,
+    FSRCNN_BAD_LAYOUT = 13,
+    FSRCNN_BAD_TAPS = 14
+};
 
 // An FSRCNN(d, s, m) and its numbers. Stages in order: feature extraction, shrinking, mapping (m times), expanding, deconvolution.
 typedef struct {
@@ -32,48 +53,76 @@ typedef struct {
     // fast: for each stage, per channel, what an accumulator is multiplied with if it is positive, then if negative; then per
     // (row phase, column phase) of the deconvolution; then its bias.
     const float* multipliers;
+    int64_t arrays_length, integers_length, multipliers_length;  // of what the precision needs; 0 for the rest
     float input_levels;      // fast: the whole number that stands for 1.0 at the input
     int32_t feature_levels;  // fast: the largest whole number in a feature map
 } fsrcnn_network;
 
-// Pixels: element (row, column, channel) lies at data + row * row_stride + column * column_stride + channel * channel_stride,
-// in bytes.
+// Sample (row, column) of a plane lies at data + row * row_stride + column * column_stride, in bytes, in any alignment.
+// Packed RGB is three planes with a column stride of three samples.
 typedef struct {
     void* data;
-    int64_t row_stride, column_stride, channel_stride;
-    int32_t dtype, channels;
-} fsrcnn_pixels;
+    int64_t row_stride, column_stride;
+} fsrcnn_plane;
 
-// What bicubic interpolation needs along one axis: output i is the sum over t of weights[i * taps + t] * input[indices[...]].
+// The planes of a picture: luma, grey, or R, G, B, or Y, Cb, Cr; then alpha.
+typedef struct {
+    fsrcnn_plane plane[4];
+    int32_t planes, dtype;
+    double peak;     // the sample that stands for 1.0
+    double largest;  // the largest sample that is written; infinity (float32 only): nothing is clipped
+} fsrcnn_picture;
+
+// What bicubic interpolation needs along one axis: output i is the sum over t of weights[i * taps + t] * input[indices[i * taps + t]].
 typedef struct {
     const float* weights;
     const int32_t* indices;
     int32_t taps;
+    int64_t length;  // outputs
 } fsrcnn_taps;
 
-// The colour of a picture: rows of matrices (3×3, row-major) and constants, as `color.py` has them in float32.
+// Where luma comes from.
+enum fsrcnn_kind {
+    FSRCNN_STUDIO = 0,  // plane 0, studio swing, as it is
+    FSRCNN_FULL = 1,    // full_offset + full_gain · plane 0
+    FSRCNN_RGB = 2      // the first row of to_ycbcr on three planes
+};
+
+// The colour of a pair of pictures. Cb and Cr (of the matrices, or the planes themselves) and alpha are interpolated.
 typedef struct {
-    float to_ycbcr[9], to_ycbcr_offset[3], to_rgb[9], to_rgb_offset[3], grey_offset, grey_gain;
-    fsrcnn_taps rows, columns;
+    int32_t kind, colours, alpha;  // colours: 1 or 3; alpha: whether its plane comes last; under alpha 0 colours are repainted (alpha.py)
+    int32_t down, across;          // luma rows and columns for each of chroma; 1 wherever there is alpha or RGB
+    float full_offset, full_gain;
+    float to_ycbcr[9], to_ycbcr_offset[3], to_rgb[9], to_rgb_offset[3];  // 3×3 row-major, as color.py has them in float32
+    fsrcnn_taps rows, columns;     // of every plane but luma: on the grid of chroma, which is that of luma where down = across = 1
 } fsrcnn_colour;
 
-// Shared with another thread while a call runs: LR pixels done so far, and a wish to stop.
-typedef struct {
-    int64_t done;
-    int32_t cancel;
+// How a call is watched and stopped; all zeros will do. `done` and `cancel` may be used from any thread while it runs.
+typedef struct fsrcnn_control {
+    int64_t done;    // LR pixels so far; the call sets it to 0 first
+    int32_t cancel;  // not 0: stop soon; the result is unfinished then
+    // Called in the calling thread about every 50 ms, never again once `cancel` is set; the work is other threads' then.
+    void (*watch)(struct fsrcnn_control*);
+    void* context;   // for `watch`
 } fsrcnn_control;
+
+// FSRCNN_ABI of the library.
+FSRCNN_API int32_t fsrcnn_abi(void);
+
+// What a status means, in words.
+FSRCNN_API const char* fsrcnn_explain(int32_t status);
 
 // The instruction sets that were compiled in and that this processor has, best first, separated by spaces.
 FSRCNN_API const char* fsrcnn_instruction_sets(void);
 
-// NULL where memory is short, the instruction set is not there or the numbers are not legal.
-FSRCNN_API fsrcnn_engine* fsrcnn_create(const fsrcnn_network* network, const char* instruction_set);
+// `abi` is FSRCNN_ABI, as the caller was compiled with. Nothing of the network is referenced afterwards.
+FSRCNN_API int32_t fsrcnn_create(int32_t abi, const fsrcnn_network* network, const char* instruction_set, fsrcnn_engine** engine);
 
-// height × width LR pixels to scale times as many. With colour == NULL one channel of luma: float32 is not clipped, integers are
-// clipped and rounded. With colour: 1 to 4 channels (grey, grey + alpha, RGB, RGBA), both of the same dtype. Rows and columns
-// outside count as zero at each layer. control may be NULL. May be called from several threads at once.
-FSRCNN_API int fsrcnn_run(fsrcnn_engine* engine, const fsrcnn_pixels* lr, const fsrcnn_pixels* sr, int64_t height, int64_t width,
-                          int threads, const fsrcnn_colour* colour, fsrcnn_control* control);
+// height × width LR pixels to scale times as many. Rows and columns outside count as zero at each layer. The pictures may differ in
+// dtype, peak and strides. Without colour (NULL): one plane of studio-swing luma. control may be NULL. Same pixels at any number of
+// threads. May be called from several threads at once; threads are the process's, and stay for the next call.
+FSRCNN_API int32_t fsrcnn_run(fsrcnn_engine* engine, const fsrcnn_picture* lr, const fsrcnn_picture* sr, int64_t height, int64_t width,
+                              int32_t threads, const fsrcnn_colour* colour, fsrcnn_control* control);
 
 // One line of text; lives as long as the engine.
 FSRCNN_API const char* fsrcnn_describe(const fsrcnn_engine* engine);

@@ -62,7 +62,8 @@ struct Isa {
     static F multiply_by_sign(I a, const float* negative, const float* positive) {
         return to_float(a) * chosen(a < 0, spread(*negative), spread(*positive));
     }
-    // Clipped to ±limit and rounded, halves to even: adding 1.5 · 2^23 leaves no room for a fraction.
+    // Clipped to ±limit and rounded, halves to even: adding 1.5 · 2^23 = 12582912 leaves no room for a fraction.
+    // 2.5 becomes 12582914, whose bits are 0x4B400002.
     static I rounded(F v, F limit) {
         v = chosen(v > -limit, v, -limit);
         v = chosen(v < limit, v, limit);

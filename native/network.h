@@ -53,7 +53,7 @@ struct Network {
     float input_levels;
     int feature_levels;
     Stage feature, shrinking, expanding;
-    const Stage* mapping;  // m of them; their blocks are packed otherwise, see `Mapped` in strip.h
+    const Stage* mapping;  // m of them; their blocks are packed otherwise, see `Mapped` in mapping.h
     int columns, shared_columns;  // kernel columns of a phase: the most, and what all have
     int branches;
     const Branch* branch;
@@ -62,39 +62,4 @@ struct Network {
     float bias;
 };
 
-struct Pixels {
-    char* data;
-    int64_t row_stride, column_stride, channel_stride;
-    int dtype, channels;
-};
-
-// What one call works on.
-struct Job {
-    Pixels lr, sr;
-    int64_t height, width;
-    const fsrcnn_colour* colour;
-};
-
-// LR rows and columns of one task.
-struct Tile {
-    int64_t top, bottom, left, right;
-};
-
-// What an instruction set offers. A strip is the working memory of one thread.
-struct InstructionSet {
-    const char* name;
-    int accumulators, accumulators_fast;  // registers for sums
-    size_t (*strip_bytes)(const Network&, int64_t widest_tile, const Job&);
-    // `memory` is zeroed and aligned to 64 bytes.
-    void (*run)(const Network&, const Job&, const Tile&, void* memory, int64_t widest_tile);
-};
-
-// For measurements only.
-enum TimedStage { FEATURE_EXTRACTION, SHRINKING, MAPPING, EXPANDING, DECONVOLUTION, PIXELS, TIMED_STAGES };
-
 }  // namespace fsrcnn
-
-#ifdef FSRCNN_STAGES
-double fsrcnn_seconds();
-extern "C" FSRCNN_API double fsrcnn_stage_time[fsrcnn::TIMED_STAGES];  // since the library was loaded, one thread
-#endif

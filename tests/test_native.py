@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fsrcnn.engines.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint, stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsrcnn import Upscaler, engines, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
+from fsrcnn.arrays import Array, Float32
 from fsrcnn.engines import Engine, native
-from fsrcnn.engines.numpy import Float32, NumpyEngine
-from fsrcnn.errors import EngineWarning, MissingExtraError, UsageError
-from fsrcnn.evaluation import LumaPlane, evaluate
-from fsrcnn.upscaler import SuperResolution, physical_memory
-from support import random_weights
+from fsrcnn.engines.numpy import NumpyEngine
+from fsrcnn.errors import Cancelled, EngineWarning, FsrcnnError, MissingExtraError, UsageError
+from fsrcnn.evaluation import evaluate
+from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint
+from fsrcnn.parallel import Control, physical_memory
+from fsrcnn.planes import FLOAT, LAYOUTS, SITINGS, Colour, Layout, Planes
+from fsrcnn.windows import Source, SuperResolution, fill, tiles_of
+from support import noise, random_weights
 
 if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)
 
 SETS = native.instruction_sets()
+WIDEST_TILE, TALLEST_TILE, TALLEST_HIDDEN_TILE = (
+    1024,
+    1088,
+    128,
+)  # of native/plan.cpp: what is larger is at least two tiles
 # Around the widths of vectors, blocks, chunks and tiles, and the heights of row pairs.
 SIZES = [
-    (1, 1),
-    (1, 2),
-    (2, 1),
-    (3, 3),
-    (1, 65),
-    (67, 1),
-    (4, 5),
-    (7, 9),
-    (15, 16),
-    (17, 31),
-    (32, 33),
-    (5, 63),
-    (65, 64),
-]
-SIZES += [(2, 127), (3, 128), (6, 129), (3, 1030)]
-
-
-def luma(height: int, width: int, seed: int = 0) -> Float32:
-    return np.random.default_rng(seed).random((height, width), np.float32)
+    (1, 1), (1, 2), (2, 1), (3, 3), (1, 65), (67, 1), (4, 5), (7, 9), (15, 16), (17, 31), (32, 33), (5, 63), (65, 64),
+    (2, 127), (3, 128), (6, 129), (3, 1030),
+]  # fmt: skip
 
 
 def agree(ours: Float32, expected: Float32, tolerance: float = 1e-5) -> None:
     np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * max(1, float(np.abs(expected).max())))
+
+
+def blank(layout: Layout, colour: Colour, size: tuple[int, int]) -> Planes:
+    """Planes that nothing has been written to: each sample is 77."""
+    parts = [layout.window(component, (0, size[0], 0, size[1])) for component in range(layout.components)]
+    return Planes(tuple(np.full((bottom, right), 77, colour.dtype) for _, bottom, _, right in parts), layout, colour)
+
+
+def random_planes(layout: Layout, colour: Colour, size: tuple[int, int], hidden: float = 0, seed: int = 0) -> Planes:
+    """Noise that uses the whole range of its samples; `hidden` is the part of the pixels under alpha 0."""
+    generator = np.random.default_rng(seed)
+    planes = blank(layout, colour, size)
+    for array in planes.arrays:
+        array[...] = (
+            generator.random(array.shape) if colour.depth == FLOAT else
+            generator.integers(0, int(colour.largest), array.shape, endpoint=True)
+        )  # fmt: skip
+    if planes.alpha is not None:
+        planes.alpha[generator.random(size) < hidden] = 0
+    return planes
+
+
+def enlarged(planes: Planes, engine: Engine, depth: int | None = None, threads: int = 2) -> Planes:
+    """By the engine's own `planes`."""
+    sr = like(planes, engine, depth)
+    engine.planes(planes, sr, Control(threads))
+    return sr
+
+
+def by_steps(planes: Planes, engine: Engine, depth: int | None = None) -> Planes:
+    """The witness: the same engine's `run` on windows, colour and the rest by NumPy."""
+    sr = like(planes, engine, depth)
+    fill(SuperResolution(Source(planes), engine), sr, Control(1))
+    return sr
+
+
+def like(planes: Planes, engine: Engine, depth: int | None = None) -> Planes:
+    scale, colour = engine.architecture.scale, planes.colour
+    of_depth = Colour(colour.matrix, colour.range, depth or colour.depth, colour.siting)
+    return blank(planes.layout, of_depth, (scale * planes.size[0], scale * planes.size[1]))
+
+
+def assert_same(ours: Planes, expected: Planes) -> None:
+    for array, other in zip(ours.arrays, expected.arrays, strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+def strided(array: Array, kind: str) -> Array:
+    """The same numbers in an array of its own, laid out in an awkward way."""
+    if kind == "backwards":
+        return np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1]
+    if kind == "by columns":
+        return np.array(array, order="F")
+    if kind == "gaps":
+        gaps = np.zeros((array.shape[0] * 2, array.shape[1] * 3, *array.shape[2:]), array.dtype)[::2, ::3]
+        gaps[...] = array
+        return gaps
+    if kind == "odd address":
+        odd = np.frombuffer(bytearray(array.nbytes + 1), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        odd[...] = array
+        return odd
+    return array.copy()
+
+
+STRIDES = ("plain", "backwards", "by columns", "gaps", "odd address")
 
 
 @pytest.mark.parametrize("instruction_set", SETS)
@@ -63,7 +125,7 @@ def test_bundled_weights_on_awkward_sizes(name: str, instruction_set: str) -> No
     exact = native.NativeEngine(weights, "exact", instruction_set=instruction_set)
     fast = native.NativeEngine(weights, "fast", instruction_set=instruction_set)
     for height, width in SIZES:
-        lr = luma(height, width)
+        lr = noise(height, width)
         agree(exact.run(lr), law.run(lr))
         np.testing.assert_array_equal(fast.run(lr), whole.run(lr))
 
@@ -81,7 +143,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 @settings(max_examples=80)
 @given(architectures(), st.integers(1, 40), st.integers(1, 150), st.sampled_from(SETS), st.integers(0, 9))
 def test_any_network(architecture: Architecture, height: int, width: int, instruction_set: str, seed: int) -> None:
-    weights, lr = random_weights(architecture, seed), luma(height, width, seed)
+    weights, lr = random_weights(architecture, seed), noise(height, width, seed)
     agree(native.NativeEngine(weights, "exact", instruction_set=instruction_set).run(lr), NumpyEngine(weights).run(lr))
     fast = native.NativeEngine(weights, "fast", instruction_set=instruction_set)
     np.testing.assert_array_equal(fast.run(lr), FixedPoint.of(weights).run(lr))
@@ -95,18 +157,19 @@ def test_any_network(architecture: Architecture, height: int, width: int, instru
 def test_same_bytes_at_any_number_of_threads(
     architecture: Architecture, height: int, width: int, threads: int, precision: str
 ) -> None:
-    weights, lr = random_weights(architecture), luma(height, width)
-    one, many = (native.NativeEngine(weights, precision, count) for count in (1, threads))
-    np.testing.assert_array_equal(many.luma(lr), one.luma(lr))
+    engine, lr = native.NativeEngine(random_weights(architecture), precision), noise(height, width)
+    np.testing.assert_array_equal(engine.luma(lr, Control(threads)), engine.luma(lr, Control(1)))
 
 
 def test_threads_take_part_and_give_the_same_bytes() -> None:
     """Large enough for many tiles; the test above mostly runs on one."""
-    weights, lr = pretrained.load("fsrcnn-x-x2"), luma(700, 1500)
+    lr = noise(700, 1500)
+    assert lr.shape[1] > WIDEST_TILE
     for precision in ("exact", "fast"):
-        expected = native.NativeEngine(weights, precision, 1).luma(lr)
-        for threads in (2, 3, 16):
-            np.testing.assert_array_equal(native.NativeEngine(weights, precision, threads).luma(lr), expected)
+        engine = native.NativeEngine(pretrained.load("fsrcnn-x-x2"), precision)
+        expected = engine.run(lr)
+        for threads in (1, 2, 3, 16):
+            np.testing.assert_array_equal(engine.luma(lr, Control(threads)), expected)
 
 
 @pytest.mark.parametrize("precision", ["exact", "fast"])
@@ -116,10 +179,10 @@ def test_a_window_with_its_halo_has_the_wholes_very_bits(
     precision: str, name: str, scale: int, height: int, width: int, data: st.DataObject
 ) -> None:
     engine = native.NativeEngine(random_weights(family(name, scale)), precision)
-    lr = luma(height, width)
+    lr = noise(height, width)
     top, left = data.draw(st.integers(0, height * scale - 1)), data.draw(st.integers(0, width * scale - 1))
     bottom, right = (data.draw(st.integers(top + 1, height * scale)), data.draw(st.integers(left + 1, width * scale)))
-    part = SuperResolution(LumaPlane(lr), engine).window(top, bottom, left, right)[0]
+    part = SuperResolution(Source(Planes.luma(lr)), engine).window((top, bottom, left, right))[0]
     np.testing.assert_array_equal(part, engine.run(lr)[top:bottom, left:right])
 
 
@@ -130,7 +193,7 @@ def test_extreme_slopes(slope: float, instruction_set: str) -> None:
     for name, array in weights.arrays.items():
         if name.endswith(".prelu"):
             array[:] = slope
-    lr = luma(20, 37)
+    lr = noise(20, 37)
     expected = NumpyEngine(weights).run(lr)
     agree(native.NativeEngine(weights, instruction_set=instruction_set).run(lr), expected)
     fast = native.NativeEngine(weights, "fast", instruction_set=instruction_set)
@@ -141,7 +204,7 @@ def test_extreme_slopes(slope: float, instruction_set: str) -> None:
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_nan_infinity_and_denormal_pixels(instruction_set: str) -> None:
     weights = pretrained.load("fsrcnn-x-x3")
-    lr = luma(40, 70)
+    lr = noise(40, 70)
     lr[20, 35] = np.nan
     expected = NumpyEngine(weights).run(lr)
     ours = native.NativeEngine(weights, instruction_set=instruction_set).run(lr)
@@ -150,117 +213,189 @@ def test_nan_infinity_and_denormal_pixels(instruction_set: str) -> None:
     agree(ours[~np.isnan(ours)], expected[~np.isnan(ours)])
 
     fast = native.NativeEngine(weights, "fast", instruction_set=instruction_set)
-    odd = luma(9, 9)
+    odd = noise(9, 9)
     odd[1:4, 1] = np.nan, np.inf, -np.inf
     clipped = odd.copy()
     clipped[1:4, 1] = 0, 1, 0
     np.testing.assert_array_equal(fast.run(odd), fast.run(clipped))
 
-    tiny = (luma(30, 40) * 1e-40).astype(np.float32)
+    tiny = (noise(30, 40) * 1e-40).astype(np.float32)
     agree(native.NativeEngine(weights, instruction_set=instruction_set).run(tiny), NumpyEngine(weights).run(tiny))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+# -- planes
+
+
+@pytest.mark.parametrize("depth", [8, 10, 16])
 @pytest.mark.parametrize("precision", ["exact", "fast"])
-def test_integers_are_read_clipped_and_rounded(dtype: Any, precision: str) -> None:
+def test_integers_are_read_clipped_and_rounded(depth: int, precision: str) -> None:
     engine = native.NativeEngine(pretrained.load("fsrcnn-x2"), precision)
-    peak = np.iinfo(dtype).max
-    lr = (luma(33, 70) > 0.5).astype(dtype) * dtype(peak)  # drives the network beyond both ends
-    unit = engine.run((lr / np.float32(peak)).astype(np.float32))
+    colour = Colour(range="limited", depth=depth)
+    peak, largest = np.float32(255 * 2 ** (depth - 8)), 2**depth - 1
+    lr = ((noise(33, 70) > 0.5) * largest).astype(colour.dtype)  # drives the network beyond both ends
+    unit = engine.run(lr.astype(np.float32) / peak)
     assert unit.min() < 0
-    assert unit.max() > 1
-    expected = (np.clip(unit, 0, 1) * np.float32(peak) + np.float32(0.5)).astype(dtype)
-    np.testing.assert_array_equal(engine.luma(lr), expected)
+    assert unit.max() > largest / peak
+    expected = (np.clip(unit, 0, np.float32(largest / peak)) * peak + np.float32(0.5)).astype(colour.dtype)
+    np.testing.assert_array_equal(enlarged(Planes((lr,), LAYOUTS["grey"], colour), engine).arrays[0], expected)
 
 
-def views(pixels: np.ndarray) -> list[np.ndarray]:
-    """The same pixels, laid out in awkward ways: backwards, column by column, with gaps, at an odd address."""
-    gaps = np.zeros((pixels.shape[0] * 2, pixels.shape[1] * 3, *pixels.shape[2:]), pixels.dtype)[::2, ::3]
-    gaps[...] = pixels
-    odd = np.frombuffer(bytearray(pixels.nbytes + 1), np.uint8)[1:].view(pixels.dtype).reshape(pixels.shape)
-    odd[...] = pixels
-    return [np.ascontiguousarray(pixels[::-1, ::-1])[::-1, ::-1], np.asfortranarray(pixels), gaps, odd]
+@st.composite
+def colours(draw: st.DrawFn) -> tuple[Layout, Colour]:
+    layout = draw(st.sampled_from(list(LAYOUTS.values())))
+    studio = not layout.alpha and layout.name != "rgb"
+    return layout, Colour(
+        draw(st.sampled_from(["bt601", "bt709", "bt2020"])),
+        draw(st.sampled_from(["full", "limited"])) if studio else "full",
+        draw(st.sampled_from([*range(8, 17), FLOAT])),
+        draw(st.sampled_from(SITINGS)),
+    )
+
+
+ENGINES = [
+    native.NativeEngine(random_weights(family(name, scale)), precision, instruction_set)
+    for name, scale in (("fsrcnn-x", 2), ("fsrcnn-s", 3), ("fsrcnn-x", 4))
+    for precision in ("exact", "fast")
+    for instruction_set in SETS
+]
+
+
+@settings(max_examples=300)
+@given(
+    colours(), st.sampled_from([*range(8, 17), FLOAT]), st.sampled_from(ENGINES), st.integers(1, 60), st.integers(1, 90),
+    st.sampled_from([0, 0.02, 0.5, 0.98, 1]), st.sampled_from(STRIDES), st.sampled_from(STRIDES), st.integers(0, 999),
+)  # fmt: skip
+def test_one_call_has_the_bytes_of_the_separate_steps(
+    kind: tuple[Layout, Colour], depth: int, engine: Engine, height: int, width: int, hidden: float,
+    lr_strides: str, sr_strides: str, seed: int,
+) -> None:  # fmt: skip
+    """Any layout, depth (another one in the result), range, matrix, siting, strides; odd sizes; hidden pixels."""
+    layout, colour = kind
+    lr = random_planes(layout, colour, (height, width), hidden, seed)
+    expected = by_steps(lr, engine, depth)
+    awkward = Planes(tuple(strided(array, lr_strides) for array in lr.arrays), layout, colour)
+    sr = Planes(tuple(strided(array * 0, sr_strides) for array in expected.arrays), layout, expected.colour)
+    engine.planes(awkward, sr, Control(2))
+    assert_same(sr, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "size", "hidden"),
+    [
+        ("yuv420", 2, (1101, 853), 0),
+        ("yuv420", 3, (301, 1111), 0),  # tiles that end amid the luma pixels of a chroma sample
+        ("yuv422", 2, (300, 1111), 0),
+        ("rgb", 2, (1201, 300), 0),
+        ("rgba", 2, (301, 1111), 0.5),
+        ("grey+alpha", 3, (500, 500), 0.9),
+    ],
+)
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_pictures_of_many_tiles_too(
+    name: str, scale: int, size: tuple[int, int], hidden: float, precision: str
+) -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", scale)), precision)
+    layout = LAYOUTS[name]
+    lr = random_planes(layout, Colour(range="limited" if name.startswith("yuv") else "full"), size, hidden)
+    if lr.alpha is not None:  # the middle is visible, an edge is not: tiles with and without hidden pixels
+        lr.alpha[100:-100, 100:-100] = 99
+        lr.alpha[:, :10] = 0
+    step = SuperResolution(Source(lr), engine)
+    assert len(list(tiles_of(step.size, step.tile))) > 2
+    assert size[0] > (TALLEST_HIDDEN_TILE if hidden else TALLEST_TILE) or size[1] > WIDEST_TILE
+    assert_same(enlarged(lr, engine, threads=3), by_steps(lr, engine))
+
+
+def test_hidden_pixels_are_repainted_and_not_only_copied() -> None:
+    """So that the tests above can fail: what lies under alpha 0 matters to nothing, and the pixels beside it do."""
+    engine = native.NativeEngine(pretrained.load("fsrcnn-x-x2"))
+    lr = random_planes(LAYOUTS["rgba"], Colour(), (40, 50))
+    assert lr.alpha is not None
+    lr.alpha[10:20, 10:20] = 0
+    lr.arrays[0][10:20, 10:20] = 255
+    expected = enlarged(lr, engine)
+    lr.arrays[0][10:20, 10:20] = 0
+    assert_same(enlarged(lr, engine), expected)
+    lr.alpha[10:20, 10:20] = 1
+    assert (enlarged(lr, engine).arrays[0] != expected.arrays[0]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_strided_and_misaligned_arrays(dtype: Any, channels: int) -> None:
-    upscaler = Upscaler(random_weights(family("fsrcnn-x", 2)), threads=2)
+def test_strided_and_misaligned_packed_arrays(dtype: Any, channels: int) -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
     unit = np.random.default_rng(0).random((21, 35, channels)) * 0.9 + 0.1
     pixels = unit.astype(dtype) if dtype == np.float32 else (unit * np.iinfo(dtype).max).astype(dtype)
-    expected = upscaler(pixels)
-    for view in views(pixels):
-        np.testing.assert_array_equal(upscaler(view), expected)
-    engine = upscaler.engine(2)
-    assert isinstance(engine, native.NativeEngine)
-    for view in views(expected):
-        view[...] = 7
-        step = SuperResolution(LumaPlane(luma(21, 35)), engine)
-        engine.picture(pixels, view, step.taps, (16 / 255, 219 / 255))
-        np.testing.assert_array_equal(view, expected)
+    expected = np.empty((42, 70, channels), dtype)
+    fill(SuperResolution(Source(Planes.of(pixels)), engine), Planes.of(expected), Control(1))
+    for strides in STRIDES:
+        result = strided(expected * 0, strides)
+        engine.planes(Planes.of(strided(pixels, strides)), Planes.of(result), Control(2))
+        np.testing.assert_array_equal(result, expected)
 
 
-def test_every_pixel_is_written_and_none_beside() -> None:
-    engine = native.NativeEngine(random_weights(family("fsrcnn", 3)), threads=4)
-    dtypes: list[Any] = [np.uint8, np.uint16, np.float32]
-    for dtype in dtypes:
-        for height, width in [(1, 1), (50, 70), (9, 600)]:
-            lr = (
-                luma(height, width)
-                if dtype == np.float32
-                else (luma(height, width) * np.iinfo(dtype).max).astype(dtype)
-            )
+@pytest.mark.parametrize("name", list(LAYOUTS))
+def test_every_sample_is_written_and_none_beside(name: str) -> None:
+    engine, layout = native.NativeEngine(random_weights(family("fsrcnn", 3))), LAYOUTS[name]
+    for depth in (8, 16, FLOAT):
+        colour = Colour(depth=depth)
+        for size in [(1, 1), (50, 71), (9, 601)]:
+            lr = random_planes(layout, colour, size)
             results = []
             for poison in (0x00, 0xA5):
-                around = np.empty((3 * height + 2, 3 * width + 2), dtype)
-                around.view(np.uint8)[...] = poison
-                before = around.copy()
-                engine._run(lr, around[1:-1, 1:-1], None, 4, None)
-                results.append(around[1:-1, 1:-1].copy())
-                around[1:-1, 1:-1] = before[1:-1, 1:-1]
-                assert around.tobytes() == before.tobytes()
-            np.testing.assert_array_equal(results[0], results[1])
+                whole = [
+                    np.empty((array.shape[0] + 2, array.shape[1] + 2), colour.dtype)
+                    for array in like(lr, engine).arrays
+                ]
+                for around in whole:
+                    around.view(np.uint8)[...] = poison
+                before = [around.copy() for around in whole]
+                results.append(Planes(tuple(around[1:-1, 1:-1] for around in whole), layout, colour))
+                engine.planes(lr, results[-1], Control(4))
+                for around, earlier in zip(whole, before, strict=True):
+                    earlier[1:-1, 1:-1] = around[1:-1, 1:-1]
+                    assert around.tobytes() == earlier.tobytes()
+            assert_same(*results)
 
 
-class Steps:
-    """The same engine without `picture`, so that colour takes its separate steps."""
-
-    parallel = True
-
-    def __init__(self, engine: Engine) -> None:
-        self.name, self.architecture, self.tile, self.run = engine.name, engine.architecture, engine.tile, engine.run
-
-
-@settings(max_examples=60)
-@given(
-    st.sampled_from([("fsrcnn-x", 2), ("fsrcnn-s", 3), ("fsrcnn-x", 4)]), st.sampled_from([np.uint8, np.uint16, np.float32]),
-    st.integers(1, 60), st.integers(1, 90), st.integers(1, 4), st.sampled_from(["exact", "fast"]), st.booleans(),
-)  # fmt: skip
-def test_colour_in_one_call_has_the_bytes_of_the_separate_steps(
-    model: tuple[str, int], dtype: Any, height: int, width: int, channels: int, precision: str, hidden: bool
-) -> None:
-    unit = np.random.default_rng(height * width).random((height, width, channels)) * 0.9 + 0.1
-    if hidden:
-        unit[..., -1] = np.where(unit[..., -1] < 0.3, 0, unit[..., -1])
-    pixels = unit.astype(dtype) if dtype == np.float32 else (unit * np.iinfo(dtype).max).astype(dtype)
-    weights = random_weights(family(*model))
-    fused, stepwise = (Upscaler(weights, threads=2, precision=precision) for _ in range(2))
-    stepwise.use(Steps(stepwise.engine(model[1])))
-    np.testing.assert_array_equal(fused(pixels), stepwise(pixels))
+def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
+    frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
+    control = Control(2)
+    alive = weakref.ref(control)
+    gc.disable()
+    try:
+        engine.planes(frame, like(frame, engine), control)
+        del control
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
-def test_two_engines_in_two_threads_and_one_engine_in_both() -> None:
-    lr = luma(150, 200)
-    engines_ = [
-        native.NativeEngine(pretrained.load(name), p, 2)
-        for name, p in (("fsrcnn-x2", "exact"), ("fsrcnn-x-x3", "fast"))
+def test_frames_of_one_size_share_their_taps() -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
+    frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
+    enlarged(frame, engine)
+    before = native._colour.cache_info()
+    enlarged(frame, engine)
+    after = native._colour.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+
+
+# -- threads
+
+
+def test_two_engines_in_six_threads() -> None:
+    lr = noise(150, 200)
+    pair = [
+        native.NativeEngine(pretrained.load(name), p) for name, p in (("fsrcnn-x2", "exact"), ("fsrcnn-x-x3", "fast"))
     ]
-    expected = [engine.luma(lr) for engine in engines_]
+    expected = [engine.run(lr) for engine in pair]
     wrong: list[int] = []
 
     def work(which: int) -> None:
         for _ in range(5):
-            if not np.array_equal(engines_[which].luma(lr), expected[which]):
+            if not np.array_equal(pair[which].luma(lr, Control(2)), expected[which]):
                 wrong.append(which)
 
     threads = [threading.Thread(target=work, args=(i % 2,)) for i in range(6)]
@@ -271,19 +406,219 @@ def test_two_engines_in_two_threads_and_one_engine_in_both() -> None:
     assert wrong == []
 
 
+def in_process(code: str) -> str:
+    """What a program prints that has an `engine` (×2), and `lr` and `sr`: 600×400 RGB pixels and what they become."""
+    start = """
+import os, sys
+import numpy as np
+from fsrcnn import pretrained
+from fsrcnn.engines.native import NativeEngine
+from fsrcnn.errors import Cancelled, ShortMemoryError
+from fsrcnn.parallel import Control
+from fsrcnn.planes import Planes
+engine = NativeEngine(pretrained.load("fsrcnn-x2"), "fast")
+pixels = np.random.default_rng(0).integers(0, 256, (400, 600, 3)).astype(np.uint8)
+result = np.zeros((800, 1200, 3), np.uint8)
+lr, sr = Planes.of(pixels), Planes.of(result)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", start + code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+
+
+@linux
+def test_no_thread_is_started_for_each_frame() -> None:
+    """Identities of threads, not their number: they would grow if threads came and went."""
+    printed = in_process("""
+seen, counts = set(), []
+for frame in range(30):
+    engine.planes(lr, sr, Control(2, lambda done: seen.update(os.listdir("/proc/self/task"))))
+    counts.append(len(os.listdir("/proc/self/task")))
+engine.planes(lr, sr, Control(5, lambda done: None))
+print(len(seen), counts[0], counts[-1], len(os.listdir("/proc/self/task")))
+""")
+    seen, first, last, after_five = map(int, printed.split())
+    assert seen == first == last
+    assert after_five == last + 3
+
+
+@linux
+def test_a_child_of_fork_has_threads_of_its_own() -> None:
+    printed = in_process("""
+import warnings
+warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # Python 3.12 warns of what this tests
+engine.planes(lr, sr, Control(3))
+expected = result.copy()
+child = os.fork()
+result[...] = 0
+engine.planes(lr, sr, Control(3))
+same = np.array_equal(result, expected)
+if child == 0:
+    os._exit(0 if same else 1)
+print(same, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+""")
+    assert printed == "True 0"
+
+
+@linux
+def test_where_no_thread_can_be_started_the_caller_does_the_work() -> None:
+    """There is room for the working memory of a strip, but not for the stack of a thread (8 MB)."""
+    printed = in_process("""
+import resource
+engine.run(np.zeros((400, 600), np.float32))  # the memory of a strip
+def pages(): return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limits = resource.getrlimit(resource.RLIMIT_AS)
+before, parts = len(os.listdir("/proc/self/task")), []
+control = Control(2, parts.append)
+resource.setrlimit(resource.RLIMIT_AS, (pages() + 4_000_000, limits[1]))
+engine.planes(lr, sr, control)
+resource.setrlimit(resource.RLIMIT_AS, limits)
+alone, started = result.copy(), len(os.listdir("/proc/self/task")) - before
+engine.planes(lr, sr, control)
+print(started, np.array_equal(result, alone), len(os.listdir("/proc/self/task")) - before, parts[-1])
+""")
+    assert printed == "0 True 2 1.0"
+
+
+@linux
+def test_short_memory_is_said() -> None:
+    """There is room for what Python makes of a call, but not for the strip: about 1 kB for each of its columns."""
+    printed = in_process("""
+import resource
+engine = NativeEngine(pretrained.load("fsrcnn-x2"), "exact")
+wide, wider = Planes.luma(np.zeros((64, 40_000), np.float32)), Planes.luma(np.zeros((128, 80_000), np.float32))
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 300_000, resource.getrlimit(resource.RLIMIT_AS)[1]))
+try:
+    engine.planes(wide, wider, Control(1))
+except ShortMemoryError as error:
+    print(error)
+""")
+    assert printed == "there is not enough memory to upscale 40000×64 pixels; give fewer threads"
+
+
 def test_indices_beyond_2_to_the_31() -> None:
     memory = physical_memory()
     if memory is None or memory < 8e9:
         pytest.skip("needs 8 GB of memory")
-    engine = native.NativeEngine(random_weights(Architecture(1, 1, 0, 1, 5, 4)), threads=2)
-    row = (luma(1, 40_000) * 255).astype(np.uint8)
-    rows = 3600
-    sr = engine.luma(np.broadcast_to(row, (rows, 40_000)))
+    engine = native.NativeEngine(random_weights(Architecture(1, 1, 0, 1, 5, 4)))
+    row = (noise(1, 40_000) * 255).astype(np.uint8)
+
+    def rows_enlarged(count: int) -> Array:
+        return enlarged(Planes.luma(np.broadcast_to(row, (count, 40_000))), engine).arrays[0]
+
+    sr = rows_enlarged(3600)
     assert sr.size > 2**31
-    expected = engine.luma(np.broadcast_to(row, (5, 40_000)))
+    expected = rows_enlarged(5)
     np.testing.assert_array_equal(sr[:8], expected[:8])
     np.testing.assert_array_equal(sr[-8:], expected[-8:])
-    np.testing.assert_array_equal(sr[4 * (rows // 2) : 4 * (rows // 2) + 4], expected[8:12])
+    np.testing.assert_array_equal(sr[7200:7204], expected[8:12])
+
+
+# -- watched and stopped
+
+
+LARGE = Planes.luma(np.full((1500, 1500), 99, np.uint8))  # about a third of a second
+
+
+def call(control: Control) -> None:
+    enlarged_large = Planes.luma(np.zeros((3000, 3000), np.uint8))
+    native.NativeEngine(pretrained.load("fsrcnn-x2")).planes(LARGE, enlarged_large, control)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_goes_up_in_the_thread_that_called(threads: int) -> None:
+    parts: list[float] = []
+    idents: set[int] = set()
+
+    def progress(part: float) -> None:
+        parts.append(part)
+        idents.add(threading.get_ident())
+
+    before = threading.active_count()
+    call(Control(threads, progress))
+    assert parts == sorted(parts)
+    assert parts[0] == 0
+    assert parts[-1] == 1
+    assert len({part for part in parts if 0 < part < 1}) > 0
+    assert idents == {threading.get_ident()}
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
+def test_what_progress_raises_stops_the_call(threads: int, error: type[BaseException]) -> None:
+    def progress(part: float) -> None:
+        if part > 0:
+            raise error
+
+    control = Control(threads, progress)
+    with pytest.raises(error):
+        call(control)
+    assert control.done < 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_cancelled_from_another_thread(threads: int, in_thread: bool) -> None:
+    """Whether the call itself runs in the main thread or not."""
+    control = Control(threads)
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            call(control)
+        except BaseException as error:
+            raised.append(error)
+
+    def cancel() -> None:
+        while control.done == 0:
+            time.sleep(0.001)
+        control.cancel()
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    if in_thread:
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+    else:
+        work()
+    canceller.join()
+    assert [type(error) for error in raised] == [Cancelled]
+    assert 0 < control.done < 1
+
+
+@pytest.mark.parametrize("size", [(8, 8), (1500, 1500)])
+def test_cancelled_before_it_starts(size: tuple[int, int]) -> None:
+    control = Control(2)
+    control.cancel()
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
+    sr = np.full((2 * size[0], 2 * size[1]), 7, np.uint8)
+    with pytest.raises(Cancelled):
+        engine.planes(Planes.luma(np.zeros(size, np.uint8)), Planes.luma(sr), control)
+    assert (sr == 7).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_is_never_lost(threads: int) -> None:
+    """It arrives while the library works, so Python sees it when it is called back: nothing may be printed instead of raised."""
+    for delay in (0.03, 0.08, 0.13):
+        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            timer.start()
+            call(Control(threads))
+            call(Control(threads))  # in case the first one was done by then
+        timer.join()
+
+
+# -- precisions, instruction sets, the library
 
 
 @pytest.mark.parametrize("name", [row for row in pretrained.table() if not row.endswith(".t91")])
@@ -301,7 +636,7 @@ def test_fast_loses_at_most_two_hundredths_of_a_decibel(datasets: Path, name: st
         assert exact != fast  # it is another arithmetic
 
 
-def test_too_wide_or_too_steep_for_fast() -> None:
+def test_too_steep_for_fast() -> None:
     weights = random_weights(Architecture(4, 3, 1, 3, 3, 2))
     weights.arrays["shrinking.prelu"][:] = 1e9
     weights.arrays["shrinking.bias"][:] = 10  # no picture comes near the steep side, but sums could
@@ -309,12 +644,19 @@ def test_too_wide_or_too_steep_for_fast() -> None:
         engines.create(weights, "native", precision="fast")
 
 
+def test_too_wide_for_fast() -> None:
+    """Rounding alone may add half a unit to each of 1024·23·23 weights of a phase, times features of 13 bits: more than 2^31."""
+    with pytest.raises(UsageError, match="too wide for precision fast"):
+        engines.create(random_weights(Architecture(1024, 1, 0, 1, 45, 2)), "native", precision="fast")
+    engines.create(random_weights(Architecture(1024, 1, 0, 1, 31, 2)), "native", precision="fast")
+
+
 @pytest.mark.parametrize("name", list(pretrained.table()))
 def test_the_sums_of_fast_cannot_overflow(name: str) -> None:
     """Not even with every feature at its limit and of the worst sign."""
     whole = FixedPoint.of(pretrained.load(name))
     reach = INPUT_LEVELS
-    for stage in stages_of(whole.architecture):
+    for stage in (convolution.name for convolution in whole.architecture.convolutions):
         assert np.abs(whole.kernels[stage]).max() < 2**15
         largest = np.abs(whole.kernels[stage]).sum(axis=(1, 2, 3)) * reach + np.abs(whole.biases[stage])
         assert largest.max() < 2**31
@@ -323,22 +665,6 @@ def test_the_sums_of_fast_cannot_overflow(name: str) -> None:
     for y in range(scale):
         for x in range(scale):
             assert kernel[:, :, y::scale, x::scale].sum() * reach < 2**31
-
-
-def test_progress_goes_up_and_an_interrupt_in_it_stops_the_work() -> None:
-    engine = native.NativeEngine(pretrained.load("fsrcnn-x2"), threads=2)
-    lr = luma(1500, 1500)
-    parts: list[float] = []
-    engine.luma(lr, parts.append)
-    assert parts == sorted(parts)
-    assert parts[-1] == 1
-
-    def interrupt(part: float) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        engine.luma(lr, interrupt)
-    assert engine.run(luma(5, 5)).shape == (10, 10)
 
 
 def test_the_instruction_set_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,6 +690,121 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
                 engines.create(weights, name, precision=precision)
     finally:
         native.library.cache_clear()
+
+
+def test_a_stale_library_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where any engine would do: it is a broken installation."""
+    weights = random_weights(family("fsrcnn-x", 2))
+    import _ctypes
+
+    class Other:
+        origin = _ctypes.__file__  # a library without a number
+
+    try:
+        for name, abi, found in (("_ctypes", native.ABI, 1), ("newer", native.ABI + 1, native.ABI)):
+            native.library.cache_clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(native, "ABI", abi)
+                if name == "_ctypes":
+                    patch.setattr(native, "find_spec", lambda name: Other)
+                for engine in ("auto", "native"):
+                    with pytest.raises(FsrcnnError) as caught:
+                        engines.create(weights, engine)
+                    assert str(caught.value) == (
+                        f"the native library is of another version (ABI {found}, this package needs {abi}); "
+                        "type, in its folder: pip install --force-reinstall --no-deps ."
+                    )
+                    assert not isinstance(caught.value, MissingExtraError)
+    finally:
+        native.library.cache_clear()
+
+
+def status_of_create(**changes: Any) -> int:
+    """Of a network that is right but for the changes."""
+    weights = random_weights(Architecture(4, 3, 1, 3, 3, 2))
+    numbers = native._joined(list(weights.arrays.values()), np.float32)
+    given: dict[str, Any] = {
+        "d": 4, "s": 3, "m": 1, "feature_kernel": 3, "deconvolution_kernel": 3, "scale": 2, "crop": 0,
+        "arrays": numbers.ctypes.data, "arrays_length": numbers.size, "abi": native.ABI, "instruction_set": b"generic",
+    }  # fmt: skip
+    given.update(changes)
+    abi, instruction_set = given.pop("abi"), given.pop("instruction_set")
+    handle, library = ctypes.c_void_p(), native.library()
+    status: int = library.fsrcnn_create(
+        abi, ctypes.byref(native._Network(**given)), instruction_set, ctypes.byref(handle)
+    )
+    library.fsrcnn_destroy(handle)
+    assert (status == native.OK) == bool(handle)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("changes", "explained"),
+    [
+        ({}, "it is finished"),
+        ({"abi": 1}, "compiled for another version"),
+        ({"instruction_set": b"mmx"}, "no such instruction set"),
+        ({"instruction_set": None}, "a pointer is NULL"),
+        ({"arrays": None}, "a pointer is NULL"),
+        ({"precision": 2}, "no such precision"),
+        ({"scale": 5}, "no network of these numbers"),
+        ({"crop": 2}, "no network of these numbers"),
+        ({"m": -1}, "no network of these numbers"),
+        ({"d": 5}, "lengths do not fit the architecture"),
+        ({"arrays_length": 7}, "lengths do not fit the architecture"),
+        ({"precision": 1}, "a pointer is NULL"),
+    ],
+)
+def test_statuses_of_create(changes: dict[str, Any], explained: str) -> None:
+    assert explained in native.library().fsrcnn_explain(status_of_create(**changes)).decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "explained"),
+    [
+        ({}, "it is finished"),
+        ({"height": 0}, "1 to 2^30 pixels"),
+        ({"threads": 0}, "threads is at least 1"),
+        ({"lr.dtype": 3}, "float32, uint8 or uint16"),
+        ({"lr.peak": 0.0}, "peak and largest"),
+        ({"sr.largest": 256.0}, "peak and largest"),
+        ({"sr.planes": 4}, "no such layout"),
+        ({"colour.colours": 2}, "no such layout"),
+        ({"colour.kind": 3}, "no such layout"),
+        ({"colour.across": 2}, "no such layout"),
+        ({"height": 4}, "taps do not fit"),
+        ({"lr": None}, "a pointer is NULL"),
+    ],
+)
+def test_statuses_of_run(changes: dict[str, Any], explained: str) -> None:
+    engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
+    lr, colour = random_planes(LAYOUTS["rgb"], Colour(), (5, 7)), Colour()
+    sr = like(lr, engine)
+    given: dict[str, Any] = {
+        "lr": native._picture(lr), "sr": native._picture(sr), "height": 5, "width": 7, "threads": 1,
+        "colour": native._Colour.from_buffer_copy(native._colour(lr.layout, colour, lr.size, 2)),
+    }  # fmt: skip
+    for name, value in changes.items():
+        structure, _, field = name.partition(".")
+        if field:
+            setattr(given[structure], field, value)
+        else:
+            given[structure] = value
+    status = native.library().fsrcnn_run(engine._handle, *given.values(), None)
+    assert explained in native.library().fsrcnn_explain(status).decode()
+    if status != native.OK:
+        assert all((array == 77).all() for array in sr.arrays)
+        with pytest.raises(FsrcnnError, match="the native engine refuses it: "):
+            native.check_status(status, "it")
+
+
+def test_each_status_has_words_of_its_own() -> None:
+    header = (Path(__file__).parent.parent / "native" / "fsrcnn.h").read_text()
+    statuses = header.split("enum fsrcnn_status {")[1].split("}")[0].count("=")
+    words = [native.library().fsrcnn_explain(status) for status in range(statuses)]
+    assert len(set(words)) == statuses
+    assert native.library().fsrcnn_explain(statuses) == b"there is no such status"
+    assert f"#define FSRCNN_ABI {native.ABI}\n" in header
 
 
 def test_fast_is_the_native_engines(tmp_path: Path) -> None:
@@ -400,14 +841,14 @@ def test_the_command_line_takes_precision_and_instruction_set(tmp_path: Path) ->
 
 
 def test_no_pixels() -> None:
-    with pytest.raises(UsageError, match="at least one pixel, not 5×0"):
+    with pytest.raises(UsageError, match="at least one pixel"):
         native.NativeEngine(random_weights(family("fsrcnn-x", 2))).run(np.zeros((0, 5), np.float32))
 
 
 def test_weights_are_copied() -> None:
     """Nothing of Python's stays referenced: arrays may go or change."""
     weights = random_weights(family("fsrcnn-x", 2))
-    engine, lr = native.NativeEngine(weights), luma(9, 9)
+    engine, lr = native.NativeEngine(weights), noise(9, 9)
     expected = engine.run(lr)
     for array in weights.arrays.values():
         array[:] = 0
@@ -417,7 +858,7 @@ def test_weights_are_copied() -> None:
 def test_a_file_of_weights_is_all_it_takes(tmp_path: Path) -> None:
     weights = random_weights(Architecture(7, 3, 1, 3, 5, 2))
     weights.save(tmp_path / "mine.safetensors")
-    pixels = (luma(20, 30) * 255).astype(np.uint8)
+    pixels = (noise(20, 30) * 255).astype(np.uint8)
     by_file = Upscaler(tmp_path / "mine.safetensors", engine="native")(pixels)
     by_numpy = Upscaler(weights, engine="numpy")(pixels)
     assert np.abs(by_file.astype(int) - by_numpy).max() <= 1

@@ -23,7 +23,7 @@ from fsrcnn.weights import Weights
 
 INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
 FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: the native engine evaluates two rows of features at 2 and ½
-LARGEST_BRANCH = 5  # kernel rows that it takes at a time, as in native/engine.cpp
+LARGEST_BRANCH = 5  # kernel rows that it takes at a time, as in native/packer.cpp
 HEADROOM = 1.25
 LARGEST_16 = 2**15 - 1
 LARGEST_32 = 2**31 - 1
@@ -149,8 +149,8 @@ def _phase_units(kernel: Float64) -> float:
     """The same for one phase of the deconvolution: (d, rows, columns) of its kernel.
 
     The native engine multiplies two rows of features by up to five kernel rows as polynomials, evaluated at 0, 1, -1, 2 and ½; see
-    `interpolate` in native/strip.h. Twice each coefficient it finds, and twice the sum of the first and last unknown one, must fit
-    into 32 bits, and the sum of all.
+    `interpolate` in native/deconvolution.h. Twice each coefficient it finds, and twice the sum of the first and last unknown
+    one, must fit into 32 bits, and the sum of all.
     """
     rows = kernel.shape[1]
     parts = -(-rows // LARGEST_BRANCH)

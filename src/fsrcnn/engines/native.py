@@ -1,6 +1,6 @@
 """The fused CPU engine: `native/` (C++) behind its C ABI, called without holding the GIL.
 
-A whole picture is one call: pixels in, pixels out, threads and strips on the other side. `FSRCNN_ISA` in the environment forces an
+A whole picture is one call: planes in, planes out, threads and strips on the other side. `FSRCNN_ISA` in the environment forces an
 instruction set (`avx512vnni`, `avx512`, `avx2`, `neon`, `generic`), for tests and measurements.
 """
 
@@ -8,72 +8,82 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Generator
+from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn.color import INVERSES, OFFSET, RGB_TO_YCBCR
+from fsrcnn.arrays import Array, Float32
+from fsrcnn.color import INVERSES, MATRICES, OFFSET
 from fsrcnn.engines import PRECISIONS, Engine
-from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
-from fsrcnn.imresize import Contributions, contributions
+from fsrcnn.errors import Cancelled, FsrcnnError, MissingExtraError, ShortMemoryError, UsageError
 from fsrcnn.parallel import Control
-from fsrcnn.planes import GREY_GAIN, GREY_OFFSET, Planes
+from fsrcnn.planes import GREY_GAIN, GREY_OFFSET, Colour, Layout, Planes
 from fsrcnn.weights import Weights
+from fsrcnn.windows import Taps
 
-Array = npt.NDArray[Any]
-Float32 = npt.NDArray[np.float32]
+# As in native/fsrcnn.h.
+ABI = 2
+OK, CANCELLED, NO_MEMORY = 0, 1, 2
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.uint16): 2}
-QUIET_WORK = 3e9  # multiply-adds: about a tenth of a second, below which nobody waits for progress
+STUDIO, FULL, RGB = 0, 1, 2
 
 
 class _Network(ctypes.Structure):
     _fields_ = (
-        *(
-            (name, ctypes.c_int32)
-            for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop")
-        ),
-        ("precision", ctypes.c_int32),
-        ("arrays", ctypes.c_void_p),
-        ("integers", ctypes.c_void_p),
-        ("multipliers", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop", "precision")),
+        *((name, ctypes.c_void_p) for name in ("arrays", "integers", "multipliers")),
+        *((name, ctypes.c_int64) for name in ("arrays_length", "integers_length", "multipliers_length")),
         ("input_levels", ctypes.c_float),
         ("feature_levels", ctypes.c_int32),
-    )
+    )  # fmt: skip
 
 
-class _Pixels(ctypes.Structure):
+class _Plane(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("row_stride", ctypes.c_int64), ("column_stride", ctypes.c_int64))
+
+
+class _Picture(ctypes.Structure):
     _fields_ = (
-        ("data", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("row_stride", "column_stride", "channel_stride")),
+        ("plane", _Plane * 4),
+        ("planes", ctypes.c_int32),
         ("dtype", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
+        ("peak", ctypes.c_double),
+        ("largest", ctypes.c_double),
     )
 
 
 class _Taps(ctypes.Structure):
-    _fields_ = (("weights", ctypes.c_void_p), ("indices", ctypes.c_void_p), ("taps", ctypes.c_int32))
+    _fields_ = (
+        ("weights", ctypes.c_void_p),
+        ("indices", ctypes.c_void_p),
+        ("taps", ctypes.c_int32),
+        ("length", ctypes.c_int64),
+    )
 
 
 class _Colour(ctypes.Structure):
     _fields_ = (
+        *((name, ctypes.c_int32) for name in ("kind", "colours", "alpha", "down", "across")),
+        ("full_offset", ctypes.c_float),
+        ("full_gain", ctypes.c_float),
         ("to_ycbcr", ctypes.c_float * 9),
         ("to_ycbcr_offset", ctypes.c_float * 3),
         ("to_rgb", ctypes.c_float * 9),
         ("to_rgb_offset", ctypes.c_float * 3),
-        ("grey_offset", ctypes.c_float),
-        ("grey_gain", ctypes.c_float),
         ("rows", _Taps),
         ("columns", _Taps),
     )
+    arrays: tuple[Array, ...] = ()  # what the taps point to, for as long as this lives
+
+
+_Watch = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class _Control(ctypes.Structure):
-    _fields_ = (("done", ctypes.c_int64), ("cancel", ctypes.c_int32))
+    _fields_ = (("done", ctypes.c_int64), ("cancel", ctypes.c_int32), ("watch", _Watch), ("context", ctypes.c_void_p))
 
 
 @cache
@@ -82,29 +92,35 @@ def library() -> ctypes.CDLL:
 
     Raises:
         MissingExtraError: it was not built, because no C++ compiler was found when the package was installed.
+        FsrcnnError: it is another version's.
     """
     spec = find_spec("fsrcnn.engines._native")
     if spec is None or spec.origin is None:
         raise MissingExtraError(
-            "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed; "
-            "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps ."
+            "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed",
+            "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps .",
         )
     loaded = ctypes.CDLL(spec.origin)
+    abi = loaded.fsrcnn_abi() if hasattr(loaded, "fsrcnn_abi") else 1
+    if abi != ABI:
+        raise FsrcnnError(
+            f"the native library is of another version (ABI {abi}, this package needs {ABI})",
+            "type, in its folder: pip install --force-reinstall --no-deps .",
+        )
+    loaded.fsrcnn_explain.restype = ctypes.c_char_p
+    loaded.fsrcnn_explain.argtypes = (ctypes.c_int32,)
     loaded.fsrcnn_instruction_sets.restype = ctypes.c_char_p
-    loaded.fsrcnn_create.restype = ctypes.c_void_p
-    loaded.fsrcnn_create.argtypes = (ctypes.POINTER(_Network), ctypes.c_char_p)
+    loaded.fsrcnn_create.argtypes = (
+        ctypes.c_int32, ctypes.POINTER(_Network), ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p),
+    )  # fmt: skip
     loaded.fsrcnn_describe.restype = ctypes.c_char_p
     loaded.fsrcnn_describe.argtypes = (ctypes.c_void_p,)
     loaded.fsrcnn_destroy.restype = None
     loaded.fsrcnn_destroy.argtypes = (ctypes.c_void_p,)
     loaded.fsrcnn_run.argtypes = (
-        ctypes.c_void_p,
-        *(ctypes.POINTER(_Pixels),) * 2,
-        *(ctypes.c_int64,) * 2,
-        ctypes.c_int,
-        ctypes.POINTER(_Colour),
-        ctypes.POINTER(_Control),
-    )
+        ctypes.c_void_p, ctypes.POINTER(_Picture), ctypes.POINTER(_Picture), ctypes.c_int64, ctypes.c_int64, ctypes.c_int32,
+        ctypes.POINTER(_Colour), ctypes.POINTER(_Control),
+    )  # fmt: skip
     return loaded
 
 
@@ -120,6 +136,24 @@ def available() -> bool:
 def instruction_sets() -> tuple[str, ...]:
     """What was compiled in and this processor has, best first; `generic` is always the last."""
     return tuple(library().fsrcnn_instruction_sets().decode().split())
+
+
+def check_status(status: int, what: str) -> None:
+    """Raise what a status of the library says, `what` being what it was asked for.
+
+    Raises:
+        Cancelled: CANCELLED.
+        ShortMemoryError: NO_MEMORY.
+        FsrcnnError: any other but OK; this package should not let it come to that.
+    """
+    if status == OK:
+        return
+    explained = library().fsrcnn_explain(status).decode()
+    if status == CANCELLED:
+        raise Cancelled("stopped before it was finished")
+    if status == NO_MEMORY:
+        raise ShortMemoryError(f"{explained} {what}", "give fewer {threads}")
+    raise FsrcnnError(f"the native engine refuses {what}: {explained}")
 
 
 class NativeEngine(Engine):
@@ -142,12 +176,13 @@ class NativeEngine(Engine):
         Raises:
             MissingExtraError: the engine was not built.
             UsageError: no such precision or instruction set, or a network too wide for `fast`.
+            FsrcnnError: the library is another version's.
         """
-        there = instruction_sets()
-        instruction_set = instruction_set or os.environ.get("FSRCNN_ISA") or there[0]
-        if instruction_set not in there:
+        offered = instruction_sets()
+        instruction_set = instruction_set or os.environ.get("FSRCNN_ISA") or offered[0]
+        if instruction_set not in offered:
             raise UsageError(
-                f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(there)}"
+                f"there is no instruction set {instruction_set!r} here; FSRCNN_ISA is one of {', '.join(offered)}"
             )
         if precision not in PRECISIONS:
             raise UsageError(f"precision is exact or fast, not {precision!r}")
@@ -156,20 +191,24 @@ class NativeEngine(Engine):
         for name in ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "scale", "crop"):
             setattr(network, name, getattr(weights.architecture, name))
         if precision == "exact":
-            arrays = _joined([weights.arrays[name] for name in weights.architecture.array_shapes], np.float32)
-            network.arrays = arrays.ctypes.data
+            numbers = {
+                "arrays": _joined([weights.arrays[name] for name in weights.architecture.array_shapes], np.float32)
+            }
         else:
-            integers, multipliers = _fixed_point(weights)
-            network.integers, network.multipliers = integers.ctypes.data, multipliers.ctypes.data
-            from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS
-
-            network.input_levels, network.feature_levels = INPUT_LEVELS, FEATURE_LEVELS
-        self._handle = library().fsrcnn_create(ctypes.byref(network), instruction_set.encode())
-        if not self._handle:
-            raise FsrcnnError("there is not enough memory for the native engine")
+            integers, multipliers, levels = _fixed_point(weights)
+            numbers = {"integers": integers, "multipliers": multipliers}
+            network.input_levels, network.feature_levels = levels
+        for name, array in numbers.items():
+            setattr(network, name, array.ctypes.data)
+            setattr(network, f"{name}_length", array.size)
+        self._handle = ctypes.c_void_p()
+        status = library().fsrcnn_create(
+            ABI, ctypes.byref(network), instruction_set.encode(), ctypes.byref(self._handle)
+        )
+        check_status(status, "for the native engine" if status == NO_MEMORY else "the weights")
 
     def __del__(self) -> None:
-        handle, self._handle = getattr(self, "_handle", None), None
+        handle, self._handle = getattr(self, "_handle", None), ctypes.c_void_p()
         if handle:
             library().fsrcnn_destroy(handle)
 
@@ -178,125 +217,120 @@ class NativeEngine(Engine):
         return str(library().fsrcnn_describe(self._handle).decode())
 
     def run(self, lr: Float32) -> Float32:
-        """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; `fast` takes what lies outside [0, 1] for 0 or 1."""
+        """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; `fast` takes what lies outside [0, 1] for 0 or 1.
+
+        In the thread that calls, and no other.
+
+        Raises:
+            UsageError: no pixels.
+        """
         sr = np.empty((lr.shape[0] * self.architecture.scale, lr.shape[1] * self.architecture.scale), np.float32)
-        self._run(np.asarray(lr, np.float32), sr, None, 1, None)
+        self._call(Planes.luma(np.asarray(lr, np.float32)), Planes.luma(sr), 1, None, None)
         return sr
 
     def planes(self, lr: Planes, sr: Planes, control: Control | None = None) -> None:
+        """As `Engine.planes`, to the same bytes, in one call of the library.
+
+        Raises:
+            UsageError, Cancelled: as `Engine.planes`.
+            ShortMemoryError: a few MB for each thread are not to be had.
+        """
         self.check(lr, sr)
         control = control or Control()
-        packed = [_packed(planes) for planes in (lr, sr)]
-        hidden = lr.alpha is not None and not lr.alpha.all()
-        if (
-            any(p is None for p in packed)
-            or hidden
-            or lr.colour.depth != sr.colour.depth
-            or lr.layout.name.startswith("yuv")
-        ):
-            super().planes(lr, sr, control)
-        elif lr.colour.range == "limited":
-            self._run(packed[0][:, :, 0], packed[1][:, :, 0], None, control.threads, control.report)
-        else:
-            taps = [contributions(lr.size[axis], sr.size[axis]) for axis in (0, 1)]
-            grey = (float(GREY_OFFSET), float(GREY_GAIN))
-            self.picture(packed[0], packed[1], taps, grey, control.report, control.threads)
+        control.report(0.0)
+        raised: list[BaseException] = []
+        shared = _Control()
+        watcher = _watching(control, shared, lr.size[0] * lr.size[1], raised)
+        next(watcher)
+        shared.watch = _Watch(watcher.send)
+        try:
+            colour = _colour(lr.layout, lr.colour, lr.size, self.architecture.scale)
+            self._call(lr, sr, control.threads, colour, shared)
+        except Cancelled:
+            if not raised:
+                raise
+        finally:
+            watcher.close()  # else it, the library's pointer to it and `shared` would hold each other
+        if raised:  # perhaps too late to stop the call
+            raise raised[0]
+        control.report(1.0)
 
-    def picture(
-        self,
-        pixels: Array,
-        result: Array,
-        taps: Sequence[Contributions],
-        grey: tuple[float, float],
-        progress: Callable[[float], None] | None = None,
-        threads: int = 1,
-    ) -> None:
-        """A whole picture in one pass over its rows; see `WholePictures`."""
-        colour = _Colour(grey_offset=grey[0], grey_gain=grey[1])
-        for name, matrix, before, after in (
-            ("to_ycbcr", RGB_TO_YCBCR, np.zeros(3), OFFSET),
-            ("to_rgb", INVERSES["bt601"], OFFSET, np.zeros(3)),
-        ):
-            getattr(colour, name)[:] = matrix.astype(np.float32).ravel().tolist()
-            getattr(colour, f"{name}_offset")[:] = (after - matrix @ before).astype(np.float32).tolist()
-        kept = []
-        for name, along in zip(("rows", "columns"), taps, strict=True):
+    def _call(self, lr: Planes, sr: Planes, threads: int, colour: _Colour | None, control: _Control | None) -> None:
+        height, width = lr.size
+        status = library().fsrcnn_run(
+            self._handle, _picture(lr), _picture(sr), height, width, threads,
+            None if colour is None else ctypes.byref(colour), None if control is None else ctypes.byref(control),
+        )  # fmt: skip
+        check_status(
+            status, f"to upscale {width}×{height} pixels" if status == NO_MEMORY else f"{width}×{height} pixels"
+        )
+
+
+def _watching(
+    control: Control, shared: _Control, pixels: int, raised: list[BaseException]
+) -> Generator[None, object, None]:
+    """What the library calls while it works: reports, and stops it by whatever comes of that; Ctrl-C, too.
+
+    A generator, because Python looks for signals when a function is entered, where no `try` of its own can catch what their handlers
+    raise (it would be printed and lost: there is no caller but C). A generator is entered at its `yield`, inside of `try`.
+    """
+    try:
+        while True:
+            yield
+            control.report(shared.done / pixels)
+    except GeneratorExit:  # the call is over
+        raise
+    except BaseException as error:
+        shared.cancel = 1
+        raised.append(error)
+        yield  # back to the library, which calls no more
+
+
+def _picture(planes: Planes) -> _Picture:
+    picture = _Picture(
+        planes=len(planes.arrays),
+        dtype=DTYPES[planes.colour.dtype],
+        peak=planes.colour.peak,
+        largest=planes.colour.largest,
+    )
+    for number, array in enumerate(planes.arrays):
+        picture.plane[number] = _Plane(array.ctypes.data, *array.strides)
+    return picture
+
+
+@lru_cache(maxsize=8)
+def _colour(layout: Layout, colour: Colour, size: tuple[int, int], scale: int) -> _Colour:
+    """What the library wants to know of a kind of picture: the frames of a film share it."""
+    rgb = layout.name in ("rgb", "rgba")
+    filled = _Colour(
+        kind=RGB if rgb else STUDIO if colour.range == "limited" else FULL,
+        colours=layout.colours, alpha=int(layout.alpha), down=layout.down, across=layout.across,
+        full_offset=float(GREY_OFFSET), full_gain=float(GREY_GAIN),
+    )  # fmt: skip
+    for name, matrix, before, after in (
+        ("to_ycbcr", MATRICES[colour.matrix], np.zeros(3), OFFSET),
+        ("to_rgb", INVERSES[colour.matrix], OFFSET, np.zeros(3)),
+    ):
+        getattr(filled, name)[:] = matrix.astype(np.float32).ravel().tolist()
+        getattr(filled, f"{name}_offset")[:] = (after - matrix @ before).astype(np.float32).tolist()
+    if layout.components > 1:
+        taps = Taps(layout, colour, size, (scale * size[0], scale * size[1]))
+        # Alpha lies on the full grid, which is chroma's, too, wherever there is alpha.
+        for name, along in zip(("rows", "columns"), taps.chroma, strict=True):
             weights = np.ascontiguousarray(along.weights, np.float32)
             indices = np.ascontiguousarray(along.indices, np.int32)
-            kept += [weights, indices]
-            setattr(colour, name, _Taps(weights.ctypes.data, indices.ctypes.data, weights.shape[1]))
-        self._run(pixels, result, colour, threads, progress)
-
-    def _run(
-        self,
-        lr: Array,
-        sr: Array,
-        colour: _Colour | None,
-        threads: int,
-        progress: Callable[[float], None] | None,
-    ) -> None:
-        height, width = lr.shape[:2]
-        if height == 0 or width == 0:
-            raise UsageError(f"a picture has at least one pixel, not {width}×{height}")
-        control = _Control()
-        status = []
-
-        def call() -> None:
-            status.append(
-                library().fsrcnn_run(
-                    self._handle,
-                    _pixels(lr),
-                    _pixels(sr),
-                    height,
-                    width,
-                    threads,
-                    None if colour is None else ctypes.byref(colour),
-                    ctypes.byref(control),
-                )
-            )
-
-        work = height * width * self.architecture.multiply_adds
-        if work < QUIET_WORK or threading.current_thread() is not threading.main_thread():
-            call()
-        else:
-            # Python handles Ctrl-C in its main thread, and only while that runs Python.
-            worker = threading.Thread(target=call, name="fsrcnn native")
-            worker.start()
-            try:
-                while worker.is_alive():
-                    worker.join(0.05)
-                    if progress:
-                        progress(min(1.0, control.done / (height * width)))
-            except BaseException:
-                control.cancel = 1
-                worker.join()
-                raise
-        if status != [0]:
-            raise FsrcnnError(f"there is not enough memory to upscale {width}×{height} pixels; give fewer threads")
-        if progress:
-            progress(1.0)
-
-
-def _packed(planes: Planes) -> Any:
-    base = planes.arrays[0].base if len(planes.arrays) > 1 else planes.arrays[0][:, :, None]
-    if planes.colour.depth not in (8, 16, 32) or base is None or base.ndim != 3 or base.shape[2] != len(planes.arrays):
-        return None
-    return base
-
-
-def _pixels(array: Array) -> _Pixels:
-    row, column = array.strides[:2]
-    channel, channels = (array.strides[2], array.shape[2]) if array.ndim == 3 else (0, 1)
-    return _Pixels(array.ctypes.data, row, column, channel, DTYPES[array.dtype], channels)
+            setattr(filled, name, _Taps(weights.ctypes.data, indices.ctypes.data, weights.shape[1], len(weights)))
+            filled.arrays += (weights, indices)
+    return filled
 
 
 def _joined(arrays: list[Array], dtype: npt.DTypeLike) -> Array:
     return np.concatenate([np.asarray(array, dtype).ravel() for array in arrays])
 
 
-def _fixed_point(weights: Weights) -> tuple[Array, Array]:
-    """The whole numbers and multipliers in the order of `fsrcnn_network`."""
-    from fsrcnn.fixed_point import FixedPoint
+def _fixed_point(weights: Weights) -> tuple[Array, Array, tuple[int, int]]:
+    """The whole numbers and multipliers in the order of `fsrcnn_network`, and the levels of input and features."""
+    from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint
 
     whole = FixedPoint.of(weights)
     integers: list[Array] = []
@@ -306,4 +340,4 @@ def _fixed_point(weights: Weights) -> tuple[Array, Array]:
         multipliers += [whole.positive[stage], whole.negative[stage]]
     integers.append(whole.kernels["deconvolution"])
     multipliers += [whole.phases, np.array([whole.bias])]
-    return _joined(integers, np.int32), _joined(multipliers, np.float32)
+    return _joined(integers, np.int32), _joined(multipliers, np.float32), (INPUT_LEVELS, FEATURE_LEVELS)
