@@ -36,7 +36,8 @@ class Commands(typer.core.TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = dict[str, Any].fromkeys(COMMANDS)  # the names, for lists and for "did you mean"
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = names  # for lists and for "did you mean"; `get_command` makes what belongs to them
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
