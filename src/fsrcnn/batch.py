@@ -145,8 +145,7 @@ class Options:
     standard_input: bytes = b""
 
     def __post_init__(self) -> None:
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise UsageError(f"quality is 1 to 100, not {self.quality}")
+        formats.check_quality(self.quality)
 
 
 @dataclass(frozen=True)
