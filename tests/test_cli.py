@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fsrcnn
 from fsrcnn import images
 from fsrcnn.cli.terminal import interruptible
 from fsrcnn.parallel import Control
@@ -32,16 +33,38 @@ def size_of(path: Path) -> tuple[int, ...]:
     return images.read(path).pages[0].shape[:2]
 
 
-def test_help_version_and_import_load_nothing_heavy() -> None:
-    script = (
-        "import sys, fsrcnn, fsrcnn.cli\n"
-        "heavy = {'torch', 'h5py', 'matplotlib', 'PIL', 'pyvips', 'scipy', 'skimage'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+def loaded_by(*arguments: str, cwd: Path | None = None) -> set[str]:
+    """The names of all modules that are there after a command has run, or after the import of the command line if there is none."""
+    program = (
+        "import contextlib, sys, fsrcnn.cli\n"
+        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.app({arguments})\n"
+        "print(*sys.modules, file=sys.stderr)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
-    assert b"upscale" in run("--help").stdout
-    assert run("--version").stdout.startswith(b"fsrcnn 0.")
+    command = [sys.executable, "-c", program]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stderr.split())
+
+
+def test_help_version_and_import_load_nothing_heavy() -> None:
+    heavy = {"torch", "h5py", "matplotlib", "PIL", "pyvips", "scipy", "skimage", "rich"}
+    assert not heavy & loaded_by()
+    assert not heavy & loaded_by("--help")
+    for line in (b"upscale   Upscale pictures.", b"transfer  Take trained weights", b"convert   Turn other people's"):
+        assert line in run("--help").stdout
+    assert run("--version").stdout == f"fsrcnn {fsrcnn.__version__}\n".encode()
     assert run().returncode == 2
+    assert b"Did you mean 'upscale'?" in run("upscal").stderr
+
+
+def test_upscale_loads_what_it_uses(tmp_path: Path) -> None:
+    """Half of the start-up were option checks by pydantic, a progress bar nobody sees, the other commands, the version."""
+    make(tmp_path / "a.png")
+    loaded = loaded_by("upscale", "a.png", cwd=tmp_path)
+    assert size_of(tmp_path / "a_x2.png") == (24, 20)
+    unused = {"pydantic", "rich", "torch", "PIL", "importlib.metadata", "importlib.resources", "fsrcnn.evaluation"}
+    assert not unused & loaded
+    assert {name for name in loaded if name.startswith("fsrcnn.cli.")} == {
+        "fsrcnn.cli.options", "fsrcnn.cli.terminal", "fsrcnn.cli.upscale",
+    }  # fmt: skip
 
 
 def test_models() -> None:
