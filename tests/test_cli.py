@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fsrcnn
 from fsrcnn import images
-from fsrcnn.cli.terminal import stoppable
+from fsrcnn.cli.terminal import interruptible
+from fsrcnn.parallel import Control
 from support import ENVIRONMENT, files_below, heed_interrupts, png_bomb
 from support import run_command as run
 
@@ -31,16 +33,38 @@ def size_of(path: Path) -> tuple[int, ...]:
     return images.read(path).pages[0].shape[:2]
 
 
-def test_help_version_and_import_load_nothing_heavy() -> None:
-    script = (
-        "import sys, fsrcnn, fsrcnn.cli\n"
-        "heavy = {'torch', 'h5py', 'matplotlib', 'PIL', 'pyvips', 'scipy', 'skimage'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+def loaded_by(*arguments: str, cwd: Path | None = None) -> set[str]:
+    """The names of all modules that are there after a command has run, or after the import of the command line if there is none."""
+    program = (
+        "import contextlib, sys, fsrcnn.cli\n"
+        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.app({arguments})\n"
+        "print(*sys.modules, file=sys.stderr)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
-    assert b"upscale" in run("--help").stdout
-    assert run("--version").stdout.startswith(b"fsrcnn 0.")
+    command = [sys.executable, "-c", program]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd).stderr.split())
+
+
+def test_help_version_and_import_load_nothing_heavy() -> None:
+    heavy = {"torch", "h5py", "matplotlib", "PIL", "pyvips", "scipy", "skimage", "rich"}
+    assert not heavy & loaded_by()
+    assert not heavy & loaded_by("--help")
+    for line in (b"upscale   Upscale pictures.", b"transfer  Take trained weights", b"convert   Turn other people's"):
+        assert line in run("--help").stdout
+    assert run("--version").stdout == f"fsrcnn {fsrcnn.__version__}\n".encode()
     assert run().returncode == 2
+    assert b"Did you mean 'upscale'?" in run("upscal").stderr
+
+
+def test_upscale_loads_what_it_uses(tmp_path: Path) -> None:
+    """Half of the start-up were option checks by pydantic, a progress bar nobody sees, the other commands, the version."""
+    make(tmp_path / "a.png")
+    loaded = loaded_by("upscale", "a.png", cwd=tmp_path)
+    assert size_of(tmp_path / "a_x2.png") == (24, 20)
+    unused = {"pydantic", "rich", "torch", "PIL", "importlib.metadata", "importlib.resources", "fsrcnn.evaluation"}
+    assert not unused & loaded
+    assert {name for name in loaded if name.startswith("fsrcnn.cli.")} == {
+        "fsrcnn.cli.options", "fsrcnn.cli.terminal", "fsrcnn.cli.upscale",
+    }  # fmt: skip
 
 
 def test_models() -> None:
@@ -225,22 +249,21 @@ def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     assert {size_of(tmp_path / "out" / name) for name in written} == {(800, 1200)}
 
 
-def test_ctrl_c_inside_a_log_message_of_libvips_is_not_lost() -> None:
-    """cffi swallows what is raised in a callback."""
-
-    def _log_handler_callback() -> None:
-        signal.raise_signal(signal.SIGINT)
-
+def test_ctrl_c_cancels_and_raises_nothing() -> None:
+    """An exception would be lost in a callback from C: cffi swallows what is raised there."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with stoppable() as check:
-            check()
-            _log_handler_callback()
-            with pytest.raises(KeyboardInterrupt):
-                check()
-        with stoppable(), pytest.raises(KeyboardInterrupt):
+        control = Control(1)
+        with interruptible(control):
+            assert not control.cancelled()
             signal.raise_signal(signal.SIGINT)
+            assert control.cancelled()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
+        control = Control(1)
+        with interruptible(control):
+            signal.raise_signal(signal.SIGINT)
+        assert not control.cancelled()
     finally:
         signal.signal(signal.SIGINT, before)
 

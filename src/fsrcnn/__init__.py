@@ -4,11 +4,10 @@ from fsrcnn import Upscaler
 upscaler = Upscaler("fsrcnn", scale=2)
 large = upscaler(array)         # or a PIL image
 upscaler("photo.jpg")           # writes photo_x2.jpg
+large = upscaler(data)          # the bytes of a file → those of a larger picture
 """
 
 from __future__ import annotations
-
-from importlib.metadata import version
 
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
@@ -18,7 +17,6 @@ from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.weights import Weights
 
-__version__ = version("fsrcnn")
 __all__ = [
     "Architecture",
     "Cancelled",
@@ -35,3 +33,12 @@ __all__ = [
     "WeightsError",
     "family",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up when asked for: `importlib.metadata` takes as long to import as a small picture to upscale."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fsrcnn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

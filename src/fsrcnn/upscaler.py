@@ -86,7 +86,7 @@ class Upscaler:
     @overload
     def __call__(
         self, image: str | Path, *, size: Size | None = None, output: str | Path | None = None, overwrite: bool = False,
-        quality: int | None = None, max_pixels: int = images.MAX_PIXELS,
+        format: str | None = None, quality: int | None = None, max_pixels: int = images.MAX_PIXELS,
     ) -> Path: ...  # fmt: skip
     @overload
     def __call__(

@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn.cli.options import as_option
+from fsrcnn.cli.options import EngineName, Model, Precision, Threads, as_option
 from fsrcnn.cli.terminal import bar, print_table
-from fsrcnn.engines import ENGINE_NAMES
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import Result, mean
 from fsrcnn.evaluation import evaluate as score_folders
@@ -37,9 +36,7 @@ def evaluate(
             metavar="FOLDER...", help="Folders of high-resolution pictures, as Set5 and Set14.", show_default=False
         ),
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2), or a weights file.")
-    ] = "fsrcnn",
+    model: Model = "fsrcnn",
     scale: Annotated[
         int | None,
         typer.Option("--scale", "-s", help="2, 3 or 4. Default: all that the model has.", show_default=False),
@@ -53,11 +50,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")
-    ] = "exact",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
+    engine: EngineName = "auto",
+    precision: Precision = "exact",
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON on standard output.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all results as CSV on standard output.")] = False,
 ) -> None:
@@ -75,13 +70,13 @@ def evaluate(
     rows: list[Scaled] = []
     failures: list[str] = []
     with bar("") as update:
-        for number, one in enumerate(scales):
-            update(number / len(scales), f"×{one}")
+        for number, factor in enumerate(scales):
+            update(number / len(scales), f"×{factor}")
             results, bad = score_folders(
-                folders, upscaler.engine(one), protocols=protocols, save=save, threads=upscaler.threads,
+                folders, upscaler.engine(factor), protocols=protocols, save=save, threads=upscaler.threads,
                 progress=lambda part, number=number: update((number + part) / len(scales), None),  # type: ignore[misc]
             )  # fmt: skip
-            rows += [Scaled(one, result) for result in results]
+            rows += [Scaled(factor, result) for result in results]
             failures += [error.sentence(as_option) for error in bad]
     if as_json:
         print(json.dumps(_as_json(model, rows, failures), indent=2))
@@ -113,35 +108,16 @@ def _plain(score: Score) -> dict[str, float | None]:
 
 
 def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, object]:
-    means = []
+    means, pictures = [], []
     for (folder, scale, protocol), results in _groups(rows).items():
-        bicubic, sr = _means(results)
-        means.append(
-            {
-                "folder": folder,
-                "scale": scale,
-                "protocol": protocol,
-                "pictures": len(results),
-                "bicubic": _plain(bicubic),
-                "sr": _plain(sr),
-            }
-        )
-    return {
-        "model": model,
-        "means": means,
-        "pictures": [
-            {
-                "folder": row.result.folder,
-                "picture": row.result.picture,
-                "scale": row.scale,
-                "protocol": row.result.protocol,
-                "bicubic": _plain(row.result.bicubic),
-                "sr": _plain(row.result.sr),
-            }
-            for row in rows
-        ],
-        "failed": failures,
-    }
+        bicubic, sr = (_plain(score) for score in _means(results))
+        group = {"folder": folder, "scale": scale, "protocol": protocol, "pictures": len(results)}
+        means.append({**group, "bicubic": bicubic, "sr": sr})
+    for row in rows:
+        result = row.result
+        name = {"folder": result.folder, "picture": result.picture, "scale": row.scale, "protocol": result.protocol}
+        pictures.append({**name, "bicubic": _plain(result.bicubic), "sr": _plain(result.sr)})
+    return {"model": model, "means": means, "pictures": pictures, "failed": failures}
 
 
 def _print_csv(rows: list[Scaled]) -> None:

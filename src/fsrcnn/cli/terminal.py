@@ -1,53 +1,47 @@
-"""What a person sees in the terminal: a progress bar on standard error, tables on standard output."""
+"""What a person sees in the terminal: a progress bar on standard error, tables on standard output; and what Ctrl-C does."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from fsrcnn.parallel import Control
+
 if TYPE_CHECKING:
     from rich.table import Table
 
+Update = Callable[[float, str | None], None]
+"""(part done 0 … 1, new label or None)."""
+
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], None]]:
-    """Ctrl-C as KeyboardInterrupt, even where it would be lost.
-
-    libvips calls Python back with its log messages, and an exception raised in there goes nowhere but to standard error. So a
-    Ctrl-C that falls into such a call is kept, and raised by the function that this yields.
-    """
-    kept = []
+def interruptible(control: Control) -> Iterator[None]:
+    """Ctrl-C cancels the control, and raises nothing: an exception falls anywhere, into a callback from C, say, where it is lost."""
 
     def handler(number: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_name == "_log_handler_callback":
-            kept.append(number)
-        else:
-            signal.default_int_handler(number, frame)
-
-    def check() -> None:
-        if kept:
-            raise KeyboardInterrupt
+        control.cancel()
 
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # somebody else's, or ignored, as in the background of a shell
-        yield check
+        yield
         return
     signal.signal(signal.SIGINT, handler)
     try:
-        yield check
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def bar(label: str) -> Iterator[Callable[[float, str | None], None]]:
-    """A progress bar with an ETA; nothing where standard error is no terminal.
-
-    Yields `update(part done 0 … 1, new label or None)`.
-    """
+def bar(label: str) -> Iterator[Update]:
+    """A progress bar with an ETA; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, description: None
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -73,10 +67,7 @@ def bar(label: str) -> Iterator[Callable[[float, str | None], None]]:
         task = progress.add_task(label, total=1.0)
 
         def update(done: float, description: str | None = None) -> None:
-            if description is None:
-                progress.update(task, completed=done)
-            else:
-                progress.update(task, completed=done, description=description)
+            progress.update(task, completed=done, description=description)  # rich takes None for "as it is"
 
         yield update
 

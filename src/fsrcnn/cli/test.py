@@ -11,7 +11,7 @@ import typer
 
 from fsrcnn import images
 from fsrcnn.architecture import name_of
-from fsrcnn.engines import ENGINE_NAMES
+from fsrcnn.cli.options import EngineName, Overwrite, Precision, Threads
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import compare, pictures_of, result_of
 from fsrcnn.protocol import PROTOCOLS, Protocol, read_8bit
@@ -31,12 +31,10 @@ def measure(
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Default: beside the picture.", show_default=False)
     ] = None,
     protocol: Annotated[str, typer.Option(help="paper (LR in float) or files (LR rounded to 8 bit).")] = "paper",
-    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")
-    ] = "exact",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    engine: EngineName = "auto",
+    precision: Precision = "exact",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON on standard output.")] = False,
 ) -> None:  # fmt: skip
     """Make a picture small, then large again by bicubic interpolation and by a network; print PSNR and SSIM.
@@ -57,34 +55,26 @@ def measure(
     network = upscaler.engine(scale)
     name = name_of(network.architecture)
     folder = output or path.parent
-    stems = {kind: folder / f"{path.stem}_{kind}_x{scale}.png" for kind in ("bicubic", name, "panes")}
-    existing = [str(target) for target in stems.values() if target.exists()]
+    targets = [folder / f"{path.stem}_{kind}_x{scale}.png" for kind in ("bicubic", name, "panes")]
+    existing = [str(target) for target in targets if target.exists()]
     if existing and not overwrite:
-        raise UsageError(f"{existing[0]} exists; give --overwrite or another --output")
+        raise UsageError(f"{existing[0]} exists", "give {overwrite=True} or another {output}")
 
     original = read_8bit(path)
     kind: Protocol = protocol
     planes = compare(original, network, kind)
     result = result_of(planes, str(path.parent), path.stem, kind, scale)
     pictures = pictures_of(original, planes, result, scale)
-    for target, pixels in zip(stems.values(), (pictures.bicubic, pictures.sr, pictures.panes), strict=True):
+    for target, pixels in zip(targets, (pictures.bicubic, pictures.sr, pictures.panes), strict=True):
         images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     if as_json:
-        scores = {"bicubic": asdict(result.bicubic), name: asdict(result.sr)}
-        print(
-            json.dumps(
-                {
-                    "picture": str(path),
-                    "scale": scale,
-                    "protocol": protocol,
-                    **scores,
-                    "written": [str(t) for t in stems.values()],
-                },
-                indent=2,
-            )
-        )
+        report = {
+            "picture": str(path), "scale": scale, "protocol": protocol,
+            "bicubic": asdict(result.bicubic), name: asdict(result.sr), "written": [str(target) for target in targets],
+        }  # fmt: skip
+        print(json.dumps(report, indent=2))
         return
     print(f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma")
     for label, score in (("bicubic", result.bicubic), (name, result.sr)):
         print(f"{label:>10}  {score.psnr:.2f} / {score.ssim:.4f}")
-    print("written: " + ", ".join(str(target) for target in stems.values()))
+    print("written: " + ", ".join(map(str, targets)))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fsrcnn import batch, formats, images
-from fsrcnn.cli.terminal import bar, stoppable
-from fsrcnn.engines import ENGINE_NAMES
-from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
+from fsrcnn.cli.terminal import bar, interruptible
+from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError
+from fsrcnn.parallel import Control
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 
@@ -56,18 +58,9 @@ def upscale(
         str | None,
         typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), or a weights file.",
-        ),
-    ] = "fsrcnn",
-    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINE_NAMES)}.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")
-    ] = "exact",
+    model: Model = "fsrcnn",
+    engine: EngineName = "auto",
+    precision: Precision = "exact",
     format: Annotated[
         str | None,
         typer.Option(
@@ -81,60 +74,71 @@ def upscale(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too; the tree is kept.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    overwrite: Overwrite = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that exist.")] = False,
-    threads: Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)] = None,
+    threads: Threads = None,
     max_pixels: Annotated[
         int, typer.Option(help="Refuse pictures with more pixels than this before decoding them.")
     ] = images.MAX_PIXELS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
     if overwrite and skip_existing:
         raise UsageError("give either --overwrite or --skip-existing")
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
-    existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    options = batch.Options(quality=quality, overwrite=overwrite, max_pixels=max_pixels)
+    existing: batch.Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     plan = batch.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
-    if as_json and any(job.target is None for job in plan.jobs):
-        raise UsageError("--json and the picture cannot both go to standard output; give -o a file")
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"quality is 1 to 100, not {quality}")
-    if any(job.target is None for job in plan.jobs) and sys.stdout.isatty():
-        raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
+    if any(job.target is None for job in plan.jobs):
+        if as_json:
+            raise UsageError("--json and the picture cannot both go to standard output; give -o a file")
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
+    if any(job.source is None for job in plan.jobs):
+        options = replace(options, standard_input=sys.stdin.buffer.read())
 
+    outcomes: list[batch.Outcome] = []
+    count, stopped = len(plan.jobs), False
+    with bar(_label(plan.jobs, 0)) as update:
+        control = Control(upscaler.threads, lambda done: update(done, None))
+        try:
+            with interruptible(control):
+                for outcome in batch.run_all(plan.jobs, upscaler, size, options, control):
+                    outcomes.append(outcome)
+                    update(len(outcomes) / count, _label(plan.jobs, len(outcomes)))
+        except Cancelled:
+            stopped = True
+    failures = _report(plan, outcomes, as_json)
+    if stopped:
+        written = len(outcomes) - failures
+        print(f"fsrcnn: stopped; {written} of {count} pictures are written, none is half-written", file=sys.stderr)
+        raise SystemExit(130)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _label(jobs: Sequence[batch.Job], number: int) -> str:
+    """What the progress bar calls a job, counted from 1; nothing after the last one."""
+    return f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}" if number < len(jobs) else ""
+
+
+def _report(plan: batch.Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int:
+    """Write the picture for standard output, say what was written, left and not done; returns the number of failures."""
+    count = len(plan.jobs)
     done: list[batch.Done] = []
     failures: list[str] = []
-    count = len(plan.jobs)
-    try:
-        with stoppable() as check_stopped, bar("") as update:
-            for number, job in enumerate(plan.jobs):
-                check_stopped()
-                update(number / count, f"{number + 1}/{count} {Path(job.label).name}")
-                try:
-                    done.append(
-                        batch.run(
-                            job, upscaler, size, quality=quality, overwrite=overwrite, max_pixels=max_pixels,
-                            progress=lambda part, number=number: update((number + part) / count, None),  # type: ignore[misc]
-                        )
-                    )  # fmt: skip
-                except FsrcnnError as error:
-                    failures.append(error.about(job.label))
-    except KeyboardInterrupt:
-        print(f"fsrcnn: stopped; {len(done)} of {count} pictures are written, none is half-written", file=sys.stderr)
-        raise SystemExit(130) from None
-    finally:
-        if as_json:
-            print(
-                json.dumps(
-                    {
-                        "done": [asdict(item) for item in done],
-                        "skipped": [str(job.target) for job in plan.skipped],
-                        "failed": failures,
-                    },
-                    indent=2,
-                )
-            )
+    for outcome in outcomes:
+        try:
+            done.append(outcome.result())
+            if outcome.data is not None:
+                _to_stdout(outcome.data)
+        except FsrcnnError as error:
+            failures.append(error.about(outcome.job.label, as_option))
+    if as_json:
+        skipped = [str(job.target) for job in plan.skipped]
+        report = {"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures}
+        print(json.dumps(report, indent=2))
     for item in done:
         if not as_json and item.output != "standard output":
             print(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}", file=sys.stderr)
@@ -146,8 +150,15 @@ def upscale(
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if failures and count > 1:
         print(f"fsrcnn: {len(failures)} of {count} pictures failed", file=sys.stderr)
-    if failures:
-        raise typer.Exit(1)
+    return len(failures)
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise ImageError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def wanted_size(scale: float | None, width: int | None, height: int | None, fit: str | None) -> Size | None:

@@ -9,10 +9,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.weights import Weights, from_bytes
+
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Bundled:
 @cache
 def table() -> dict[str, Bundled]:
     """All bundled weights by name, in the table's order."""
-    text = resources.files(__name__).joinpath("table.json").read_text("utf-8")
+    text = (FOLDER / "table.json").read_text("utf-8")
     return {name: Bundled(name=name, **row) for name, row in json.loads(text).items()}
 
 
@@ -62,7 +64,7 @@ def load(name: str) -> Weights:
     """
     if name not in table():
         raise UsageError(f"there is no bundled model {name!r}; there are {', '.join(table())}")
-    data = resources.files(__name__).joinpath(f"{name}.safetensors").read_bytes()
+    data = (FOLDER / f"{name}.safetensors").read_bytes()
     if hashlib.sha256(data).hexdigest() != table()[name].sha256:
         raise WeightsError(
             f"the installed file of {name} is damaged (its SHA-256 is not the released one)", "reinstall fsrcnn"
