@@ -175,7 +175,7 @@ def test_sigkill_at_any_moment_and_resume_gives_the_same_bytes(pictures: Path, t
 
 
 def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) -> None:
-    steps = ("--steps", 30, "--validate-every", 10, "--precision", "fp32", "--clip", 0.5)
+    steps = ("--steps", 30, "--validate-every", 10, "--number-format", "fp32", "--clip", 0.5)
     subprocess.run(command(pictures, tmp_path / "one", *steps), check=True, env=ENVIRONMENT, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
     both = subprocess.run(

@@ -15,7 +15,8 @@ from fsrcnn.cli.models import models
 from fsrcnn.cli.options import as_option
 from fsrcnn.cli.prepare import prepare
 from fsrcnn.cli.test import measure
-from fsrcnn.cli.train import train, transfer
+from fsrcnn.cli.train import train
+from fsrcnn.cli.transfer import transfer
 from fsrcnn.cli.upscale import upscale
 from fsrcnn.errors import EngineWarning, FsrcnnError
 
