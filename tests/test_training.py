@@ -183,8 +183,8 @@ def test_compiled_and_plain_steps_agree(pictures: Path) -> None:
 @pytest.mark.parametrize("expand", [0, 4, 16, 200])
 def test_factors_multiply_to_the_kernels_they_were_made_of(expand: int) -> None:
     network = Network(Architecture(6, 3, 1, 3, 5, 2)).load(random_weights(TINY))
-    if expand == 4:  # narrower than the deconvolution's 6 × 25
-        with pytest.raises(UsageError, match="cannot be every kernel of 6×25; give expand=6 or more"):
+    if expand == 4:  # narrower than the first kernel, a matrix of 6 × 9
+        with pytest.raises(UsageError, match="cannot be every kernel of 6×9; give expand=6 or more"):
             Trainee(network, recipe(expand=expand), compile=False)
         return
     trainee = Trainee(network, recipe(expand=expand), compile=False)
