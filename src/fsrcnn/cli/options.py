@@ -24,7 +24,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON 
 
 # Arguments whose option has another name.
 OPTIONS = {
-OPTIONS = {
     "rate": "--lr",
     "scalar_rate": "--scalar-lr",
     "batch": "--batch-size",
