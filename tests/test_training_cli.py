@@ -220,7 +220,7 @@ def test_transfer_keeps_all_but_the_deconvolution(pictures: Path, tmp_path: Path
     assert np.abs(after.arrays["deconvolution.weight"]).max() > 0
     same = run("transfer", start, pictures, "--scale", 3)
     assert same.returncode == 2
-    assert b"is of \xc3\x973 already; give --scale 2 or 4" in same.stderr
+    assert b"is of \xc3\x973 already; give --scale 2 or --scale 4" in same.stderr
 
 
 def test_train_and_transfer_take_the_words_of_upscale(pictures: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import typer
 from fsrcnn import models
 from fsrcnn.architecture import SCALES
 from fsrcnn.cli.options import expanded
-from fsrcnn.cli.training import DataOptions, RecipeOptions, RunOptions, Start, run_training
+from fsrcnn.cli.training_options import DataOptions, RecipeOptions, RunOptions
+from fsrcnn.cli.training_run import Start, run_training
 from fsrcnn.errors import UsageError
 
 

@@ -63,18 +63,18 @@ def join(device: str | None, threads: int) -> tuple[Processes, str]:
     """
     torch.set_num_threads(threads)
     counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
-    chosen = device or next(kind for kind, count in counts.items() if count)
-    kind, _, number = chosen.partition(":")
-    if not (number.isdigit() or chosen == kind) or int(number or 0) >= counts.get(kind, 0):
-        raise UsageError(f"PyTorch sees no {chosen} device here", "use {device='cpu'}")
+    name = device or next(kind for kind, count in counts.items() if count)
+    kind, _, number = name.partition(":")
+    if not (number.isdigit() or name == kind) or int(number or 0) >= counts.get(kind, 0):
+        raise UsageError(f"PyTorch sees no {name} device here", "use {device='cpu'}")
     torch.backends.cudnn.deterministic = True  # the same seed gives the same bytes on a GPU, too
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return Processes(), chosen
-    if chosen == "cuda":
-        chosen = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        torch.cuda.set_device(chosen)
+        return Processes(), name
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(name)
     dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    return Processes.joined(), chosen
+    return Processes.joined(), name
 
 
 def leave() -> None:

@@ -121,12 +121,12 @@ class SubImageBatches:
         order = self.order
         if order[0] != epoch:
             order = self.order = (epoch, torch.randperm(len(self.lr), generator=generator_of(self.seed, epoch)))
-        chosen = order[1][number * self.batch : (number + 1) * self.batch]
-        hr = self.hr[chosen]
+        numbers = order[1][number * self.batch : (number + 1) * self.batch]
+        hr = self.hr[numbers]
         hr = hr.float() / 255 if hr.dtype == torch.uint8 else hr
         # Epochs take the generators 0, 1, … of the seed, contrasts those from its middle on: 2³⁹ + step.
         generator = generator_of(self.seed, 2**39 + step)
-        lr, phases = strengthened(self.lr[chosen][:, None], self._phases(hr), self.contrast, generator)
+        lr, phases = strengthened(self.lr[numbers][:, None], self._phases(hr), self.contrast, generator)
         return Batch(channels_last(lr), channels_last(phases), self.mask)
 
     def _phases(self, hr: Tensor) -> Tensor:
