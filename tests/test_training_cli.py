@@ -268,10 +268,37 @@ def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "--resume goes on from" in said.splitlines()[-1]
     weights.load(tmp_path / "r" / "last.safetensors")
+
+
+@pytest.mark.parametrize("outcome", ["pass", "raise RuntimeError from None"])
+def test_a_ctrl_c_that_is_lost_in_a_callback_still_stops(outcome: str, pictures: Path, tmp_path: Path) -> None:
+    program = f"""if True:
+        import os, signal
+        from fsrcnn.cli import main
+        from fsrcnn.training.record import Record
+
+        def write(self, rows):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()
+            except KeyboardInterrupt:
+                {outcome}
+
+        Record.write = write
+        main()
+    """
+    arguments = command(pictures, tmp_path / "r", "--steps", 100_000, "--validate-every", 5)[3:]
+    stopped = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=heed_interrupts, check=False, timeout=120,
+    )  # fmt: skip
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "--resume goes on from" in stopped.stderr.splitlines()[-1]
 
 
 def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -76,11 +79,13 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     last: Progress | None = None
     try:
-        with bar(f"×{scale}") as update:
+        with remembered_interrupt() as interrupted, bar(f"×{scale}") as update:
 
             def report(progress: Progress) -> None:
                 nonlocal last
                 last = progress
+                if interrupted():
+                    raise KeyboardInterrupt
                 psnr = "" if progress.validation_db is None else _against(progress.validation_db, progress.bicubic_db)
                 update(progress.step / progress.steps, f"{progress.step:,} {psnr}")
                 if progress.validated and not sys.stderr.isatty():
@@ -104,6 +109,32 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
         _print_outcome(last, output / "best.safetensors", run.as_json)
     if warnings:
         raise typer.Exit(1)
+
+
+@contextmanager
+def remembered_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C raises KeyboardInterrupt, as ever, and is remembered, which the yielded function says.
+
+    An exception raised in a callback from C goes nowhere, and some code makes another error of it. What leaves this context after a
+    Ctrl-C is a KeyboardInterrupt.
+    """
+    numbers: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        numbers.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # not somebody else's, nor ignored, as in the background of a shell
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: bool(numbers)
+    except Exception as error:
+        if numbers:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _workers(wanted: int, note: Callable[[str], None]) -> int:
