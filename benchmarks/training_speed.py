@@ -28,10 +28,13 @@ from torch import Tensor, nn
 
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines.torch import Network
-from fsrcnn.training.loop import Progress, Trainee, train
+from fsrcnn.training.history import Progress
+from fsrcnn.training.loop import train
 from fsrcnn.training.optimizers import Optimizers
-from fsrcnn.training.patches import Folder, Pairs, Patches, load_pairs
+from fsrcnn.training.pairs import Folder, Pair, load_pairs
 from fsrcnn.training.recipe import Recipe
+from fsrcnn.training.sources import Patches
+from fsrcnn.training.trainee import Trainee
 from machine import outcome, save
 
 BATCH, PATCH = 16, 20
@@ -74,8 +77,7 @@ def bare(recipe: Recipe, patches: Patches, device: torch.device) -> Callable[[in
 
     def step(number: int) -> None:
         loss: Tensor = trainee(*batch)
-        for parameter in trainee.parameters():
-            parameter.grad = None
+        trainee.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizers.step(number)
 
@@ -85,7 +87,7 @@ def bare(recipe: Recipe, patches: Patches, device: torch.device) -> Callable[[in
 class Clock:
     """Runs `train` and takes the time of its steps from its own reports, start-up and validation left out."""
 
-    def __init__(self, recipe: Recipe, patches: Patches, validation: Pairs, device: str) -> None:
+    def __init__(self, recipe: Recipe, patches: Patches, validation: list[Pair], device: str) -> None:
         self.recipe, self.patches, self.validation, self.device = recipe, patches, validation, device
 
     def seconds_per_step(self) -> float:
@@ -117,14 +119,14 @@ def resident_megabytes() -> float:
     return float("nan")
 
 
-def synthetic() -> Pairs:
+def synthetic() -> list[Pair]:
     """Stands in for a data set: eight noisy gradients."""
     generator = np.random.default_rng(0)
-    planes = []
+    pairs = []
     for _ in range(8):
         hr = generator.integers(0, 256, (360, 480), dtype=np.uint8)
-        planes.append((generator.random((120, 160), np.float32), hr))
-    return Pairs.of(planes)
+        pairs.append(Pair(generator.random((120, 160), np.float32), hr))
+    return pairs
 
 
 def main() -> None:
@@ -141,16 +143,15 @@ def main() -> None:
     pairs = load_pairs([Folder(arguments.datasets / "T91")], scale, PATCH) if arguments.datasets else synthetic()
     if not arguments.datasets and scale != 3:
         raise SystemExit("without --datasets only --scale 3 is measured")
-    few = Pairs.of([tuple(t.numpy() for t in pairs.plane(0, scale))])  # type: ignore[list-item]
     results = {}
     for name in FAMILY_NAMES:
         architecture = family(name, scale)
         patches = Patches(pairs, scale, PATCH, BATCH)
         recipe = Recipe(
-            architecture, arguments.steps + 100, batch=BATCH, patch=PATCH, precision="bf16", validate_every=10**9
+            architecture, arguments.steps + 100, batch=BATCH, patch=PATCH, number_format="bf16", validate_every=10**9
         )
         steps = {"eager": eager(architecture, patches, device), "bare": bare(recipe, patches, device)}
-        clock = Clock(recipe, patches, few, arguments.device)
+        clock = Clock(recipe, patches, pairs[:1], arguments.device)
         for step in steps.values():
             timed(step, 20, device, 0)
         clock.seconds_per_step()  # warms the compiler's cache

@@ -7,8 +7,8 @@ T91="$DATASETS/T91:$PAPER"
 # BSDS500 pictures are JPEGs: shrunk, their blocks are gone. Xiph50 is large; two sizes of it are enough.
 ALL="$T91 $DATASETS/General100:$PAPER $DATASETS/Xiph50:1,0.6 $DATASETS/BSDS500-train:0.8,0.6"
 COMMON="--validation $DATASETS/BSDS500-val20 --optimizer soap --loss log --contrast 1.5 --threads 1 --compile"
-FAST="--patch 20 --batch-size 16 --precision bf16 --validate-every 5000 --warmup 500"
-FINISH="--patch 40 --batch-size 8 --precision fp32 --validate-every 2000 --warmup 200 --lr 0.0015 --scalar-lr 0.0003"
+FAST="--patch 20 --batch-size 16 --number-format bf16 --validate-every 5000 --warmup 500"
+FINISH="--patch 40 --batch-size 8 --number-format fp32 --validate-every 2000 --warmup 200 --lr 0.0015 --scalar-lr 0.0003"
 
 # stage RUN COMMAND…: runs one stage, goes on with it where it was killed, leaves it alone where it is finished.
 stage() {

@@ -14,9 +14,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip
 from fsrcnn import images  # noqa: E402
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError  # noqa: E402
 from fsrcnn.imresize import imresize  # noqa: E402
-from fsrcnn.training import hdf5  # noqa: E402
+from fsrcnn.training.hdf5_reader import read_pictures, read_sub_images  # noqa: E402
+from fsrcnn.training.hdf5_writer import prepare  # noqa: E402
 from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS, pair_of, read_luma  # noqa: E402
-from fsrcnn.training.patches import SubImageBatches  # noqa: E402
+from fsrcnn.training.sources import SubImageBatches  # noqa: E402
+from fsrcnn.training.sub_images import SubImages, paper_sub_images  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +50,10 @@ def test_sub_images_are_those_of_the_authors_script(scale: int, folder: Path, tm
                 locy = scale * (y1 + (size - 1) // 2) - int(np.floor((label + scale) / 2 - 1))
                 data.append(lr[x - 1 : x - 1 + size, y1 - 1 : y1 - 1 + size])
                 labels.append(hr[locx - 1 : locx - 1 + label, locy - 1 : locy - 1 + label])
-    cut = hdf5.paper_sub_images(scale)
-    done = hdf5.prepare(paths(folder), tmp_path / "a.h5", cut)
+    cut = paper_sub_images(scale)
+    done = prepare(paths(folder), tmp_path / "a.h5", cut)
     assert (done.pictures, done.items, done.failures) == (3, len(data), [])
-    hdf5.prepare(paths(folder), tmp_path / "b.h5", cut, layout="data-label")
+    prepare(paths(folder), tmp_path / "b.h5", cut, layout="data-label")
     with h5py.File(tmp_path / "a.h5") as a, h5py.File(tmp_path / "b.h5") as b:
         np.testing.assert_allclose(a["lr"][()], np.array(data) * 255, atol=1e-4)
         np.testing.assert_array_equal(a["hr"][()], np.rint(np.array(labels) * 255))
@@ -68,7 +70,7 @@ def test_sub_images_are_those_of_the_authors_script(scale: int, folder: Path, tm
             label,
             stride,
         )
-    first, second = hdf5.read_sub_images(tmp_path / "a.h5", scale), hdf5.read_sub_images(tmp_path / "b.h5", scale)
+    first, second = read_sub_images(tmp_path / "a.h5", scale), read_sub_images(tmp_path / "b.h5", scale)
     assert first.offset == second.offset == {2: 0, 3: 1, 4: 0}[scale]
     np.testing.assert_allclose(first.lr, np.array(data), atol=1e-6)
     np.testing.assert_allclose(second.lr, first.lr, atol=1e-6)
@@ -76,11 +78,11 @@ def test_sub_images_are_those_of_the_authors_script(scale: int, folder: Path, tm
 
 
 def test_augmentation_makes_twenty_of_each(folder: Path, tmp_path: Path) -> None:
-    cut = replace(hdf5.paper_sub_images(2), factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
-    done = hdf5.prepare(paths(folder)[1:2], tmp_path / "a.h5", cut)
+    cut = replace(paper_sub_images(2), factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
+    done = prepare(paths(folder)[1:2], tmp_path / "a.h5", cut)
     sides = [int(np.ceil(50 * factor)) // 2 for factor in PAPER_FACTORS]  # of the LR pictures
     assert done.items == 4 * sum(((side - 10) // 4 + 1) ** 2 for side in sides)
-    stored = hdf5.read_sub_images(tmp_path / "a.h5", 2)
+    stored = read_sub_images(tmp_path / "a.h5", 2)
     lr, hr = pair_of(read_luma(paths(folder)[1]), 2, 1.0, 90)
     per_turn = ((25 - 10) // 4 + 1) ** 2
     np.testing.assert_allclose(stored.lr[per_turn], lr[:10, :10], atol=1e-6)
@@ -89,10 +91,10 @@ def test_augmentation_makes_twenty_of_each(folder: Path, tmp_path: Path) -> None
 
 def test_batches_put_labels_in_their_place(folder: Path, tmp_path: Path) -> None:
     for label in (21, 19):
-        cut = replace(hdf5.paper_sub_images(3), label=label)
-        hdf5.prepare(paths(folder), tmp_path / f"{label}.h5", cut)
+        cut = replace(paper_sub_images(3), label=label)
+        prepare(paths(folder), tmp_path / f"{label}.h5", cut)
     batches = {
-        label: SubImageBatches([hdf5.read_sub_images(tmp_path / f"{label}.h5", 3)], 3, 8, seed=1) for label in (19, 21)
+        label: SubImageBatches([read_sub_images(tmp_path / f"{label}.h5", 3)], 3, 8, seed=1) for label in (19, 21)
     }
     for step in (0, 3, batches[19].steps_per_epoch + 2):
         small, whole = batches[19].draw(step), batches[21].draw(step)
@@ -104,8 +106,8 @@ def test_batches_put_labels_in_their_place(folder: Path, tmp_path: Path) -> None
 
 
 def test_an_epoch_shows_each_sub_image_once(folder: Path, tmp_path: Path) -> None:
-    hdf5.prepare(paths(folder), tmp_path / "a.h5", hdf5.paper_sub_images(3))
-    stored = hdf5.read_sub_images(tmp_path / "a.h5", 3)
+    prepare(paths(folder), tmp_path / "a.h5", paper_sub_images(3))
+    stored = read_sub_images(tmp_path / "a.h5", 3)
     source = SubImageBatches([stored], 3, batch=len(stored.lr) // 4)
     orders = []
     for epoch in range(2):
@@ -120,19 +122,21 @@ def test_an_epoch_shows_each_sub_image_once(folder: Path, tmp_path: Path) -> Non
 
 
 def test_whole_pictures(folder: Path, tmp_path: Path) -> None:
-    done = hdf5.prepare(paths(folder), tmp_path / "e.h5", hdf5.paper_sub_images(3), whole=True)
+    done = prepare(paths(folder), tmp_path / "e.h5", paper_sub_images(3), whole=True)
     assert done.items == 3
-    pictures = hdf5.read_pictures(tmp_path / "e.h5", 3)
+    pictures = read_pictures(tmp_path / "e.h5", 3)
     for path, (lr, hr) in zip(paths(folder), pictures, strict=True):
         expected_lr, expected_hr = pair_of(read_luma(path), 3)
         np.testing.assert_allclose(lr, expected_lr, atol=1e-6)
         np.testing.assert_array_equal(hr, expected_hr)
     with pytest.raises(UsageError, match="is of ×3, not ×2"):
-        hdf5.read_pictures(tmp_path / "e.h5", 2)
-    with pytest.raises(ImageError, match="whole pictures for evaluation"):
-        hdf5.read_sub_images(tmp_path / "e.h5", 3)
+        read_pictures(tmp_path / "e.h5", 2)
+    with pytest.raises(
+        ImageError, match="whole pictures for validation; train on a file that is prepared without whole"
+    ):
+        read_sub_images(tmp_path / "e.h5", 3)
     with pytest.raises(UsageError, match="cannot hold"):
-        hdf5.prepare(paths(folder), tmp_path / "f.h5", hdf5.paper_sub_images(3), whole=True, layout="data-label")
+        prepare(paths(folder), tmp_path / "f.h5", paper_sub_images(3), whole=True, layout="data-label")
 
 
 def test_files_of_others_are_read_by_convention(tmp_path: Path) -> None:
@@ -144,37 +148,37 @@ def test_files_of_others_are_read_by_convention(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "matlab.h5", "w") as file:
         file["data"], file["label"] = lr.swapaxes(1, 2)[:, None].astype("f8"), hr.swapaxes(1, 2)[:, None]
     for name in ("port.h5", "matlab.h5"):
-        stored = hdf5.read_sub_images(tmp_path / name, 2)
+        stored = read_sub_images(tmp_path / name, 2)
         np.testing.assert_allclose(stored.lr, lr, atol=1e-6)
         np.testing.assert_allclose(stored.hr, hr, atol=1e-6)
         assert stored.offset == 0
     with pytest.raises(UsageError, match="do not fit ×3; they fit ×2"):
-        hdf5.read_sub_images(tmp_path / "port.h5", 3)
+        read_sub_images(tmp_path / "port.h5", 3)
 
 
 def test_bad_files(folder: Path, tmp_path: Path) -> None:
     good = tmp_path / "good.h5"
-    hdf5.prepare(paths(folder), good, hdf5.paper_sub_images(3))
-    with pytest.raises(UsageError, match="is of ×3, not ×2; prepare it with --scale 2, or train with --scale 3"):
-        hdf5.read_sub_images(good, 2)
+    prepare(paths(folder), good, paper_sub_images(3))
+    with pytest.raises(UsageError, match="is of ×3, not ×2; prepare it with scale=2, or train with scale=3"):
+        read_sub_images(good, 2)
     with pytest.raises(ImageError, match="does not exist"):
-        hdf5.read_sub_images(tmp_path / "none.h5", 3)
+        read_sub_images(tmp_path / "none.h5", 3)
     (tmp_path / "cut.h5").write_bytes(good.read_bytes()[:3000])
     with pytest.raises(ImageError, match="truncated"):
-        hdf5.read_sub_images(tmp_path / "cut.h5", 3)
+        read_sub_images(tmp_path / "cut.h5", 3)
     with h5py.File(tmp_path / "keys.h5", "w") as file:
         file["input"] = np.zeros(3)
     with pytest.raises(ImageError, match="holds input, but neither lr and hr nor data and label"):
-        hdf5.read_sub_images(tmp_path / "keys.h5", 3)
+        read_sub_images(tmp_path / "keys.h5", 3)
     (tmp_path / "nan.h5").write_bytes(good.read_bytes())
     with h5py.File(tmp_path / "nan.h5", "r+") as file:
         file["lr"][17, 3, 2] = np.nan
     with pytest.raises(ImageError, match="lr holds NaN or infinity, first in item 17"):
-        hdf5.read_sub_images(tmp_path / "nan.h5", 3)
+        read_sub_images(tmp_path / "nan.h5", 3)
     with h5py.File(tmp_path / "odd.h5", "w") as file:
         file["lr"], file["hr"] = np.zeros((4, 7, 7)), np.zeros((3, 21, 21))
     with pytest.raises(ImageError, match="4 LR and 3 HR"):
-        hdf5.read_sub_images(tmp_path / "odd.h5", 3)
+        read_sub_images(tmp_path / "odd.h5", 3)
 
 
 def test_stray_files_are_named_and_nothing_half_written_stays(folder: Path, tmp_path: Path) -> None:
@@ -182,19 +186,19 @@ def test_stray_files_are_named_and_nothing_half_written_stays(folder: Path, tmp_
     broken.write_bytes(paths(folder)[0].read_bytes()[:100])
     tiny = tmp_path / "tiny.png"
     images.write(images.Picture((np.zeros((5, 5), np.uint8),), "png"), tiny)
-    done = hdf5.prepare([*paths(folder), broken, tiny], tmp_path / "a.h5", hdf5.paper_sub_images(3))
+    done = prepare([*paths(folder), broken, tiny], tmp_path / "a.h5", paper_sub_images(3))
     assert done.pictures == 3
     assert len(done.failures) == 2
     assert str(broken) in done.failures[0]
     assert f"{tiny} has 5×5 pixels, too small for a sub-image of 7 LR pixels at ×3" in done.failures[1]
     with pytest.raises(FsrcnnError, match="none of the 2 files could be used"):
-        hdf5.prepare([broken, tiny], tmp_path / "b.h5", hdf5.paper_sub_images(3))
+        prepare([broken, tiny], tmp_path / "b.h5", paper_sub_images(3))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "broken.png", "tiny.png"]
 
 
 def test_more_sources_than_an_old_attribute_holds(folder: Path, tmp_path: Path) -> None:
-    small = hdf5.SubImages(2, 4, 8, stride=1000)
-    hdf5.prepare(paths(folder)[1:2] * 6000, tmp_path / "many.h5", small)
+    small = SubImages(2, 4, 8, stride=1000)
+    prepare(paths(folder)[1:2] * 6000, tmp_path / "many.h5", small)
     with h5py.File(tmp_path / "many.h5") as file:
         assert len(file.attrs["sources"]) == 6000
 
@@ -210,4 +214,4 @@ def test_more_sources_than_an_old_attribute_holds(folder: Path, tmp_path: Path) 
 )
 def test_cuts_that_make_no_sense(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        replace(hdf5.paper_sub_images(3), **change)  # type: ignore[arg-type]
+        replace(paper_sub_images(3), **change)  # type: ignore[arg-type]

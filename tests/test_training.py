@@ -18,17 +18,21 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
-from fsrcnn import formats, images, weights  # noqa: E402
+from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
-from fsrcnn.engines.torch import Network  # noqa: E402
+from fsrcnn.engines.torch import Network, TorchEngine  # noqa: E402
 from fsrcnn.errors import FsrcnnError, UsageError  # noqa: E402
-from fsrcnn.evaluation import apply_protocol, read_8bit  # noqa: E402
-from fsrcnn.metrics import psnr, shave  # noqa: E402
-from fsrcnn.training.loop import Progress, Trainee, take_over, train  # noqa: E402
+from fsrcnn.evaluation import evaluate  # noqa: E402
+from fsrcnn.training.batches import Batch  # noqa: E402
+from fsrcnn.training.history import Progress  # noqa: E402
+from fsrcnn.training.loop import train  # noqa: E402
 from fsrcnn.training.optimizers import Soap  # noqa: E402
-from fsrcnn.training.patches import Batch, Folder, Pairs, Patches, load_pairs  # noqa: E402
+from fsrcnn.training.pairs import Folder, Pair, load_pairs  # noqa: E402
 from fsrcnn.training.recipe import Recipe  # noqa: E402
+from fsrcnn.training.sources import Patches  # noqa: E402
+from fsrcnn.training.trainee import Trainee, take_over  # noqa: E402
+from fsrcnn.training.validation import bicubic_psnr, validation_psnr  # noqa: E402
 
 TINY = Architecture(6, 3, 1, 3, 5, 2)
 
@@ -56,7 +60,7 @@ def recipe(steps: int = 60, architecture: Architecture = TINY, **changes: Any) -
     return Recipe(architecture, steps, **(plain | changes))
 
 
-def data(plan: Recipe, pictures: Path) -> tuple[Patches, Pairs]:
+def data(plan: Recipe, pictures: Path) -> tuple[Patches, list[Pair]]:
     scale = plan.architecture.scale
     folders = [Folder(pictures / "one", (1.0, 0.8)), Folder(pictures / "two")]
     pairs = load_pairs(folders, scale, plan.patch)
@@ -84,7 +88,7 @@ def run(plan: Recipe, pictures: Path, folder: Path, stop_at: int | None = None, 
         {"optimizer": "adam", "loss": "charbonnier", "schedule": "cosine"},
         {"optimizer": "sgd", "rate": 1e-3, "loss": "l1", "clip": 0.1, "last_layer": 0.1},
         {"optimizer": "muon", "rate": 1e-2, "loss": "log", "schedule": "step", "step_every": 20},
-        {"expand": 16, "loss": "huber", "contrast": 1.8, "precision": "bf16"},
+        {"expand": 16, "loss": "huber", "contrast": 1.8, "number_format": "bf16"},
     ],
 )
 def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
@@ -124,19 +128,39 @@ def test_it_learns(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> N
     # What is saved is the plain network, and scores what was reported, in another engine and by other code.
     engine = NumpyEngine(weights.load(tmp_path / "last.safetensors"))
     assert engine.architecture == TINY
-    scores, bicubic = [], []
-    for path in formats.find(pictures / "validation"):
-        planes = apply_protocol(read_8bit(path), engine, "paper")
-        scores.append(psnr(shave(planes.hr, 2), shave(planes.sr, 2)))
-        bicubic.append(psnr(shave(planes.hr, 2), shave(planes.bicubic, 2)))
-    assert np.mean(scores) == pytest.approx(last, abs=0.01)
-    assert np.mean(bicubic) == pytest.approx(validated[-1].bicubic_db, abs=0.001)
+    results, failures = evaluate([pictures / "validation"], engine, protocols=["paper"])
+    assert (len(results), failures) == (3, [])
+    assert np.mean([result.sr.psnr for result in results]) == pytest.approx(last, abs=0.01)
+    assert np.mean([result.bicubic.psnr for result in results]) == pytest.approx(validated[-1].bicubic_db, abs=0.001)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["recipe"] == json.loads(json.dumps(asdict(plan)))
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [point.step for point in events.Scalars("validation_db")] == [50, 100, 150, 200, 250, 300]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_validation_measures_what_evaluation_measures(scale: int, tmp_path: Path) -> None:
+    """On all kinds of pictures: 8 and 16 bit, grey and RGB, with alpha and without, of sides that modcrop cuts."""
+    generator = np.random.default_rng(scale)
+    y, x = np.mgrid[:46, :59]
+    for dtype in (np.uint8, np.uint16):
+        for channels in (1, 2, 3, 4):
+            waves = [0.5 + 0.4 * np.sin(0.3 * x + 0.2 * y * k) for k in range(1, channels + 1)]
+            unit = (np.dstack(waves) + generator.uniform(-0.1, 0.1, (46, 59, channels))).clip(0, 1)
+            pixels = (unit * np.iinfo(dtype).max).astype(dtype)
+            name = tmp_path / f"{np.dtype(dtype).name}_{channels}.png"
+            images.write(images.Picture((pixels if channels > 1 else pixels[:, :, 0],), "png"), name)
+    trained = random_weights(Architecture(6, 3, 1, 3, 5, scale))
+    network = Network(trained.architecture).load(trained)
+    arrays = {name: parameter.detach() for name, parameter in network.arrays().items()}
+    results, failures = evaluate([tmp_path], TorchEngine(trained, "cpu", threads=1), protocols=["paper"])
+    assert (len(results), failures) == (8, [])
+    for result in results:
+        [pair] = load_pairs([Folder(tmp_path / f"{result.picture}.png")], scale)
+        assert validation_psnr([pair], arrays, network) == pytest.approx(result.sr.psnr, abs=1e-9), result.picture
+        assert bicubic_psnr([pair], scale) == pytest.approx(result.bicubic.psnr, abs=1e-9), result.picture
 
 
 def test_compiled_and_plain_steps_agree(pictures: Path) -> None:
@@ -159,8 +183,8 @@ def test_compiled_and_plain_steps_agree(pictures: Path) -> None:
 @pytest.mark.parametrize("expand", [0, 4, 16, 200])
 def test_factors_multiply_to_the_kernels_they_were_made_of(expand: int) -> None:
     network = Network(Architecture(6, 3, 1, 3, 5, 2)).load(random_weights(TINY))
-    if expand == 4:  # narrower than the deconvolution's 6 × 25
-        with pytest.raises(UsageError, match="needs --expand of at least 6, not 4"):
+    if expand == 4:  # narrower than the first kernel, a matrix of 6 × 9
+        with pytest.raises(UsageError, match="cannot be every kernel of 6×9; give expand=6 or more"):
             Trainee(network, recipe(expand=expand), compile=False)
         return
     trainee = Trainee(network, recipe(expand=expand), compile=False)
@@ -235,12 +259,9 @@ def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path
     assert lr.shape == (64, 1, 6, 6)
     assert hr.shape == (64, 1, 6 * scale, 6 * scale)
     whole_lr, whole_hr = [], []
-    for lr_start, hr_start, height, width in pairs.layout.tolist():
-        whole_lr.append(pairs.lr[lr_start : lr_start + height * width].view(height, width).numpy())
-        size = height * width * scale**2
-        whole_hr.append(
-            pairs.hr[hr_start : hr_start + size].view(height * scale, width * scale).numpy() / np.float32(255)
-        )
+    for pair in pairs:
+        whole_lr.append(pair.lr)
+        whole_hr.append(pair.hr / np.float32(255))
     turns = set()
     for small, large in zip(lr[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
         found = [
@@ -342,7 +363,7 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist, so there is no run to go on with"):
         train(plan, *data(plan, pictures), tmp_path / "none", resume=True, compile=False)
     run(plan, pictures, tmp_path)
-    with pytest.raises(UsageError, match="holds a run already; add --resume"):
+    with pytest.raises(UsageError, match="holds a run already; give resume=True to go on with it, or another run"):
         train(plan, *data(plan, pictures), tmp_path, compile=False)
     for other, sentence in (
         (replace(plan, rate=0.1), r"another recipe \(rate: 0.005 → 0.1\)"),
@@ -370,6 +391,8 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
         ({"decay": 2.0}, "decay is the last part"),
         ({"contrast": 0.5}, "contrast is 1 to 10"),
         ({"seed": -1}, "seed is at least 0"),
+        ({"seed": 2**24}, "seed is below 16,777,216"),
+        ({"number_format": "fp16"}, "number_format is fp32, bf16, not 'fp16'"),
         ({"loss_width": -1.0}, "loss_width is 0"),
         ({"frozen": ("mapping.7.weight",)}, "cannot freeze mapping.7.weight"),
         ({"frozen": tuple(TINY.array_shapes)}, "nothing can be trained"),
@@ -382,13 +405,13 @@ def test_recipes_that_make_no_sense(changes: dict[str, Any], sentence: str) -> N
 
 def test_pictures_that_are_too_small_or_broken(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller --patch"
+        FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller patch"
     ):
         load_pairs([Folder(pictures / "one")], 2, 500)
     (tmp_path / "a.png").write_bytes((pictures / "one" / "0.png").read_bytes())
     (tmp_path / "b.png").write_bytes(b"no picture")
     sentences: list[str] = []
     pairs = load_pairs([Folder(tmp_path)], 2, warn=sentences.append)
-    assert len(pairs.layout) == 1
+    assert len(pairs) == 1
     assert len(sentences) == 1
     assert "b.png" in sentences[0]

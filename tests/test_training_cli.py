@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
 
-from fsrcnn import images, weights  # noqa: E402
+from fsrcnn import images, models, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
+from fsrcnn.training.recipe import Recipe  # noqa: E402
 from support import ENVIRONMENT, files_below, heed_interrupts, random_weights, run_command  # noqa: E402
 
 QUICK: tuple[object, ...] = (
@@ -175,7 +177,7 @@ def test_sigkill_at_any_moment_and_resume_gives_the_same_bytes(pictures: Path, t
 
 
 def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) -> None:
-    steps = ("--steps", 30, "--validate-every", 10, "--precision", "fp32", "--clip", 0.5)
+    steps = ("--steps", 30, "--validate-every", 10, "--number-format", "fp32", "--clip", 0.5)
     subprocess.run(command(pictures, tmp_path / "one", *steps), check=True, env=ENVIRONMENT, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29541"]
     both = subprocess.run(
@@ -218,7 +220,40 @@ def test_transfer_keeps_all_but_the_deconvolution(pictures: Path, tmp_path: Path
     assert np.abs(after.arrays["deconvolution.weight"]).max() > 0
     same = run("transfer", start, pictures, "--scale", 3)
     assert same.returncode == 2
-    assert b"is of \xc3\x973 already; give --scale 2 or 4" in same.stderr
+    assert b"is of \xc3\x973 already; give --scale 2 or --scale 4" in same.stderr
+
+
+def test_train_and_transfer_take_the_words_of_upscale(pictures: Path, tmp_path: Path) -> None:
+    """A family at the scale of the run, bundled weights, and for a transfer a family at another scale."""
+    steps = ("--validation", pictures, "--steps", 2, "--patch", 8, "--no-compile", "--threads", 1, "--device", "cpu")
+    for scale, name in ((2, "fsrcnn"), (2, "fsrcnn-x2"), (4, "fsrcnn-s")):
+        folder = tmp_path / f"{name}-{scale}"
+        done = run(
+            "train", pictures, "--init", name, "--scale", scale, "--lr", 0, "--scalar-lr", 0, "-o", folder, *steps
+        )
+        assert done.returncode == 0, done.stderr
+        trained = weights.load(folder / "last.safetensors")
+        for array, expected in models.resolve(name, scale).arrays.items():
+            np.testing.assert_array_equal(trained.arrays[array], expected)
+    for goal, origin in ((3, 2), (2, 3)):
+        folder = tmp_path / f"transfer-{goal}"
+        done = run("transfer", "fsrcnn-x", pictures, "--scale", goal, "-o", folder, *steps)
+        assert done.returncode == 0, done.stderr
+        assert f"from fsrcnn-x at ×{origin} to ×{goal}" in done.stderr.decode()
+        trained = weights.load(folder / "last.safetensors")
+        assert trained.architecture == family("fsrcnn-x", goal)
+        expected = models.resolve("fsrcnn-x", origin).arrays["shrinking.weight"]
+        np.testing.assert_array_equal(trained.arrays["shrinking.weight"], expected)
+
+
+def test_options_have_the_defaults_of_recipe(pictures: Path, tmp_path: Path) -> None:
+    """Nothing typed gives what `Recipe` says, but for the number format, which depends on the processor, and the run's length."""
+    done = run("train", pictures, "-s", 2, "-o", tmp_path, "--steps", 20, "--number-format", "fp32", *QUICK)
+    assert done.returncode == 0, done.stderr
+    typed = json.loads((tmp_path / "config.json").read_text())["recipe"]
+    usual = Recipe(TINY, steps=20, warmup=2, validate_every=typed["validate_every"])
+    assert typed == json.loads(json.dumps(asdict(usual)))
+    assert 1 <= usual.validate_every <= 20
 
 
 def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
@@ -233,10 +268,37 @@ def test_ctrl_c_is_one_sentence(pictures: Path, tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "--resume goes on from" in said.splitlines()[-1]
     weights.load(tmp_path / "r" / "last.safetensors")
+
+
+@pytest.mark.parametrize("outcome", ["pass", "raise RuntimeError from None"])
+def test_a_ctrl_c_that_is_lost_in_a_callback_still_stops(outcome: str, pictures: Path, tmp_path: Path) -> None:
+    program = f"""if True:
+        import os, signal
+        from fsrcnn.cli import main
+        from fsrcnn.training.record import Record
+
+        def write(self, rows):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()
+            except KeyboardInterrupt:
+                {outcome}
+
+        Record.write = write
+        main()
+    """
+    arguments = command(pictures, tmp_path / "r", "--steps", 100_000, "--validate-every", 5)[3:]
+    stopped = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=heed_interrupts, check=False, timeout=120,
+    )  # fmt: skip
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "--resume goes on from" in stopped.stderr.splitlines()[-1]
 
 
 def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: Path) -> None:
@@ -303,11 +365,20 @@ def test_mistakes_are_one_sentence(
         (("train", pictures, "--model", "56-12-4", *v), 2, "or d,s,m as 40,10,3, not '56-12-4'"),
         (("train", pictures, "--steps", 5, "--epochs", 2, *v), 2, "either --epochs or --steps"),
         (("train", pictures, "--loss", "ssim", *v), 2, "loss is mse, l1"),
+        (("train", pictures, "--number-format", "fp16", *v), 2, "number format is fp32, bf16 or auto, not 'fp16'"),
+        (("train", pictures, "--expand", 3, "-m", "6,3,1", "-s", 2, *v), 2, "give --expand 6 or more"),
+        (("train", pictures, "--init", "nobody", *v), 2, "there is no model 'nobody'"),
+        (("train", prepared / "eval.h5", "--scale", 2, *v), 1, "train on a file that is prepared without --eval"),
+        (("train", pictures, "-s", 2, "--validation", prepared / "train.h5"), 1, "prepare the file with --eval"),
+        (("train", prepared / "train.h5", "-s", 2, "--augment", *v), 2, "prepare the files with --augment"),
+        (("train", prepared / "train.h5", "-s", 2, "--batch-size", 10**6, *v), 2, "lower --batch-size"),
+        (("train", pictures / "0.png", *v[2:]), 2, "cannot both train and validate; give --validation"),
         (("train", pictures, "--device", "cuda:7", *v), 2, "no cuda:7 device here; use --device cpu"),
         (("train", pictures, "--resume", "-o", tmp_path / "new", *v), 2, "no run to go on with"),
         (("train", f"{pictures}:1,2", *v), 2, "factors are above 0 and at most 1"),
         (("prepare", pictures), 2, "give the file to write with -o"),
-        (("prepare", pictures, "-o", prepared / "train.h5"), 2, "exists; give --overwrite"),
+        (("prepare", pictures, "-o", prepared / "train.h5"), 2, "exists; give --overwrite or another --output"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--layout", "data-label"), 2, "use --layout lr-hr"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--label", "big"), 2, "label is a number of HR pixels or full"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--augment"), 2, "takes no --augment"),
         (("prepare", tmp_path / "none", "-o", tmp_path / "a.h5"), 1, "does not exist"),

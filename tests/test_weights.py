@@ -36,6 +36,15 @@ def test_round_trip(architecture: Architecture, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    """The safetensors library alone writes two lines of metadata in either order, so eight files would differ."""
+    files = set()
+    for number in range(8):
+        random_weights(family("fsrcnn-x", 2)).save(tmp_path / f"{number}.safetensors")
+        files.add((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(files) == 1
+
+
 def test_the_file_says_its_architecture_to_any_reader(tmp_path: Path) -> None:
     random_weights(family("fsrcnn", 4)).save(tmp_path / "w.safetensors")
     with safetensors.safe_open(tmp_path / "w.safetensors", "np") as file:

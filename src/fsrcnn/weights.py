@@ -53,11 +53,13 @@ class Weights:
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
 
+        The same weights give the same bytes.
+
         Raises:
             WeightsError: the file cannot be written.
         """
         metadata = {KIND_KEY: KIND, METADATA_KEY: json.dumps(asdict(self.architecture))}
-        files.write(Path(path), safetensors.numpy.save(self.arrays, metadata), WeightsError)
+        files.write(Path(path), _in_order(safetensors.numpy.save(self.arrays, metadata)), WeightsError)
 
 
 def load(path: str | Path) -> Weights:
@@ -110,6 +112,19 @@ def from_bytes(data: bytes, source: str) -> Weights:
         return Weights(architecture, arrays)
     except WeightsError as error:
         raise error.named(source) from None
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata sorted, which the library writes in an order of chance.
+
+    The file is: the header's length in 8 bytes (little endian), the header (JSON, padded by spaces to a multiple of 8), the arrays.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[start:]
 
 
 def _looks_pickled(data: bytes) -> bool:

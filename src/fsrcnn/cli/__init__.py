@@ -24,7 +24,7 @@ COMMANDS = {
     "models": "models:models",
     "prepare": "prepare:prepare",
     "train": "train:train",
-    "transfer": "train:transfer",
+    "transfer": "transfer:transfer",
     "test": "test:measure",
     "convert": "convert:convert",
 }

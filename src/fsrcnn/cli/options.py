@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -25,6 +29,8 @@ OPTIONS = {
     "batch": "--batch-size",
     "average": "--ema",
     "factor": "--scale",
+    "run": "--output",
+    "whole": "--eval",
 }
 FLAGS = {("existing", "'skip'"): "--skip-existing", ("existing", "'replace'"): "--overwrite"}
 
@@ -35,3 +41,33 @@ def as_option(name: str, value: str | None) -> str:
         return FLAGS[name, value]
     option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
     return option if value in (None, "True") else f"{option} {str(value).strip(chr(39))}"
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for typer of which each parameter that is a dataclass is spelt out: its fields become parameters of the command.
+
+    So several commands share a list of options, and get it as one typed object: of `def train(scale: Scale, run: RunOptions)`, where
+    `RunOptions` has the fields `output` and `resume`, typer sees `train(scale, output, resume)`.
+    """
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        if dataclasses.is_dataclass(parameter.annotation):
+            group = groups[parameter.name] = parameter.annotation
+            hints = get_type_hints(group, include_extras=True)
+            parameters += [
+                inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+                for field in dataclasses.fields(group)
+            ]  # fmt: skip
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def called(**arguments: Any) -> None:
+        for name, group in groups.items():
+            arguments[name] = group(**{field.name: arguments.pop(field.name) for field in dataclasses.fields(group)})
+        command(**arguments)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from fsrcnn.cli.options import Json, Overwrite
 from fsrcnn.cli.terminal import bar
 from fsrcnn.errors import ImageError, UsageError
 
@@ -50,29 +51,31 @@ def prepare(
         ),
     ] = None,
     stride: Annotated[int | None, typer.Option(help="LR pixels between sub-images. Default: 4.", show_default=False)] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Cut pictures into LR/HR sub-images for training: luma by BT.601, modcrop, MATLAB's bicubic, HDF5."""
-    from fsrcnn.training import hdf5
+    from fsrcnn.training.hdf5_writer import prepare as write_prepared
+    from fsrcnn.training.layouts import LAYOUTS
     from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS
+    from fsrcnn.training.sub_images import PAPER_SUB_IMAGE, paper_sub_images
 
     given = [*(inputs or []), *(images_dir or [])]
     if not given:
         raise UsageError("give pictures or folders of pictures, as: fsrcnn prepare T91/ -o train.h5 --scale 3")
     if output is None:
         raise UsageError("give the file to write with -o, as: fsrcnn prepare T91/ -o train.h5 --scale 3")
-    if layout not in hdf5.LAYOUTS:
-        raise UsageError(f"layout is {' or '.join(hdf5.LAYOUTS)}, not {layout!r}")
-    if scale not in hdf5.PAPER_SUB_IMAGE:
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout is {' or '.join(LAYOUTS)}, not {layout!r}")
+    if scale not in PAPER_SUB_IMAGE:
         raise UsageError(f"scale is 2, 3 or 4, not {scale}")
     if whole and (augment or sub_image or label or stride):
         raise UsageError(
             "--eval writes whole pictures as they are; it takes no --augment, --sub-image, --label or --stride"
         )
     if output.exists() and not overwrite:
-        raise UsageError(f"{output} exists; give --overwrite or another -o")
-    cut = hdf5.paper_sub_images(scale)
+        raise UsageError(f"{output} exists", "give {overwrite=True} or another {output}")
+    cut = paper_sub_images(scale)
     if sub_image is not None:
         cut = replace(cut, size=sub_image, label=sub_image * scale)
     if label is not None:
@@ -82,16 +85,9 @@ def prepare(
     if augment:
         cut = replace(cut, factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
 
-    paths = [path for one in given for path in _files(one)]
+    paths = [path for source in given for path in _files(source)]
     with bar("") as update:
-        done = hdf5.prepare(
-            paths,
-            output,
-            cut,
-            layout=layout,
-            whole=whole,
-            progress=lambda part, name: update(part, name),
-        )
+        done = write_prepared(paths, output, cut, layout=LAYOUTS[layout].name, whole=whole, progress=update)
     if as_json:
         summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": done.failures}
         print(json.dumps(summary, indent=2))

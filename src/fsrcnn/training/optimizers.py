@@ -29,7 +29,8 @@ class Optimizers:
         self.parameters = parameters
         matrices = {name: p for name, p in parameters.items() if p.ndim == 2}
         vectors = {name: p for name, p in parameters.items() if p.ndim != 2}
-        self.factor = {name: recipe.last_layer if name.startswith("deconvolution") else 1.0 for name in parameters}
+        last = f"{recipe.architecture.stages[-1].name}."
+        self.factor = {name: recipe.last_layer if name.startswith(last) else 1.0 for name in parameters}
         self.torch: list[torch.optim.Optimizer] = []
         self.soap: Soap | None = None
         if recipe.optimizer == "soap":

@@ -1,8 +1,9 @@
-"""What decides the outcome of a training run, but the pictures themselves."""
+"""What decides the outcome of a training run, but the pictures themselves; the one place where its defaults stand."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
@@ -12,14 +13,15 @@ from fsrcnn.errors import UsageError
 Loss = Literal["mse", "l1", "charbonnier", "huber", "log"]
 Optimizer = Literal["adam", "sgd", "muon", "soap"]
 Schedule = Literal["constant", "linear", "cosine", "step"]
-Precision = Literal["fp32", "bf16"]
+NumberFormat = Literal["fp32", "bf16"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+NUMBER_FORMATS: tuple[NumberFormat, ...] = get_args(NumberFormat)
 DEFAULT_WIDTH: dict[Loss, float] = {"charbonnier": 0.03, "huber": 0.25, "log": 0.02}
 # A rate of the kernels that works for each optimizer, from trials at ×3 (recipes/README.md).
 DEFAULT_RATE: dict[Optimizer, float] = {"adam": 1e-3, "sgd": 1e-2, "muon": 1e-2, "soap": 5e-3}
+SEED_LIMIT = 2**24  # `batches.generator_of` gives each seed 2⁴⁰ of PyTorch's 2⁶⁴ generators
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Recipe:
             inner width, and folded before every use (Bhardwaj et al. 2022, "SESR"; Zhang et al. 2021, "ECBSR").
         contrast: half of the patches get their contrast multiplied by up to this, LR and HR alike (1: none do). Trained on
             natural contrast alone, a network may explode on the rare sharp text in a photograph.
-        precision: of the features in training, `fp32` or `bf16`; weights and validation are always fp32.
+        number_format: of the features in training, `fp32` or `bf16`; weights and validation are always fp32.
         frozen: arrays that keep their values.
-        seed: of the first weights and of the patches.
+        seed: of the first weights and of the patches, 0 … 2²⁴ - 1.
         validate_every: updates between validations.
 
     Raises:
@@ -58,13 +60,13 @@ class Recipe:
     """
 
     architecture: Architecture
-    steps: int
+    steps: int = 30_000
     batch: int = 16
     patch: int = 20
     loss: Loss = "mse"
     loss_width: float = 0.0
     optimizer: Optimizer = "adam"
-    rate: float = 1e-3
+    rate: float = DEFAULT_RATE["adam"]
     scalar_rate: float = 1e-3
     last_layer: float = 1.0
     schedule: Schedule = "linear"
@@ -76,14 +78,14 @@ class Recipe:
     average: float = 0.999
     expand: int = 0
     contrast: float = 1.0
-    precision: Precision = "fp32"
+    number_format: NumberFormat = "fp32"
     frozen: tuple[str, ...] = ()
     seed: int = 0
     validate_every: int = 5000
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", PRECISIONS),
+            ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("number_format", NUMBER_FORMATS),
         ):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} is {', '.join(allowed)}, not {getattr(self, name)!r}")
@@ -93,6 +95,8 @@ class Recipe:
         for name in ("warmup", "expand", "seed"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")
+        if self.seed >= SEED_LIMIT:
+            raise UsageError(f"seed is below {SEED_LIMIT:,}, not {self.seed}")
         for name in ("rate", "scalar_rate", "last_layer", "step_factor"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name} is 0 or more, not {getattr(self, name)}")
@@ -126,10 +130,24 @@ class Recipe:
         }[self.schedule]
         return min(rise, fall)
 
-    def differences(self, other: Recipe) -> list[str]:
-        """`name: other → self` for each field in which the two differ."""
+    def validates_after(self, step: int) -> bool:
+        """Whether a validation follows update number `step`, counted from 1."""
+        return step % self.validate_every == 0 or step == self.steps
+
+    def differences(self, other: Recipe, but: Sequence[str] = ()) -> list[str]:
+        """`name: other → self` for each field in which the two differ, but for those named."""
         return [
             f"{field.name}: {getattr(other, field.name)} → {getattr(self, field.name)}"
             for field in fields(self)
-            if getattr(self, field.name) != getattr(other, field.name)
+            if field.name not in but and getattr(self, field.name) != getattr(other, field.name)
         ]
+
+
+def usual_warmup(steps: int) -> int:
+    """`Recipe.warmup`, but no more than a tenth of a run of `steps` updates."""
+    return min(Recipe.warmup, steps // 10)
+
+
+def usual_validate_every(steps: int, steps_per_epoch: int) -> int:
+    """An epoch, but no more than `Recipe.validate_every` or the run."""
+    return min(steps_per_epoch, Recipe.validate_every, steps)

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import fsrcnn
 from fsrcnn import files
 from fsrcnn.errors import MissingExtraError
+from fsrcnn.training.history import Row
 from fsrcnn.training.recipe import Recipe
 
 try:
@@ -22,18 +23,17 @@ try:
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
     raise MissingExtraError(
-        "training records its curves with matplotlib and tensorboard, which are not installed; type: pip install 'fsrcnn[train]'"
+        "training records its curves with matplotlib and tensorboard, which are not installed",
+        "type: pip install 'fsrcnn[train]'",
     ) from error
 
 CURVE_SECONDS = 30  # drawing takes a moment, so not after each of many short epochs
 
-Row = dict[str, float]
-
 
 class Record:
-    """Writes into a run folder; `rows` are the validations so far, one dictionary each."""
+    """Writes into a run folder; `rows` are the validations so far (`History.rows`)."""
 
-    def __init__(self, run: Path, recipe: Recipe, rows: list[Row], described: dict[str, Any]) -> None:
+    def __init__(self, run: Path, recipe: Recipe, rows: list[Row], described: Mapping[str, object]) -> None:
         self.run = run
         self.written = len(rows)
         self.drawn = -float(CURVE_SECONDS)

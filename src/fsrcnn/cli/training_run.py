@@ -1,0 +1,165 @@
+"""What `fsrcnn train` and `fsrcnn transfer` do: a run, with its progress on standard error and its outcome on standard output."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from fsrcnn.architecture import Architecture, name_of
+from fsrcnn.cli.terminal import bar
+from fsrcnn.cli.training_options import COMPILE_FROM, DataOptions, RecipeOptions, RunOptions
+from fsrcnn.errors import UsageError
+from fsrcnn.parallel import available_threads
+from fsrcnn.weights import Weights
+
+if TYPE_CHECKING:
+    from fsrcnn.training.history import Progress
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with.
+
+    Attributes:
+        architecture: the network to train.
+        initial: weights to start from, and the name they were given under.
+        frozen: arrays that keep their values.
+    """
+
+    architecture: Architecture
+    initial: Weights | None = None
+    name: str | None = None
+    frozen: tuple[str, ...] = ()
+
+
+def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: RunOptions) -> None:
+    """Train, with progress on standard error and the outcome on standard output.
+
+    Raises:
+        FsrcnnError: whatever is wrong with options, data or device.
+        SystemExit: Ctrl-C (130); pictures that could not be read (1), after the run.
+    """
+    from fsrcnn.training import loop, place
+    from fsrcnn.training.data import open_data
+
+    options.check()
+    run.check()
+    if not data.given:
+        raise UsageError("give folders of pictures or HDF5 files, as: fsrcnn train T91/ --scale 3 --validation Set5/")
+    threads = run.threads or available_threads()
+    processes, device = place.join(run.device, threads)
+    warnings: list[str] = []
+
+    def note(sentence: str) -> None:
+        if processes.first:
+            print(f"fsrcnn: {sentence}", file=sys.stderr)
+
+    def warn(sentence: str) -> None:
+        warnings.append(sentence)
+        print(f"fsrcnn: {sentence}", file=sys.stderr)
+
+    workers = _workers(run.workers, note)
+    recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
+    opened = open_data(data.given, data.validation, recipe, augment=data.augment, warn=warn, note=note)
+    recipe = options.with_length(recipe, opened.source.steps_per_epoch)
+    compile = run.compile
+    if compile is None:
+        compile = recipe.steps >= COMPILE_FROM and place.can_compile(device)
+    scale = start.architecture.scale
+    output = run.output or Path("runs") / f"{name_of(start.architecture)}-x{scale}"
+
+    last: Progress | None = None
+    try:
+        with remembered_interrupt() as interrupted, bar(f"×{scale}") as update:
+
+            def report(progress: Progress) -> None:
+                nonlocal last
+                last = progress
+                if interrupted():
+                    raise KeyboardInterrupt
+                psnr = "" if progress.validation_db is None else _against(progress.validation_db, progress.bicubic_db)
+                update(progress.step / progress.steps, f"{progress.step:,} {psnr}")
+                if progress.validated and not sys.stderr.isatty():
+                    print(_line(progress), file=sys.stderr, flush=True)
+
+            loop.train(
+                recipe, opened.source, opened.validation, output, initial=start.initial, resume=run.resume, device=device,
+                workers=workers, compile=compile, report=report,
+                described={"data": opened.described, "initial": start.name, "device": device, "threads": threads},
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        done = f"after update {last.step:,}" if last else "before the first update"
+        print(
+            f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}",
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None
+    finally:
+        place.leave()
+    if last is not None:
+        _print_outcome(last, output / "best.safetensors", run.as_json)
+    if warnings:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def remembered_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C raises KeyboardInterrupt, as ever, and is remembered, which the yielded function says.
+
+    An exception raised in a callback from C goes nowhere, and some code makes another error of it. What leaves this context after a
+    Ctrl-C is a KeyboardInterrupt.
+    """
+    numbers: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        numbers.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # not somebody else's, nor ignored, as in the background of a shell
+        signal.signal(signal.SIGINT, handler)
+    try:
+        yield lambda: bool(numbers)
+    except Exception as error:
+        if numbers:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _workers(wanted: int, note: Callable[[str], None]) -> int:
+    cores = available_threads()
+    if wanted > cores:
+        note(f"{wanted} workers on {cores} cores: {cores} are used, which gives the same batches")
+    return min(wanted, cores)
+
+
+def _print_outcome(outcome: Progress, best: Path, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"best": str(best), **asdict(outcome)}, indent=2))
+    elif outcome.best_db is not None:
+        print(f"{best}: {_against(outcome.best_db, outcome.bicubic_db)}")
+
+
+def _against(psnr: float, bicubic: float) -> str:
+    return f"{psnr:.2f} dB ({psnr - bicubic:+.2f})"
+
+
+def _line(progress: Progress) -> str:
+    assert progress.validation_db is not None
+    left = progress.seconds / progress.step * (progress.steps - progress.step)
+    return (
+        f"update {progress.step:,}/{progress.steps:,}  loss {progress.loss:.4g}  validation {progress.validation_db:.3f} dB "
+        f"({progress.validation_db - progress.bicubic_db:+.3f} against bicubic)  best {progress.best_db:.3f}  "
+        f"{progress.seconds / 60:.1f} min, {left / 60:.1f} min left"
+    )

@@ -1,0 +1,187 @@
+"""`prepare`: pictures to one HDF5 file of sub-images, or of whole pictures for validation (`layouts.py` says how they lie in it)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import fsrcnn
+from fsrcnn.arrays import Float32, Uint8
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
+from fsrcnn.files import beside
+from fsrcnn.require import require
+from fsrcnn.training.hdf5_output import Output
+from fsrcnn.training.layouts import CHUNK_ITEMS, LAYOUTS, Layout, LayoutName
+from fsrcnn.training.pairs import pair_of, read_luma
+from fsrcnn.training.sub_images import SubImages
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = require("h5py", "HDF5 files", extra="train")
+
+
+@dataclass
+class Prepared:
+    """What `prepare` did.
+
+    Attributes:
+        items: sub-images, or whole pictures, written.
+        sources, sha256: name and digest of each picture file used.
+        failures: a sentence per file that could not be used.
+    """
+
+    items: int = 0
+    sources: list[str] = field(default_factory=list)
+    sha256: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures used."""
+        return len(self.sources)
+
+
+def prepare(
+    paths: Sequence[Path],
+    target: Path,
+    cut: SubImages,
+    *,
+    layout: LayoutName = "lr-hr",
+    whole: bool = False,
+    progress: Callable[[float, str], None] = lambda part, name: None,
+) -> Prepared:
+    """Write sub-images (or whole pictures) of pictures to an HDF5 file, picture by picture, so that memory does not grow.
+
+    Args:
+        paths: picture files.
+        target: the HDF5 file; put in place when it is complete.
+        cut: scale, sizes, augmentation; of it only the scale counts where `whole` is set.
+        layout: `lr-hr` or `data-label`.
+        whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
+        progress: called with the part done, 0 … 1, and the next file's name.
+
+    Raises:
+        ImageError: not one picture could be used, or the file cannot be written.
+        UsageError: whole pictures in the `data-label` layout, which has one size for all.
+    """
+    if whole and layout != "lr-hr":
+        raise UsageError(
+            "whole pictures differ in size, which the data-label layout cannot hold", "use {layout='lr-hr'}"
+        )
+    if whole:
+        cut = SubImages(cut.scale, 1, 1)  # neither shrunk nor turned
+    done = Prepared()
+    with (
+        beside(target, ImageError) as part,
+        Output(part) as output,
+        h5py.File(output, "w", libver=("v108", "v110")) as file,
+    ):
+        writer = WholePictures(file) if whole else CutPictures(file, cut, LAYOUTS[layout])
+        for number, path in enumerate(paths):
+            progress(number / len(paths), path.name)
+            try:
+                items = _append_all(writer, path, cut)
+            except FsrcnnError as error:
+                done.failures.append(error.about(path))
+                continue
+            output.check()
+            done.items += items
+            done.sources.append(path.name)
+            done.sha256.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        if not done.items:
+            reason = done.failures[0] if done.failures else "none given"
+            raise ImageError(f"none of the {len(paths)} files could be used: {reason}")
+        _describe(file, done, cut, LAYOUTS[layout], whole)
+        file.flush()
+        output.check()
+    return done
+
+
+class Writer(Protocol):
+    """Appends pairs of planes to an open file."""
+
+    smallest: str  # what a picture must hold, for a sentence about one that is too small
+
+    def append(self, lr: Float32, hr: Uint8) -> int:
+        """Append what (h, w) LR in [0, 1] and its 8-bit HR give; the number of items that this is."""
+
+
+def _append_all(writer: Writer, path: Path, cut: SubImages) -> int:
+    """Append a picture in all its sizes and turns; the number of items.
+
+    Raises:
+        ImageError: it cannot be read, or is too small for a single item.
+    """
+    full = read_luma(path)
+    items = 0
+    for factor in cut.factors:
+        for rotation in cut.rotations:
+            items += writer.append(*pair_of(full, cut.scale, factor, rotation))
+    if items == 0:
+        size = f"{full.shape[1]}×{full.shape[0]}"
+        raise ImageError(f"{path} has {size} pixels, too small for {writer.smallest} at ×{cut.scale}")
+    return items
+
+
+class CutPictures:
+    """Sub-images and labels, in two datasets that grow."""
+
+    def __init__(self, file: h5py.File, cut: SubImages, layout: Layout) -> None:
+        self.cut, self.layout = cut, layout
+        self.smallest = f"a sub-image of {cut.size} LR pixels"
+        self.lr = self._dataset(file, layout.lr, cut.size, "f4")
+        self.hr = self._dataset(file, layout.hr, cut.label, layout.hr_dtype)
+
+    def _dataset(self, file: h5py.File, name: str, side: int, dtype: Any) -> h5py.Dataset:
+        shape = self.layout.shape(side, side)
+        return file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(CHUNK_ITEMS, *shape))
+
+    def append(self, lr: Float32, hr: Uint8) -> int:
+        small, large = self.cut.cut(lr, hr)
+        if not len(small):
+            return 0
+        start = len(self.lr)
+        for dataset, items in ((self.lr, self.layout.packed_lr(small)), (self.hr, self.layout.packed_hr(large))):
+            dataset.resize(start + len(items), axis=0)
+            dataset[start:] = items
+        return len(small)
+
+
+class WholePictures:
+    """Whole pictures, numbered in two groups, in the layout `lr-hr`."""
+
+    smallest = "an LR pixel"
+
+    def __init__(self, file: h5py.File) -> None:
+        self.layout = LAYOUTS["lr-hr"]
+        self.lr, self.hr = file.create_group(self.layout.lr), file.create_group(self.layout.hr)
+
+    def append(self, lr: Float32, hr: Uint8) -> int:
+        if not lr.size:
+            return 0
+        number = str(len(self.lr))
+        self.lr.create_dataset(number, data=self.layout.packed_lr(lr))
+        self.hr.create_dataset(number, data=self.layout.packed_hr(hr))
+        return 1
+
+
+def _describe(file: h5py.File, done: Prepared, cut: SubImages, layout: Layout, whole: bool) -> None:
+    """The attributes of the file."""
+    attributes = file.attrs
+    attributes["scale"] = cut.scale
+    attributes["layout"] = layout.name
+    attributes["peak"] = layout.peak
+    attributes["sources"] = done.sources
+    attributes["sha256"] = done.sha256
+    attributes["fsrcnn"] = fsrcnn.__version__
+    if not whole:
+        attributes["sub_image"] = cut.size
+        attributes["label"] = cut.label
+        attributes["label_offset"] = cut.offset
+        attributes["stride"] = cut.stride
+        attributes["factors"] = cut.factors
+        attributes["rotations"] = cut.rotations

@@ -1,0 +1,34 @@
+"""PSNR on whole pictures by the protocol `paper`: the network's, and bicubic interpolation's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsrcnn import protocol
+from fsrcnn.engines.torch import Network, apply_phases
+from fsrcnn.training.batches import channels_last
+from fsrcnn.training.pairs import Pair
+
+
+@torch.no_grad()
+def validation_psnr(pictures: Sequence[Pair], arrays: dict[str, Tensor], network: Network) -> float:
+    """Mean PSNR in dB of the plain network with these arrays."""
+    scale = network.architecture.scale
+    device = next(iter(arrays.values())).device
+    kernel = network.phase_kernel_of(arrays["deconvolution.weight"])
+    scores = []
+    for pair in pictures:
+        lr = channels_last(torch.from_numpy(pair.lr)[None, None].to(device))
+        sr = F.pixel_shuffle(apply_phases(lr, arrays, network.stages, kernel), scale)[0, 0]
+        scores.append(protocol.psnr(pair.hr, protocol.round_8bit(sr.cpu().numpy()), scale))
+    return sum(scores) / len(scores)
+
+
+def bicubic_psnr(pictures: Sequence[Pair], scale: int) -> float:
+    """Mean PSNR in dB of bicubic interpolation on the same pictures."""
+    scores = [protocol.psnr(pair.hr, protocol.enlarged(pair.lr, scale), scale) for pair in pictures]
+    return sum(scores) / len(scores)
