@@ -51,8 +51,10 @@ def make_photos(folder: Path, count: int) -> None:
 def seconds(command: list[str]) -> tuple[float, float]:
     """Wall-clock and CPU seconds of a process."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    finished = subprocess.run(command, capture_output=True, text=True)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if finished.returncode:
+        sys.exit(f"{' '.join(command)}: {finished.stderr}")
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
