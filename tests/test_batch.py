@@ -12,6 +12,7 @@ import pytest
 from fsrcnn import Cancelled, Control, ImageError, Size, Upscaler, UsageError, batch, images
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
+from fsrcnn.planning import Job, plan
 from support import files_below
 
 DOUBLE = Size(factor=2)
@@ -24,10 +25,10 @@ def make(path: Path, height: int = 12, width: int = 10, seed: int = 0) -> Path:
     return path
 
 
-def jobs_for(folder: Path, count: int, side: int = 8) -> list[batch.Job]:
+def jobs_for(folder: Path, count: int, side: int = 8) -> list[Job]:
     for number in range(count):
         make(folder / f"in/{number:02}.png", side, side, number)
-    return batch.plan([str(folder / "in")], str(folder / "out"), DOUBLE).jobs
+    return plan([str(folder / "in")], str(folder / "out"), DOUBLE).jobs
 
 
 class Watched(Upscaler):
@@ -64,7 +65,7 @@ def test_outcomes_come_in_order_with_the_bytes_that_single_pictures_have(tmp_pat
         make(tmp_path / f"in/{number}.png", side, side + 1, number)
     (tmp_path / "in/3.png").write_bytes(b"text")
     (tmp_path / "out/6.png").mkdir(parents=True)
-    jobs = [batch.Job(tmp_path / f"in/{number}.png", tmp_path / f"out/{number}.png") for number in range(8)]
+    jobs = [Job(tmp_path / f"in/{number}.png", tmp_path / f"out/{number}.png") for number in range(8)]
     upscaler = Upscaler("fsrcnn-s", scale=2, threads=3)
     outcomes = list(batch.run_all(jobs, upscaler, DOUBLE))
     assert [outcome.job for outcome in outcomes] == jobs
@@ -130,10 +131,10 @@ def test_nothing_of_a_finished_picture_stays(tmp_path: Path) -> None:
 
 def test_a_single_picture_has_all_threads_and_many_have_one_each(tmp_path: Path) -> None:
     upscaler = Watched(threads=4)
-    list(batch.run_all([batch.Job(make(tmp_path / "a.png", 9), tmp_path / "b.png")], upscaler, DOUBLE))
+    list(batch.run_all([Job(make(tmp_path / "a.png", 9), tmp_path / "b.png")], upscaler, DOUBLE))
     assert upscaler.threads_of == {9: 4}
     paths = [make(tmp_path / f"{side}.png", side) for side in range(10, 20)]
-    list(batch.run_all([batch.Job(path, tmp_path / f"out/{path.name}") for path in paths], upscaler, DOUBLE))
+    list(batch.run_all([Job(path, tmp_path / f"out/{path.name}") for path in paths], upscaler, DOUBLE))
     assert [upscaler.threads_of[side] for side in range(10, 20)] == [1] * 8 + [2, 4]  # the last ones have no successor
 
 
@@ -202,7 +203,7 @@ def test_no_jobs_no_outcomes() -> None:
 def test_standard_input_and_output_are_bytes_here(tmp_path: Path) -> None:
     data = make(tmp_path / "a.png").read_bytes()
     options = batch.Options(standard_input=data)
-    (outcome,) = batch.run_all([batch.Job(None, None, "webp")], Upscaler("fsrcnn-x", scale=2), DOUBLE, options)
+    (outcome,) = batch.run_all([Job(None, None, "webp")], Upscaler("fsrcnn-x", scale=2), DOUBLE, options)
     assert outcome.data is not None
     assert images.read(outcome.data).pages[0].shape == (24, 20, 3)
     assert outcome.result().output == "standard output"
@@ -212,7 +213,7 @@ def test_each_door_spells_the_remedy_in_its_way(tmp_path: Path) -> None:
     make(tmp_path / "a.png")
     make(tmp_path / "a_x2.png")
     with pytest.raises(UsageError) as refused:
-        batch.plan([str(tmp_path / "a.png")], None, DOUBLE)
+        plan([str(tmp_path / "a.png")], None, DOUBLE)
     assert str(refused.value).endswith(
         "a_x2.png exists; give existing='replace' to replace or existing='skip' to leave"
     )

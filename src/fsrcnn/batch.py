@@ -1,4 +1,4 @@
-"""Many pictures at once: what goes where is settled, and refused if it cannot be, before any work starts; then a pipeline.
+"""Many pictures at once: a pipeline.
 
 A picture is decoded, upscaled and encoded by one thread, and as many pictures are under way as there are threads, so decoding, network
 and encoding of neighbours overlap. That is what a pipeline with a room for each of its stages would give at best (the sum of all CPU
@@ -7,49 +7,21 @@ time, shared out evenly), and no stage waits for another.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from fsrcnn import formats, images
-from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError
+from fsrcnn.errors import Cancelled, FsrcnnError, ImageError
 from fsrcnn.parallel import Control, physical_memory
-from fsrcnn.size import Size, mark_of
-from fsrcnn.upscaler import Upscaler, default_output
+from fsrcnn.planning import Job
+from fsrcnn.size import Size
+from fsrcnn.upscaler import Upscaler
 
-Existing = Literal["refuse", "replace", "skip"]
-"""What to do with outputs that exist."""
-
-STANDARD = "-"  # standard input or output
 ROOM_PER_THREAD = 2**29  # bytes of decoded pictures and their results: 24 megapixels at ×2 are 3·24·(1 + 4) = 360 MB
-PART_OF_MEMORY = (
-    8  # all rooms together take at most an eighth of the machine's memory; encoders take as much again or twice
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to upscale. `source` and `target` are None for standard input and output."""
-
-    source: Path | None
-    target: Path | None
-    format: str | None = None
-
-    @property
-    def label(self) -> str:
-        return "standard input" if self.source is None else str(self.source)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do, and the sources left out since their output exists (`existing="skip"`)."""
-
-    jobs: list[Job]
-    skipped: list[Job]
+# All rooms together take at most an eighth of the machine's memory; encoders take as much again or twice.
+PART_OF_MEMORY = 8
 
 
 @dataclass(frozen=True)
@@ -63,66 +35,6 @@ class Done:
     read_seconds: float
     upscale_seconds: float
     write_seconds: float
-
-
-def plan(
-    inputs: Sequence[str],
-    output: str | None,
-    size: Size,
-    *,
-    format: str | None = None,
-    recursive: bool = False,
-    existing: Existing = "refuse",
-) -> Plan:
-    """Pair each input picture with its output.
-
-    Without `output`, `photo.jpg` goes to `photo_x2.jpg` beside it, and a folder `photos` to a folder `photos_x2` with the same tree.
-    `output` is a folder where it exists as one, ends in a slash, or there are several inputs or a folder among them.
-
-    Args:
-        inputs: paths of pictures and folders, or `-`.
-        output: path or `-`.
-        size: wanted size; only names depend on it.
-        format: ending of all outputs; else that of the output path, else each input's own.
-        recursive: look into the folders of folders.
-        existing: `refuse`, `replace` or `skip` outputs that exist.
-
-    Raises:
-        ImageError: an input does not exist, or a folder has no pictures.
-        UsageError: two outputs are one file, an output is an input, an output exists, or `-` is mixed with other things.
-    """
-    format = formats.check_format(format) if format else None
-    if STANDARD in inputs and len(inputs) > 1:
-        raise UsageError("standard input (-) is one picture and cannot be mixed with others")
-    several = len(inputs) > 1 or any(Path(item).is_dir() for item in inputs)
-    if output == STANDARD and several:
-        raise UsageError("standard output (-) holds one picture", "give one input, or a folder as {output}")
-    jobs: list[Job] = []
-    for item in inputs:
-        if item == STANDARD:
-            jobs.append(_job_from_stdin(output, format))
-            continue
-        path = Path(item)
-        if not path.exists():
-            raise ImageError(f"{path} does not exist")
-        if path.is_dir():
-            root = Path(output) if output else path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
-            pictures = [picture for picture in formats.find(path, recursive=recursive) if not _inside(picture, root)]
-            if not pictures:
-                raise ImageError(f"{path} holds no pictures outside of the output folder {root}")
-            jobs += [Job(picture, _named(root / picture.relative_to(path), format), format) for picture in pictures]
-        elif output == STANDARD:
-            jobs.append(Job(path, None, format))
-        elif output is None:
-            jobs.append(Job(path, default_output(path, size, format or _own_format(path)), format))
-        elif several or output.endswith(("/", os.sep)) or Path(output).is_dir():
-            jobs.append(Job(path, _named(Path(output) / path.name, format), format))
-        else:
-            target = Path(output)
-            if not _is_device(target) and not format:
-                formats.format_of(target)
-            jobs.append(Job(path, target, format or (_own_format(path) if _is_device(target) else None)))
-    return _check(jobs, existing)
 
 
 @dataclass(frozen=True)
@@ -370,66 +282,3 @@ def _bare(error: FsrcnnError) -> FsrcnnError:
     """An error without its traceback and causes, whose frames would hold the picture for as long as the outcome is kept."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error
-
-
-def _job_from_stdin(output: str | None, format: str | None) -> Job:
-    if output is None or output == STANDARD:
-        return Job(None, None, format)
-    target = Path(output)
-    if target.is_dir() or output.endswith(("/", os.sep)):
-        raise UsageError(f"standard input has no name to use inside of {output}", "give a file name as {output}")
-    if not format and not _is_device(target):
-        formats.format_of(target)
-    return Job(None, target, format)
-
-
-def _check(jobs: list[Job], existing: Existing) -> Plan:
-    sources = {job.source.resolve() for job in jobs if job.source is not None}
-    taken: dict[Path, Job] = {}
-    for job in jobs:
-        if job.target is None or _is_device(job.target):
-            continue
-        resolved = job.target.resolve()
-        if resolved in sources:
-            raise UsageError(f"the output {job.target} is also an input", "give another {output}")
-        if resolved in taken:
-            raise UsageError(
-                f"{taken[resolved].label} and {job.label} would both become {job.target}",
-                "give them different names or folders",
-            )
-        taken[resolved] = job
-    present = [job for job in taken.values() if job.target is not None and job.target.exists()]
-    folder = next((job.target for job in present if job.target is not None and job.target.is_dir()), None)
-    if folder:
-        raise UsageError(f"the output {folder} is a folder")
-    if present and existing == "refuse":
-        others = f" and {len(present) - 1} more outputs exist" if len(present) > 1 else " exists"
-        remedy = "give {existing='replace'} to replace or {existing='skip'} to leave"
-        raise UsageError(f"{present[0].target}{others}", remedy)
-    skipped = present if existing == "skip" else []
-    return Plan([job for job in jobs if job not in skipped], skipped)
-
-
-def _named(path: Path, format: str | None) -> Path:
-    """The output's name in a folder: the input's own, with the ending of its format where that differs."""
-    format = format or _own_format(path)
-    try:
-        return path if formats.format_of(path) == format else path.with_suffix(f".{format}")
-    except UsageError:
-        return path.with_suffix(f".{format}")
-
-
-def _own_format(path: Path) -> str:
-    """What a picture is written as if nobody says: its own format where that can be written, else PNG (AVIF for HEIC)."""
-    try:
-        return formats.format_of(path)
-    except UsageError:
-        return "avif" if path.suffix.lower() in (".heic", ".heif") else "png"
-
-
-def _is_device(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())

@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn import batch, formats, images
+from fsrcnn import batch, formats, images, planning
 from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
 from fsrcnn.cli.terminal import bar, interruptible
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError
 from fsrcnn.parallel import Control
+from fsrcnn.planning import Existing, Job, Plan
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 
@@ -88,8 +89,8 @@ def upscale(
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     options = batch.Options(quality=quality, overwrite=overwrite, max_pixels=max_pixels)
-    existing: batch.Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
-    plan = batch.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
+    existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
     if any(job.target is None for job in plan.jobs):
         if as_json:
             raise UsageError("--json and the picture cannot both go to standard output; give -o a file")
@@ -118,12 +119,12 @@ def upscale(
         raise typer.Exit(1)
 
 
-def _label(jobs: Sequence[batch.Job], number: int) -> str:
+def _label(jobs: Sequence[Job], number: int) -> str:
     """What the progress bar calls a job, counted from 1; nothing after the last one."""
     return f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}" if number < len(jobs) else ""
 
 
-def _report(plan: batch.Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int:
+def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int:
     """Write the picture for standard output, say what was written, left and not done; returns the number of failures."""
     count = len(plan.jobs)
     done: list[batch.Done] = []
