@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pytest
+
+import fsrcnn
 from support import ROOT
 
 SOURCE = ROOT / "src"
@@ -48,3 +53,18 @@ def test_an_import_by_name_is_seen(tmp_path: Path) -> None:
         'import torch.nn\nfrom PIL import Image\ndef f():\n    require("h5py", "files")\n    importlib.import_module("scipy.io")\n'
     )
     assert imported(path) == {"torch", "PIL", "h5py", "scipy"}
+
+
+def test_public_names_are_there_when_asked_for() -> None:
+    """`import fsrcnn` alone loads nothing of size; each name of `__all__` has one home, and comes out of it."""
+    script = (
+        "import sys, fsrcnn; assert not {'numpy', 'fsrcnn.upscaler'} & set(sys.modules); fsrcnn.Upscaler; import numpy"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    homes = [name for names in fsrcnn._HOMES.values() for name in names]
+    assert sorted(homes) == sorted(fsrcnn.__all__)
+    assert all(getattr(fsrcnn, name).__name__ == name for name in fsrcnn.__all__)
+    assert set(fsrcnn.__all__) < set(dir(fsrcnn))
+    assert fsrcnn.__version__[0].isdigit()
+    with pytest.raises(AttributeError, match="no attribute 'imresize_'"):
+        fsrcnn.imresize_  # noqa: B018

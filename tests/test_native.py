@@ -609,7 +609,9 @@ def test_cancelled_before_it_starts(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_is_never_lost(threads: int) -> None:
     """It arrives while the library works, so Python sees it when it is called back: nothing may be printed instead of raised."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where a shell's background runs the tests
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored, where a shell's background runs the tests
     try:
         for delay in (0.03, 0.08, 0.13):
             timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))

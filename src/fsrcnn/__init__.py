@@ -9,13 +9,19 @@ large = upscaler(data)          # the bytes of a file → those of a larger pict
 
 from __future__ import annotations
 
-from fsrcnn.architecture import Architecture, family
-from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
-from fsrcnn.parallel import Control
-from fsrcnn.planes import Colour, Planes
-from fsrcnn.size import Size
-from fsrcnn.upscaler import Upscaler
-from fsrcnn.weights import Weights
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsrcnn.architecture import Architecture, family
+    from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
+    from fsrcnn.parallel import Control
+    from fsrcnn.planes import Colour, Planes
+    from fsrcnn.size import Size
+    from fsrcnn.upscaler import Upscaler
+    from fsrcnn.weights import Weights
+
+    __version__: str
 
 __all__ = [
     "Architecture",
@@ -34,11 +40,29 @@ __all__ = [
     "family",
 ]
 
+_HOMES = {
+    "architecture": ("Architecture", "family"),
+    "errors": ("Cancelled", "FsrcnnError", "ImageError", "MissingExtraError", "UsageError", "WeightsError"),
+    "parallel": ("Control",),
+    "planes": ("Colour", "Planes"),
+    "size": ("Size",),
+    "upscaler": ("Upscaler",),
+    "weights": ("Weights",),
+}
 
-def __getattr__(name: str) -> str:
-    """`__version__`, looked up when asked for: `importlib.metadata` takes as long to import as a small picture to upscale."""
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first asked for: a command loads what it uses, after it has settled NumPy's threads."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("fsrcnn")
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"fsrcnn.{module}"), name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -11,7 +12,6 @@ import typer
 import typer.core
 import typer.main
 
-from fsrcnn.cli.options import as_option
 from fsrcnn.errors import EngineWarning, FsrcnnError
 
 CONTEXT = {
@@ -88,10 +88,14 @@ def _show_warning(
 
 def main() -> None:
     """The entry point `fsrcnn`: an error or a warning of ours is one line on stderr; an error has its exit code."""
+    # NumPy's BLAS would start a thread for each processor and let them spin for a moment, and nothing here uses them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.showwarning = _show_warning
     try:
         app()
     except FsrcnnError as error:
+        from fsrcnn.cli.options import as_option
+
         print(f"fsrcnn: {error.sentence(as_option)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
