@@ -3,8 +3,8 @@
     python benchmarks/frames.py --before OLD/.venv/bin/python [--rounds 9] [--threads 2] [--save FILE]
 
 Two processes stay alive and take turns, so neither start-up nor the machine's mood counts. 8-bit RGB goes through `Upscaler`, which
-both know; 8- and 10-bit 4:2:0 frames and luma go through `engine.planes` and are timed in this code alone. Median milliseconds, and for
-what both can do the median of the ratios of neighbouring rounds.
+both know; 8- and 10-bit 4:2:0 frames and luma go through `engine.planes` and are timed in this code alone. Median milliseconds, and
+for what both can do the median of the ratios of neighbouring rounds.
 """
 
 from __future__ import annotations
