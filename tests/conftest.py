@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import hypothesis
 import hypothesis.configuration
@@ -14,6 +18,8 @@ hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")  # wherev
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
 
+LONGEST_TEST = int(os.environ.get("FSRCNN_LONGEST_TEST", "600"))  # seconds: a test that waits for ever has failed
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reverse", action="store_true", help="run the tests in reverse order: none may need another one")
@@ -22,6 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--reverse"):
         items.reverse()
+
+
+@pytest.fixture(autouse=True)
+def _no_hanging() -> Iterator[None]:
+    def give_up(number: int, frame: FrameType | None) -> None:
+        pytest.fail(f"this test takes longer than {LONGEST_TEST} seconds")
+
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_TEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _found(name: str) -> Path:

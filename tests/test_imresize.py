@@ -67,8 +67,8 @@ def test_flat_stays_flat_and_mirrors_commute(h: int, w: int, out_h: int, out_w: 
     assert resized.dtype == dtype
     np.testing.assert_allclose(resized, flat.flat[0], atol=5e-6)
     image = np.random.default_rng(h * w).random((h, w))
-    there = imresize(image[::-1, ::-1], output_size=(out_h, out_w))
-    np.testing.assert_allclose(there[::-1, ::-1], imresize(image, output_size=(out_h, out_w)), atol=1e-12)
+    turned = imresize(image[::-1, ::-1], output_size=(out_h, out_w))
+    np.testing.assert_allclose(turned[::-1, ::-1], imresize(image, output_size=(out_h, out_w)), atol=1e-12)
 
 
 @given(st.integers(1, 50), st.integers(1, 80), st.data())

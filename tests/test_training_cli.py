@@ -187,9 +187,9 @@ def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) ->
         check=False,
     )
     assert both.returncode == 0, both.stderr
-    one, two = (weights.load(tmp_path / name / "last.safetensors").arrays for name in ("one", "two"))
-    for name, array in one.items():
-        np.testing.assert_allclose(two[name], array, atol=2e-6)
+    alone, shared = (weights.load(tmp_path / name / "last.safetensors").arrays for name in ("one", "two"))
+    for name, array in alone.items():
+        np.testing.assert_allclose(shared[name], array, atol=2e-6)
     logs = [np.loadtxt(tmp_path / name / "log.csv", delimiter=",", skiprows=1)[:, :3] for name in ("one", "two")]
     np.testing.assert_allclose(logs[0], logs[1], rtol=1e-4)
     uneven = subprocess.run(
