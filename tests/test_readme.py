@@ -48,6 +48,8 @@ PYTHON_NAMES = """
 import numpy, pathlib, PIL.Image
 data = pathlib.Path("in.png").read_bytes()
 array = numpy.random.default_rng(0).random((24, 32, 3), numpy.float32)
+y, cbcr = numpy.full((18, 22), 200, numpy.uint8), numpy.full((9, 11, 2), 90, numpy.uint8)
+larger_y, larger_cbcr = numpy.empty((36, 44), numpy.uint8), numpy.empty((18, 22, 2), numpy.uint8)
 pil_image = PIL.Image.open("in.png")
 """
 PYTHON_RESULTS = """
@@ -56,6 +58,7 @@ assert (image.size, image.mode) == ((2 * pil_image.width, 2 * pil_image.height),
 assert str(path) == "photo_x2.jpg" and path.exists()
 pathlib.Path("bytes.png").write_bytes(data)
 assert PIL.Image.open("bytes.png").size == image.size
+assert (larger_cbcr == 90).all() and (larger_y > 150).all() and control.done == 1
 """
 
 
@@ -129,17 +132,15 @@ def test_shell_blocks_run(page: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if "python" in dict(blocks)])
 def test_python_blocks_run(page: str, folder: Path) -> None:
-    for language, block in PAGES[page]:
-        if language == "python":
-            program = PYTHON_NAMES + block + PYTHON_RESULTS
-            done = subprocess.run(
-                [sys.executable, "-W", "error", "-c", program],
-                cwd=folder,
-                capture_output=True,
-                timeout=120,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr.decode()
+    blocks = [block for language, block in PAGES[page] if language == "python"]  # later ones go on from earlier ones
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join([PYTHON_NAMES, *blocks, PYTHON_RESULTS])],
+        cwd=folder,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_every_page_with_commands_is_run_and_every_line_left_out_stands_in_it() -> None:
