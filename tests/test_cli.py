@@ -74,7 +74,7 @@ def test_models() -> None:
     listed = json.loads(run("models", "--json").stdout)
     assert [row["name"] for row in listed][:3] == ["fsrcnn-x2", "fsrcnn-x2.t91", "fsrcnn-x3"]
     assert len(listed) == 18
-    assert listed[0]["weights"] == 12464
+    assert listed[0]["weight_count"] == 12464
     assert set(listed[0]["scores"]) == {"Set5", "Set14", "BSD200"}
 
 
@@ -306,7 +306,7 @@ def test_evaluate(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert b"c.png is not a picture" in result.stderr
     for arguments, sentence in (
-        (["none"], "none does not exist"), (["set", "-s", "5"], "has scale 2, 3, 4, not 5"),
+        (["none"], "none does not exist"), (["set", "-s", "5"], "fsrcnn is of ×2, ×3, ×4, not ×5"),
         (["set", "--protocol", "mine"], "protocol is paper, files or both"), (["set", "--json", "--csv"], "either --json or --csv"),
     ):  # fmt: skip
         refused = run("evaluate", *arguments, cwd=tmp_path)

@@ -16,7 +16,8 @@ from fsrcnn.arrays import Float32
 from fsrcnn.engines import Engine
 from fsrcnn.engines.numpy import TILE_BOUND, NumpyEngine
 from fsrcnn.errors import UsageError
-from fsrcnn.layers import BLOCK
+from fsrcnn.layers import BLOCK, convolve, deconvolve
+from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
 from fsrcnn.windows import Source, SuperResolution
@@ -88,6 +89,24 @@ def test_engines_agree_with_trained_weights(name: str) -> None:
         lr = luma(height, width)
         expected = numpy.run(lr)
         np.testing.assert_allclose(torch.run(lr), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=str)
+def test_phase_kernels_are_the_deconvolution(architecture: Architecture) -> None:
+    """A convolution per phase and a shuffle of the pixels give what the stamps give."""
+    weights, scale = random_weights(architecture), architecture.scale
+    features = np.random.default_rng(0).random((architecture.d, 9, 11), np.float32)
+    zeros = np.zeros(scale * scale, np.float32)
+    phases = convolve(features, phase_kernels(weights), zeros).reshape(scale, scale, 9, 11)
+    shuffled = phases.transpose(2, 0, 3, 1).reshape(scale * 9, scale * 11)
+    arrays = weights.arrays
+    expected = deconvolve(features, arrays["deconvolution.weight"], np.zeros(1, np.float32), scale, architecture.crop)
+    np.testing.assert_allclose(shuffled, expected, atol=1e-5)
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[torch]'")
+    from fsrcnn.engines.torch import Network
+
+    trained = Network(architecture).phase_kernel_of(torch.from_numpy(arrays["deconvolution.weight"]))
+    np.testing.assert_array_equal(trained.detach().numpy(), phase_kernels(weights))
 
 
 def part(engine: Engine, lr: Float32, window: tuple[int, int, int, int]) -> Float32:

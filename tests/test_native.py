@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -694,6 +695,20 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, precision in (("native", "exact"), ("auto", "fast")):
             with pytest.raises(MissingExtraError, match="the native engine was not built"):
                 engines.create(weights, name, precision=precision)
+    finally:
+        native.library.cache_clear()
+
+
+def test_a_damaged_library_is_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "cut.so").write_bytes(b"\x7fELF and then nothing")
+    native.library.cache_clear()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(native, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "cut.so")))
+            with pytest.raises(
+                FsrcnnError, match=r"^the native library cannot be loaded: .*; type, in its folder: pip install"
+            ):
+                engines.create(random_weights(family("fsrcnn-x", 2)))
     finally:
         native.library.cache_clear()
 

@@ -254,6 +254,21 @@ def test_pairs_that_do_not_belong_together() -> None:
             ENGINE.planes(lr, sr)
 
 
+def test_results_that_cannot_be_filled() -> None:
+    """Read-only memory stays as it was, and a picture is not overwritten while it is read."""
+    lr = Planes.of(np.zeros((4, 6, 3), np.uint8))
+    data = bytes(8 * 12 * 3)
+    fixed = Planes.of(np.frombuffer(data, np.uint8).reshape(8, 12, 3))
+    memory = np.zeros((12, 12, 3), np.uint8)
+    upscaler = Upscaler("fsrcnn-x", scale=2)
+    for fill in (ENGINE.planes, upscaler.engine(2).planes, upscaler.planes):
+        with pytest.raises(UsageError, match="the planes of the result are read-only"):
+            fill(lr, fixed)
+        with pytest.raises(UsageError, match="the result lies in the memory of the picture"):
+            fill(Planes.of(memory[:4, :6]), Planes.of(memory[:8]))
+    assert data == bytes(8 * 12 * 3)
+
+
 # -- control
 
 

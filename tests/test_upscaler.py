@@ -121,6 +121,16 @@ def test_many_tiles_by_hand(channels: int) -> None:
     assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
+def test_hidden_colours_are_filled_from_as_far_as_the_fill_reaches() -> None:
+    """Noise with a hidden half: tiles of 8 pixels must look further than their neighbours (15 pixels; 8 would be 166 levels off)."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 70, 4), dtype=np.uint8)
+    pixels[:, 20:, 3] = 0
+    whole = Upscaler(WEIGHTS, engine="numpy")(pixels)
+    with tiles_of_size((8, 8)):
+        tiled = Upscaler(WEIGHTS, engine="numpy")(pixels)
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+
+
 def test_the_steps_by_hand() -> None:
     """The same picture put together from the separate, tested functions."""
     rgb = as_dtype(smooth(30, 41, 3), np.uint8)

@@ -127,7 +127,7 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     """
     started = time.perf_counter()
     source = options.standard_input if job.source is None else job.source
-    picture = images.read(source, max_pixels=options.max_pixels)
+    picture = images.read(source, max_pixels=options.max_pixels, label=job.label)
     height, width = picture.pages[0].shape[:2]
     after = size.of(height, width)
     format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)

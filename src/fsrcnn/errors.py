@@ -25,15 +25,16 @@ class FsrcnnError(Exception):
     """Something the user gave cannot be used (exit code 1: a file, a folder, the data in it).
 
     Attributes:
+        argument: the one that the fact is about, in front of it: `rate`, which is `--lr` on the command line; mostly none.
         fact: what was given and what is allowed.
         remedy: what to do, with arguments as `{name}` or `{name=value}`; empty where the fact says it all.
     """
 
     exit_code = 1
 
-    def __init__(self, fact: str, remedy: str = "") -> None:
-        super().__init__(fact, remedy)
-        self.fact, self.remedy = fact, remedy
+    def __init__(self, fact: str, remedy: str = "", argument: str | None = None) -> None:
+        super().__init__(fact, remedy, argument)
+        self.fact, self.remedy, self.argument = fact, remedy, argument
 
     def __str__(self) -> str:
         return self.sentence()
@@ -41,7 +42,8 @@ class FsrcnnError(Exception):
     def sentence(self, spell: Spelling = in_python) -> str:
         """Fact and remedy as one sentence, the arguments as a door spells them."""
         remedy = re.sub(r"\{(\w+)(?:=([^{}]*))?\}", lambda found: spell(found[1], found[2]), self.remedy)
-        return f"{self.fact}; {remedy}" if remedy else self.fact
+        fact = self.fact if self.argument is None else f"{spell(self.argument, None)} {self.fact}"
+        return f"{fact}; {remedy}" if remedy else fact
 
     def about(self, label: object, spell: Spelling = in_python) -> str:
         """The sentence, with what it is about in front where the fact does not name it already."""
@@ -49,7 +51,11 @@ class FsrcnnError(Exception):
 
     def named(self, label: object) -> Self:
         """The same error, with what it is about in front of the fact where that does not name it already."""
-        return self if str(label) in self.fact else type(self)(f"{label}: {self.fact}", self.remedy)
+        if str(label) in self.fact:
+            return self
+        return type(self)(
+            f"{label}: {self.fact if self.argument is None else f'{self.argument} {self.fact}'}", self.remedy
+        )
 
 
 class UsageError(FsrcnnError, ValueError):

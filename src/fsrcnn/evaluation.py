@@ -106,20 +106,20 @@ def _evaluate_picture(
     scale = engine.architecture.scale
     results = []
     for name in protocols:
-        planes = compare(original, engine, name, Control(1))
-        result = result_of(planes, folder, path.stem, name, scale)
+        comparison = compare(original, engine, name, Control(1))
+        result = result_of(comparison, folder, path.stem, name, scale)
         results.append(result)
         if save is not None and name == protocols[0]:
-            pictures = pictures_of(original, planes, result, scale)
+            pictures = pictures_of(original, comparison, result, scale)
             for pixels, ending in ((pictures.sr, ""), (pictures.panes, "_panes")):
                 target = save / folder / f"{path.stem}_x{scale}{ending}.png"
                 images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     return results
 
 
-def result_of(planes: Comparison, folder: str, picture: str, name: Protocol, scale: int) -> Result:
-    """The scores of a picture's planes."""
-    scores = [protocol.score(planes.hr, plane, scale) for plane in (planes.bicubic, planes.sr)]
+def result_of(comparison: Comparison, folder: str, picture: str, name: Protocol, scale: int) -> Result:
+    """The scores of a picture's comparison."""
+    scores = [protocol.score(comparison.hr, plane, scale) for plane in (comparison.bicubic, comparison.sr)]
     return Result(folder, picture, name, *scores)
 
 
@@ -137,14 +137,14 @@ class Pictures:
     panes: Uint8
 
 
-def pictures_of(original: Uint8, planes: Comparison, result: Result, scale: int) -> Pictures:
+def pictures_of(original: Uint8, comparison: Comparison, result: Result, scale: int) -> Pictures:
     """Colour pictures of a result; Cb and Cr are the original's, made small and large again by bicubic interpolation.
 
     Raises:
         MissingExtraError: Pillow, which draws the labels, is not installed.
     """
     hr = metrics.modcrop(original, scale)
-    bicubic, sr = figures.coloured(hr, planes.bicubic, scale), figures.coloured(hr, planes.sr, scale)
+    bicubic, sr = figures.coloured(hr, comparison.bicubic, scale), figures.coloured(hr, comparison.sr, scale)
     labels = (
         f"{result.picture} x{scale}: HR",
         f"bicubic {result.bicubic.psnr:.2f} dB / {result.bicubic.ssim:.4f}",

@@ -75,7 +75,7 @@ class FixedPoint:
             negative[stage] = (arrays[f"{stage}.prelu"] / (units * step)).astype(np.float32)
             slopes = np.maximum(np.abs(positive[stage]), np.abs(negative[stage]))
             if (most * slopes >= LARGEST_32).any():  # rounding to 32 bits, before the clip to FEATURE_LEVELS
-                raise UsageError(f"the slopes of {stage} are too steep for precision fast; use precision exact")
+                raise UsageError(f"the slopes of {stage} are too steep for precision fast", "use {precision='exact'}")
             reach = FEATURE_LEVELS
         last: Float64 = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
         scale = architecture.scale
@@ -177,7 +177,7 @@ def _phase_units(kernel: Float64) -> float:
 def _positive(units: float) -> float:
     if units <= 0:
         raise UsageError(
-            "this network is too wide for precision fast (16-bit features, 32-bit sums); use precision exact"
+            "this network is too wide for precision fast (16-bit features, 32-bit sums)", "use {precision='exact'}"
         )
     return min(units, 1e30)
 

@@ -57,7 +57,7 @@ class Picture:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, label: str | None = None) -> Picture:
     """Decode a picture.
 
     CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB.
@@ -65,11 +65,12 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
     Args:
         source: a path, or the bytes of a file.
         max_pixels: pictures with more (all pages together) are refused before they are decoded.
+        label: what messages call it; its path, or "the picture", where it is not given.
 
     Raises:
         ImageError: missing, empty, truncated, not a picture, too large, or of a kind that has no meaning here.
     """
-    label = "standard input" if isinstance(source, bytes) else str(source)
+    label = label or ("the picture" if isinstance(source, bytes) else str(source))
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():

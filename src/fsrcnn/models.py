@@ -6,7 +6,7 @@ weights file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fsrcnn import pretrained, weights
@@ -65,7 +65,17 @@ def resolve(model: ModelName, scale: int | None = None) -> Weights:
     """
     scales = by_scale(model)
     wanted = default_scale(scales) if scale is None else scale
+    check_scale(model, scales, wanted)
+    return scales[wanted]()
+
+
+def check_scale(model: ModelName, scales: Iterable[int], wanted: int, remedy: str = "") -> None:
+    """Refuse a scale for which a model has no weights.
+
+    Raises:
+        UsageError: that is so.
+    """
+    scales = tuple(scales)
     if wanted not in scales:
         name = "the model" if isinstance(model, Weights) else str(model)
-        raise UsageError(f"{name} is of ×{', ×'.join(map(str, scales))}, not ×{wanted}")
-    return scales[wanted]()
+        raise UsageError(f"{name} is of ×{', ×'.join(map(str, scales))}, not ×{wanted}", remedy)

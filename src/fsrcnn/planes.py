@@ -213,11 +213,11 @@ class Planes:
         """(h, w) luma and (ceil(h/2), ceil(w/2), 2) interleaved chroma, as decoders of graphics cards give them."""
         return cls((y, cbcr[:, :, 0], cbcr[:, :, 1]), LAYOUTS["yuv420"], colour)
 
-    def check_like(self, other: Planes) -> None:
-        """Refuse a result of another kind than this picture; size and depth may differ.
+    def check_result(self, other: Planes) -> None:
+        """Refuse a result of another kind than this picture, or that cannot be filled from it; size and depth may differ.
 
         Raises:
-            UsageError: layout, matrix, range or siting differ.
+            UsageError: layout, matrix, range or siting differ, it is read-only, or lies in this picture's own memory.
         """
         pairs = [("layout", self.layout.name, other.layout.name)]
         pairs += [
@@ -226,6 +226,10 @@ class Planes:
         for name, ours, theirs in pairs:
             if ours != theirs:
                 raise UsageError(f"the {name} of the result is {theirs}, that of the picture {ours}")
+        if not all(array.flags.writeable for array in other.arrays):
+            raise UsageError("the planes of the result are read-only")
+        if any(np.may_share_memory(before, after) for before in self.arrays for after in other.arrays):
+            raise UsageError("the result lies in the memory of the picture, which it would overwrite")
 
     # -- samples ↔ float32
 

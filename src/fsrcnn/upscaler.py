@@ -182,7 +182,7 @@ class Upscaler:
             UsageError: layout or colour differ.
             Cancelled: through the control; `sr` is unfinished then.
         """
-        lr.check_like(sr)
+        lr.check_result(sr)
         control = control or Control(self.threads)
         step: Step = Source(lr)
         factor = max(sr.size[0] / lr.size[0], sr.size[1] / lr.size[1])

@@ -20,7 +20,7 @@ from fsrcnn.imresize import Contributions, contributions, resize_axis
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.planes import Colour, Layout, Planes, Window
 
-Size = tuple[int, int]
+Extent = tuple[int, int]
 
 BICUBIC_TILE = (256, 256)  # where no network runs
 BICUBIC_REACH = 2  # samples to each side that a bicubic enlargement reads
@@ -30,7 +30,7 @@ class LumaNetwork(Protocol):
     """What a super-resolution step needs of an engine: the network on any rectangle of luma."""
 
     architecture: Architecture
-    tile: Size
+    tile: Extent
 
     def run(self, lr: Float32) -> Float32:
         """(h, w) to (scale*h, scale*w), zeros outside the rectangle at each layer, not clipped."""
@@ -46,8 +46,8 @@ class Step(Protocol):
         layout, colour: of the picture: which components, and where chroma lies.
     """
 
-    size: Size
-    tile: Size
+    size: Extent
+    tile: Extent
     layout: Layout
     colour: Colour
 
@@ -82,7 +82,7 @@ class Taps:
     chroma, at ×2 they become 853 of 1706, twice as dense as before, not 853/427 times.
     """
 
-    def __init__(self, layout: Layout, colour: Colour, before: Size, after: Size) -> None:
+    def __init__(self, layout: Layout, colour: Colour, before: Extent, after: Extent) -> None:
         self.layout = layout
         self.full = tuple(contributions(before[axis], after[axis]) for axis in (0, 1))
         self.chroma = self.full
@@ -154,7 +154,7 @@ class SuperResolution:
 class Resize:
     """MATLAB's bicubic on all components, to an exact size."""
 
-    def __init__(self, before: Step, size: Size) -> None:
+    def __init__(self, before: Step, size: Extent) -> None:
         self.before, self.size = before, size
         self.tile = (
             max(1, before.tile[0] * size[0] // before.size[0]),
@@ -182,13 +182,13 @@ def fill(step: Step, sr: Planes, control: Control) -> None:
     run_all(work, list(tiles_of(step.size, step.tile)), control)
 
 
-def grown(window: Window, margin: int, size: Size) -> Window:
+def grown(window: Window, margin: int, size: Extent) -> Window:
     """A window with a margin on each side, as far as the picture reaches."""
     top, bottom, left, right = window
     return max(top - margin, 0), min(bottom + margin, size[0]), max(left - margin, 0), min(right + margin, size[1])
 
 
-def tiles_of(size: Size, tile: Size) -> Iterator[Window]:
+def tiles_of(size: Extent, tile: Extent) -> Iterator[Window]:
     """The tiles that cover a picture; thin pictures get longer tiles of the same area."""
     area = tile[0] * tile[1]
     height = min(tile[0], size[0])

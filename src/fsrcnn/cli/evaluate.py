@@ -17,6 +17,7 @@ from fsrcnn.cli.terminal import bar, print_table
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import Result, mean
 from fsrcnn.evaluation import evaluate as score_folders
+from fsrcnn.models import check_scale
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 from fsrcnn.upscaler import Upscaler
 
@@ -63,8 +64,8 @@ def evaluate(
         raise UsageError(f"protocol is {', '.join(PROTOCOLS)} or both, not {protocol!r}")
     protocols: list[Protocol] = [name for name in PROTOCOLS if protocol in (name, "both")]
     upscaler = Upscaler(model, engine=engine, threads=threads, precision=precision)
-    if scale is not None and scale not in upscaler.scales:
-        raise UsageError(f"{model} has scale {', '.join(map(str, upscaler.scales))}, not {scale}")
+    if scale is not None:
+        check_scale(model, upscaler.scales, scale)
     scales = [scale] if scale is not None else list(upscaler.scales)
 
     rows: list[Scaled] = []

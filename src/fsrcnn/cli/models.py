@@ -22,7 +22,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
         listed = [
             {
                 **asdict(entry),
-                "weights": architecture.weight_count,
+                "weight_count": architecture.weight_count,
                 "multiply_adds": architecture.multiply_adds,
                 "architecture": asdict(architecture),
             }

@@ -14,6 +14,7 @@ from fsrcnn.architecture import name_of
 from fsrcnn.cli.options import EngineName, Overwrite, Precision, Threads
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import compare, pictures_of, result_of
+from fsrcnn.models import check_scale
 from fsrcnn.protocol import PROTOCOLS, Protocol, read_8bit
 from fsrcnn.upscaler import Upscaler
 
@@ -50,8 +51,7 @@ def measure(
         raise UsageError(f"protocol is {' or '.join(PROTOCOLS)}, not {protocol!r}")
     upscaler = Upscaler(weights_file, engine=engine, threads=threads, precision=precision)
     scale = scale or int(upscaler.scale)
-    if scale not in upscaler.scales:
-        raise UsageError(f"{weights_file} is of ×{', ×'.join(map(str, upscaler.scales))}, not ×{scale}")
+    check_scale(weights_file, upscaler.scales, scale)
     network = upscaler.engine(scale)
     name = name_of(network.architecture)
     folder = output or path.parent

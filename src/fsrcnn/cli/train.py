@@ -48,13 +48,8 @@ def train(
     """
     initial = None
     if init is not None:
-        scales = models.by_scale(init)
-        if scale not in scales:
-            raise UsageError(
-                f"{init} is of ×{', ×'.join(map(str, scales))}, not ×{scale}",
-                "fsrcnn transfer takes weights to another scale",
-            )
-        initial = scales[scale]()
+        models.check_scale(init, models.by_scale(init), scale, "fsrcnn transfer takes weights to another scale")
+        initial = models.resolve(init, scale)
     if initial is not None and (model, feature_kernel, deconvolution_kernel) == (None, None, None):
         architecture = initial.architecture
     else:

@@ -24,7 +24,6 @@ from fsrcnn.training.recipe import (
     Recipe,
     Schedule,
     usual_validate_every,
-    usual_warmup,
 )
 
 COMPILE_FROM = 2000  # updates from which half a minute of compilation pays
@@ -149,6 +148,9 @@ class RecipeOptions:
         ):  # fmt: skip
             if value is not None and value < 1:
                 raise UsageError(f"{option} is at least 1, not {value}")
+        for option, number in (("--lr", self.rate), ("--warmup", self.warmup)):
+            if number is not None and number < 0:
+                raise UsageError(f"{option} is 0 or more, not {number}")
         if self.number_format not in (*NUMBER_FORMATS, "auto"):
             raise UsageError(f"number format is {', '.join(NUMBER_FORMATS)} or auto, not {self.number_format!r}")
 
@@ -171,7 +173,7 @@ class RecipeOptions:
             loss=cast(Loss, self.loss),
             loss_width=self.loss_width,
             optimizer=optimizer,
-            rate=DEFAULT_RATE.get(optimizer, Recipe.rate) if self.rate is None else self.rate,
+            rate=Recipe.rate if self.rate is None else self.rate,
             scalar_rate=self.scalar_rate,
             last_layer=self.last_layer,
             schedule=cast(Schedule, self.schedule),
@@ -193,7 +195,7 @@ class RecipeOptions:
         return replace(
             recipe,
             steps=steps,
-            warmup=usual_warmup(steps) if self.warmup is None else self.warmup,
+            warmup=Recipe.warmup if self.warmup is None else self.warmup,
             validate_every=self.validate_every or usual_validate_every(steps, steps_per_epoch),
         )
 

@@ -83,7 +83,7 @@ class Engine(ABC):
         scale = self.architecture.scale
         if sr.size != (scale * lr.size[0], scale * lr.size[1]):
             raise UsageError(f"{lr.size[1]}×{lr.size[0]} pixels at ×{scale} do not become {sr.size[1]}×{sr.size[0]}")
-        lr.check_like(sr)
+        lr.check_result(sr)
 
 
 def create(weights: Weights, name: str = "auto", precision: str = "exact", threads: int | None = None) -> Engine:

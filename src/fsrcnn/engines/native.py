@@ -92,7 +92,7 @@ def library() -> ctypes.CDLL:
 
     Raises:
         MissingExtraError: it was not built, because no C++ compiler was found when the package was installed.
-        FsrcnnError: it is another version's.
+        FsrcnnError: it is another version's, or damaged.
     """
     spec = find_spec("fsrcnn.engines._native")
     if spec is None or spec.origin is None:
@@ -100,13 +100,14 @@ def library() -> ctypes.CDLL:
             "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed",
             "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps .",
         )
-    loaded = ctypes.CDLL(spec.origin)
+    reinstall = "type, in its folder: pip install --force-reinstall --no-deps ."
+    try:
+        loaded = ctypes.CDLL(spec.origin)
+    except OSError as error:  # cut short, or of another processor
+        raise FsrcnnError(f"the native library cannot be loaded: {error}", reinstall) from error
     abi = loaded.fsrcnn_abi() if hasattr(loaded, "fsrcnn_abi") else 1
     if abi != ABI:
-        raise FsrcnnError(
-            f"the native library is of another version (ABI {abi}, this package needs {ABI})",
-            "type, in its folder: pip install --force-reinstall --no-deps .",
-        )
+        raise FsrcnnError(f"the native library is of another version (ABI {abi}, this package needs {ABI})", reinstall)
     loaded.fsrcnn_explain.restype = ctypes.c_char_p
     loaded.fsrcnn_explain.argtypes = (ctypes.c_int32,)
     loaded.fsrcnn_instruction_sets.restype = ctypes.c_char_p

@@ -80,7 +80,7 @@ def prepare(
         Output(part) as output,
         h5py.File(output, "w", libver=("v108", "v110")) as file,
     ):
-        writer = WholePictures(file) if whole else CutPictures(file, cut, LAYOUTS[layout])
+        writer = WholeWriter(file) if whole else CutWriter(file, cut, LAYOUTS[layout])
         for number, path in enumerate(paths):
             progress(number / len(paths), path.name)
             try:
@@ -127,7 +127,7 @@ def _append_all(writer: Writer, path: Path, cut: SubImages) -> int:
     return items
 
 
-class CutPictures:
+class CutWriter:
     """Sub-images and labels, in two datasets that grow."""
 
     def __init__(self, file: h5py.File, cut: SubImages, layout: Layout) -> None:
@@ -151,7 +151,7 @@ class CutPictures:
         return len(small)
 
 
-class WholePictures:
+class WholeWriter:
     """Whole pictures, numbered in two groups, in the layout `lr-hr`."""
 
     smallest = "an LR pixel"

@@ -21,6 +21,7 @@ NUMBER_FORMATS: tuple[NumberFormat, ...] = get_args(NumberFormat)
 DEFAULT_WIDTH: dict[Loss, float] = {"charbonnier": 0.03, "huber": 0.25, "log": 0.02}
 # A rate of the kernels that works for each optimizer, from trials at ×3 (recipes/README.md).
 DEFAULT_RATE: dict[Optimizer, float] = {"adam": 1e-3, "sgd": 1e-2, "muon": 1e-2, "soap": 5e-3}
+LONGEST_WARMUP = 500  # updates, where nobody says how many
 SEED_LIMIT = 2**24  # `batches.generator_of` gives each seed 2⁴⁰ of PyTorch's 2⁶⁴ generators
 
 
@@ -38,12 +39,12 @@ class Recipe:
             log(1 + mse / loss_width²), which is what a mean of PSNRs measures, flat below loss_width and calm where a patch explodes.
         loss_width: in [0, 1] luma units, of charbonnier, huber and log; 0: 0.03, 0.25, 0.02.
         optimizer: `adam`, `sgd` (momentum 0.9, the paper's), `muon` or `soap` (these two on the kernels, Adam on the rest).
-        rate: learning rate at its peak.
+        rate: learning rate at its peak; -1: one that works for the optimizer (`DEFAULT_RATE`).
         scalar_rate: Adam's, on biases and PReLU slopes, beside muon and soap.
         last_layer: factor on the rates of the deconvolution; 0.1 is the paper's (§4.1).
         schedule: `constant`; `linear` and `cosine` fall to zero over the last part `decay` of the run; `step` multiplies by
             `step_factor` every `step_every` updates.
-        warmup: updates over which the rate rises from zero.
+        warmup: updates over which the rate rises from zero; -1: 500, but no more than a tenth of the run.
         clip: largest norm of the whole gradient; None: never clipped.
         average: decay of the exponential moving average of the weights, which is what is validated and saved; 0: none.
         expand: 0, or the width of linear over-parameterisation: each kernel is trained as a product of two matrices with this
@@ -66,14 +67,14 @@ class Recipe:
     loss: Loss = "mse"
     loss_width: float = 0.0
     optimizer: Optimizer = "adam"
-    rate: float = DEFAULT_RATE["adam"]
+    rate: float = -1
     scalar_rate: float = 1e-3
     last_layer: float = 1.0
     schedule: Schedule = "linear"
     decay: float = 0.8
     step_every: int = 10_000
     step_factor: float = 0.5
-    warmup: int = 500
+    warmup: int = -1
     clip: float | None = None
     average: float = 0.999
     expand: int = 0
@@ -88,30 +89,34 @@ class Recipe:
             ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("number_format", NUMBER_FORMATS),
         ):  # fmt: skip
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is {', '.join(allowed)}, not {getattr(self, name)!r}")
+                raise UsageError(f"is {', '.join(allowed)}, not {getattr(self, name)!r}", argument=name)
+        if self.rate == -1:
+            object.__setattr__(self, "rate", DEFAULT_RATE[self.optimizer])
+        if self.warmup == -1:
+            object.__setattr__(self, "warmup", min(LONGEST_WARMUP, self.steps // 10))
         for name, least in (("steps", 1), ("batch", 1), ("patch", 1), ("validate_every", 1), ("step_every", 1)):
             if getattr(self, name) < least:
-                raise UsageError(f"{name} is at least {least}, not {getattr(self, name)}")
+                raise UsageError(f"is at least {least}, not {getattr(self, name)}", argument=name)
         for name in ("warmup", "expand", "seed"):
             if getattr(self, name) < 0:
-                raise UsageError(f"{name} is at least 0, not {getattr(self, name)}")
+                raise UsageError(f"is at least 0, not {getattr(self, name)}", argument=name)
         if self.seed >= SEED_LIMIT:
-            raise UsageError(f"seed is below {SEED_LIMIT:,}, not {self.seed}")
+            raise UsageError(f"is below {SEED_LIMIT:,}, not {self.seed}", argument="seed")
         for name in ("rate", "scalar_rate", "last_layer", "step_factor"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"{name} is 0 or more, not {getattr(self, name)}")
+                raise UsageError(f"is 0 or more, not {getattr(self, name)}", argument=name)
         if not 0 <= self.loss_width < math.inf:
-            raise UsageError(f"loss_width is 0 (its default) or more, not {self.loss_width}")
+            raise UsageError(f"is 0 (its default) or more, not {self.loss_width}", argument="loss_width")
         if self.loss_width == 0:
             object.__setattr__(self, "loss_width", DEFAULT_WIDTH.get(self.loss, 0.0))
         if self.clip is not None and not self.clip > 0:
-            raise UsageError(f"clip is above 0, not {self.clip}")
+            raise UsageError(f"is above 0, not {self.clip}", argument="clip")
         if not 0 <= self.average < 1:
-            raise UsageError(f"average is from 0 to below 1, not {self.average}")
+            raise UsageError(f"is from 0 to below 1, not {self.average}", argument="average")
         if not 0 <= self.decay <= 1:
-            raise UsageError(f"decay is the last part of the run, 0 to 1, not {self.decay}")
+            raise UsageError(f"is the last part of the run, 0 to 1, not {self.decay}", argument="decay")
         if not 1 <= self.contrast <= 10:
-            raise UsageError(f"contrast is 1 to 10, not {self.contrast}")
+            raise UsageError(f"is 1 to 10, not {self.contrast}", argument="contrast")
         unknown = [name for name in self.frozen if name not in self.architecture.array_shapes]
         if unknown:
             raise UsageError(f"cannot freeze {', '.join(unknown)}: no such array in {self.architecture}")
@@ -141,11 +146,6 @@ class Recipe:
             for field in fields(self)
             if field.name not in but and getattr(self, field.name) != getattr(other, field.name)
         ]
-
-
-def usual_warmup(steps: int) -> int:
-    """`Recipe.warmup`, but no more than a tenth of a run of `steps` updates."""
-    return min(Recipe.warmup, steps // 10)
 
 
 def usual_validate_every(steps: int, steps_per_epoch: int) -> int:
