@@ -385,7 +385,7 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
     [
         ({"loss": "ssim"}, "loss is mse, l1"),
         ({"steps": 0}, "steps is at least 1"),
-        ({"rate": -1.0}, "rate is 0 or more"),
+        ({"rate": -0.5}, "rate is 0 or more"),
         ({"clip": 0.0}, "clip is above 0"),
         ({"average": 1.0}, "average is from 0"),
         ({"decay": 2.0}, "decay is the last part"),
