@@ -6,6 +6,7 @@
 // each of theirs. At 4:2:0 and ×2, HR row 6 of luma brings row 3 of Cb and Cr with it, and row 7 none.
 
 class PixelRows {
+    static constexpr int FOUR = 4;  // taps of bicubic
     const Network& net;
     const Job& job;
     const fsrcnn_colour& colour;
@@ -13,6 +14,7 @@ class PixelRows {
     const int others;
     Tile tile;
     int64_t from, to, lr_from, lr_to;  // columns of the others: HR, and LR that these are made from
+    int64_t regular_from, regular_to;  // HR columns among them whose taps repeat every `scale` columns
     int64_t lr_stride, hr_stride;
     float* at_hand;     // LARGEST_TAPS rows × others planes: LR, as they were last read
     float* mixed;       // others: vertical sums
@@ -55,6 +57,7 @@ class PixelRows {
             lr_from = smaller<int64_t>(lr_from, taps.indices[i]);
             lr_to = larger<int64_t>(lr_to, taps.indices[i] + 1);
         }
+        find_regular();
     }
 
     // `count` pixels of a row of the picture as studio-swing luma.
@@ -160,7 +163,7 @@ class PixelRows {
 
     // Bicubic interpolation as imresize.py has it: down the columns, then along the row, taps in their order.
     void enlarge(int64_t row) {
-        const fsrcnn_taps &rows = colour.rows, &columns = colour.columns;
+        const fsrcnn_taps& rows = colour.rows;
         const int64_t lr_count = lr_to - lr_from;
         for (int t = 0; t < rows.taps; t++) {
             const float weight = rows.weights[row * rows.taps + t];
@@ -168,24 +171,68 @@ class PixelRows {
             for (int64_t x = 0; x < others * lr_stride; x += lr_stride)
                 for (int64_t i = x; i < x + lr_count; i++) mixed[i] = (t ? mixed[i] : 0.0f) + in[i] * weight;
         }
-        const float* weights = columns.weights + from * columns.taps;
-        const int32_t* indices = columns.indices + from * columns.taps;
         for (int i = 0; i < others; i++) {
             const float* in = mixed + i * lr_stride - lr_from;
-            float* out = enlarged + i * hr_stride;
-            if (columns.taps == 4) along_row<4>(in, weights, indices, 4, out, to - from);
-            else along_row<0>(in, weights, indices, columns.taps, out, to - from);
+            float* out = enlarged + i * hr_stride - from;
+            along_row(in, out, from, regular_from);
+            switch (net.scale) {
+                case 2: along_regular<2>(in, out); break;
+                case 3: along_regular<3>(in, out); break;
+                default: along_regular<4>(in, out); break;
+            }
+            along_row(in, out, regular_to, to);
         }
     }
 
-    template <int TAPS>
-    static void along_row(const float* in, const float* weights, const int32_t* indices, int taps, float* out, int64_t count) {
-        const int all = TAPS ? TAPS : taps;
-        for (int64_t x = 0; x < count; x++) {
+    void along_row(const float* in, float* out, int64_t begin, int64_t end) const {
+        const fsrcnn_taps& taps = colour.columns;
+        for (int64_t x = begin; x < end; x++) {
             float total = 0.0f;
-            for (int t = 0; t < all; t++) total = total + in[indices[x * all + t]] * weights[x * all + t];
+            for (int64_t t = x * taps.taps; t < (x + 1) * taps.taps; t++) total = total + in[taps.indices[t]] * taps.weights[t];
             out[x] = total;
         }
+    }
+
+    // Whether the taps of HR column x are side by side, and those of column x + scale the same, an LR column further: weights to the bit,
+    // since rounding may tell equal ones apart.
+    bool repeats(int64_t x) const {
+        const float* weights = colour.columns.weights + x * FOUR;
+        const int32_t* indices = colour.columns.indices + x * FOUR;
+        for (int t = 0; t < FOUR; t++)
+            if (indices[t] != indices[0] + t || indices[net.scale * FOUR + t] != indices[t] + 1) return false;
+        return std::memcmp(weights, weights + net.scale * FOUR, sizeof(float) * FOUR) == 0;
+    }
+
+    // Around the tile's middle: only borders, where samples count twice, are another matter. At ×2 HR columns 10, 12, 14 … are made
+    // from LR columns 3 … 6, 4 … 7, 5 … 8 …; whole periods, so that the first column's weights begin each.
+    void find_regular() {
+        const int64_t scale = net.scale;
+        regular_from = regular_to = from + (to - from) / 2;
+        if (colour.columns.taps != FOUR) return;
+        while (regular_to + scale < to && repeats(regular_to)) regular_to++;
+        while (regular_to > regular_from && regular_from > from && repeats(regular_from - 1)) regular_from--;
+        regular_to -= (regular_to - regular_from) % scale;
+    }
+
+    // `along_row` where taps are the same in each period of SCALE columns: compilers make vectors of it, of loads side by side.
+    template <int SCALE>
+    void along_regular(const float* in, float* __restrict out) const {
+        if (regular_from == regular_to) return;
+        const float* first[SCALE];
+        float weights[SCALE][FOUR];
+        for (int phase = 0; phase < SCALE; phase++) {
+            const int64_t at = (regular_from + phase) * FOUR;
+            first[phase] = in + colour.columns.indices[at];
+            for (int t = 0; t < FOUR; t++) weights[phase][t] = colour.columns.weights[at + t];
+        }
+        out += regular_from;
+        const int64_t periods = (regular_to - regular_from) / SCALE;
+        for (int64_t i = 0; i < periods; i++)
+            UNROLL for (int phase = 0; phase < SCALE; phase++) {
+                float total = 0.0f;
+                UNROLL for (int t = 0; t < FOUR; t++) total = total + first[phase][i + t] * weights[phase][t];
+                out[i * SCALE + phase] = total;
+            }
     }
 
     void to_rgb(const float* y, const float* cb, const float* cr, int64_t count) {
