@@ -13,6 +13,7 @@ class PixelRows {
     struct Columns {
         int64_t first, count, others_first, others_count;
     };
+
     const Network& net;
     const Job& job;
     const fsrcnn_colour& colour;
@@ -223,8 +224,8 @@ class PixelRows {
         return std::memcmp(weights, weights + net.scale * FOUR, sizeof(float) * FOUR) == 0;
     }
 
-    // Around the tile's middle: only borders, where samples count twice, are another matter. At ×2 HR columns 10, 12, 14 … are made
-    // from LR columns 3 … 6, 4 … 7, 5 … 8 …; whole periods, so that the first column's weights begin each.
+    // As far as they reach from the tile's middle; at the picture's borders, where samples count twice, taps are others. Whole periods:
+    // at ×2, HR columns 10, 12, 14 … are made from LR columns 3 … 6, 4 … 7, 5 … 8 … with the weights of column 10.
     void find_regular() {
         const int64_t scale = net.scale;
         regular_from = regular_to = from + (to - from) / 2;
