@@ -373,6 +373,36 @@ def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    ("heavier", "further"),
+    [([], slice(0)), ([31, 700, 701, 1500], slice(0)), ([700], slice(32, 1502, 669)), ([], slice(20, -20))],
+)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_taps_that_do_not_repeat(
+    instruction_set: str, scale: int, heavier: list[int], further: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bicubic taps are the same an LR column further but at the borders, and are applied many at once; where they differ by a bit or
+    by a place elsewhere, they count as they stand in the table."""
+    lr = random_planes(LAYOUTS["yuv444"], Colour(range="limited", depth=FLOAT), (6, 1111))
+    filled = native._Colour.from_buffer_copy(native._colour(lr.layout, lr.colour, lr.size, scale))
+    tables = native._colour(lr.layout, lr.colour, lr.size, scale).arrays
+    row_weights, row_indices, weights, indices = (table.copy() for table in tables)
+    weights[heavier, 1] = np.nextafter(weights[heavier, 1], np.float32(2))
+    indices[further, 2] += 1
+    filled.columns.weights, filled.columns.indices = weights.ctypes.data, indices.ctypes.data
+    monkeypatch.setattr(native, "_colour", lambda *_: filled)
+    sr = enlarged(lr, native.NativeEngine(random_weights(family("fsrcnn-x", scale)), "fast", instruction_set))
+    for before, after in zip(lr.arrays[1:], sr.arrays[1:], strict=True):
+        down = np.zeros((len(after), before.shape[1]), np.float32)
+        expected = np.zeros_like(after)
+        for tap in range(4):
+            down = down + before[row_indices[:, tap]] * row_weights[:, tap, None]
+        for tap in range(4):
+            expected = expected + down[:, indices[:, tap]] * weights[:, tap]
+        np.testing.assert_array_equal(after, expected)
+
+
 def test_frames_of_one_size_share_their_taps() -> None:
     engine = native.NativeEngine(random_weights(family("fsrcnn-x", 2)))
     frame = random_planes(LAYOUTS["yuv420"], Colour(range="limited"), (48, 64))
