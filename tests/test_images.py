@@ -204,7 +204,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(tmp_path / "missing.png")
     with pytest.raises(ImageError, match="is a folder"):
         read(tmp_path)
-    with pytest.raises(ImageError, match="the picture is empty"):
+    with pytest.raises(ImageError, match="the data is empty"):
         read(b"")
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((3, 3), np.int32)).save(buffer, "TIFF")

@@ -61,6 +61,9 @@ def test_public_names_are_there_when_asked_for() -> None:
         "import sys, fsrcnn; assert not {'numpy', 'fsrcnn.upscaler'} & set(sys.modules); fsrcnn.Upscaler; import numpy"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import fsrcnn; fsrcnn.errors.UsageError; fsrcnn.engines; fsrcnn.pretrained"], check=True
+    )
     homes = [name for names in fsrcnn._HOMES.values() for name in names]
     assert sorted(homes) == sorted(fsrcnn.__all__)
     assert all(getattr(fsrcnn, name).__name__ == name for name in fsrcnn.__all__)

@@ -34,6 +34,11 @@ def test_what_is_no_model_or_of_another_scale(tmp_path: Path) -> None:
         models.resolve("esrgan")
     with pytest.raises(WeightsError, match=r"cannot read the weights .*none\.safetensors"):
         models.resolve(tmp_path / "none.safetensors")
+    with pytest.raises(WeightsError, match="is a folder, not a weights file"):
+        models.resolve(tmp_path)
+    for nothing in ("", None):
+        with pytest.raises(UsageError, match="a model is a name, as fsrcnn, or the path of a weights file, not"):
+            models.resolve(nothing)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="fsrcnn-x2 is of ×2, not ×3"):
         models.resolve("fsrcnn-x2", 3)
     with pytest.raises(UsageError, match="fsrcnn is of ×2, ×3, ×4, not ×5"):

@@ -913,3 +913,32 @@ def test_a_file_of_weights_is_all_it_takes(tmp_path: Path) -> None:
     by_file = Upscaler(tmp_path / "mine.safetensors", engine="native")(pixels)
     by_numpy = Upscaler(weights, engine="numpy")(pixels)
     assert np.abs(by_file.astype(int) - by_numpy).max() <= 1
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_the_interpreter_may_end_while_a_thread_is_in_the_library(daemon: bool) -> None:
+    """A server or a window that is closed in the middle of a picture: exit code 0, nothing on standard error."""
+    script = f"""
+import threading, time, numpy as np
+from fsrcnn import Upscaler
+upscaler, picture = Upscaler(scale=2, engine="native", threads=2), np.zeros((1000, 1500, 3), np.uint8)
+def work():
+    while True:
+        upscaler(picture)
+        if not {daemon}: return
+threading.Thread(target=work, daemon={daemon}).start()
+time.sleep(0.08)
+"""
+    for _ in range(2):
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_progress_that_is_a_closing_generator_ends_the_call() -> None:
+    def close(done: float) -> None:
+        if 0 < done < 1:
+            raise GeneratorExit
+
+    engine, lr = native.NativeEngine(pretrained.load("fsrcnn-x2")), Planes.luma(noise(3000, 1500))
+    with pytest.raises(GeneratorExit):
+        engine.planes(lr, Planes.luma(np.empty((6000, 3000), np.float32)), Control(1, close))

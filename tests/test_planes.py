@@ -113,6 +113,21 @@ def test_floats_are_clipped_in_full_range_only() -> None:
     assert (full.min(), full.max()) == (0, 1)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_nan_is_black_where_samples_are_clipped_and_stays_elsewhere() -> None:
+    """By every engine alike; `Upscaler` refuses such pictures before."""
+    pixels = noise(20, 24)
+    pixels[9, 9] = np.nan
+    for engine in (ENGINE, Upscaler("fsrcnn-x", scale=2).engine(2)):
+        full, limited = (make(np.empty((40, 48), np.float32)) for make in (Planes.of, Planes.luma))
+        engine.planes(Planes.of(pixels), full, Control(1))
+        engine.planes(Planes.luma(pixels), limited, Control(1))
+        unknown = np.isnan(limited.arrays[0])
+        assert 0 < unknown.sum() < unknown.size
+        assert not full.arrays[0][unknown].any()
+        assert not np.isnan(full.arrays[0]).any()
+
+
 # -- where chroma lies
 
 
@@ -331,5 +346,5 @@ def test_parts_of_a_control() -> None:
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
 def test_threads_are_whole_numbers_from_one(threads: Any) -> None:
-    with pytest.raises(UsageError, match="threads is at least 1"):
+    with pytest.raises(UsageError, match="threads is a whole number of at least 1"):
         Control(threads)

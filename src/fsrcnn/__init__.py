@@ -10,6 +10,7 @@ large = upscaler(data)          # the bytes of a file → those of a larger pict
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def __getattr__(name: str) -> Any:
         if name in names:
             value = globals()[name] = getattr(import_module(f"fsrcnn.{module}"), name)
             return value
+    if not name.startswith("_") and find_spec(f"fsrcnn.{name}"):  # `import fsrcnn; fsrcnn.errors`
+        return import_module(f"fsrcnn.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

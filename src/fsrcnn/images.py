@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,7 @@ from fsrcnn.require import require
 if TYPE_CHECKING:
     import pyvips
 
+FULL = 2**16  # free bytes: a device that has no more was full for what was just written
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written then: it would otherwise write 1 pixel per mm
@@ -65,12 +67,12 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, label: str
     Args:
         source: a path, or the bytes of a file.
         max_pixels: pictures with more (all pages together) are refused before they are decoded.
-        label: what messages call it; its path, or "the picture", where it is not given.
+        label: what messages call it; its path, or "the data", where it is not given.
 
     Raises:
         ImageError: missing, empty, truncated, not a picture, too large, or of a kind that has no meaning here.
     """
-    label = label or ("the picture" if isinstance(source, bytes) else str(source))
+    label = label or ("the data" if isinstance(source, bytes) else str(source))
     if isinstance(source, (str, Path)):
         path = Path(source)
         if path.is_dir():
@@ -92,7 +94,13 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, label: str
         resolution = (image.xres, image.yres) if (image.xres, image.yres) != NO_RESOLUTION else None
         page_height = image.get_page_height()
         shape = (image.height, image.width, image.bands) if image.bands > 1 else (image.height, image.width)
-        pixels = np.frombuffer(image.write_to_memory(), _DTYPE[image.format]).reshape(shape)
+        try:
+            memory = image.write_to_memory()
+        except (
+            vips.Error
+        ) as error:  # its header was in order; what libvips says of the rest may be another thread's error
+            raise ImageError(f"{label} is truncated or damaged ({_first_line(error)})") from error
+        pixels = np.frombuffer(memory, _DTYPE[image.format]).reshape(shape)
     except vips.Error as error:
         if _start(source, label)[4:12] in HEVC_BRANDS:
             raise ImageError(
@@ -172,9 +180,13 @@ def write(
 def _check_size(width: int, height: int, max_pixels: int, label: str) -> None:
     if width * height > max_pixels:
         raise ImageError(
-            f"{label} has {width}×{height} = {width * height / 1e6:,.0f} megapixels, more than the limit of {max_pixels / 1e6:,.0f}",
+            f"{label} has {width}×{height} = {_counted(width * height)}, more than the limit of {_counted(max_pixels)}",
             f"if you trust the file, raise it with {{max_pixels={width * height}}}",
         )
+
+
+def _counted(pixels: int) -> str:
+    return f"{pixels / 1e6:,.0f} megapixels" if pixels >= 1e6 else f"{pixels:,} pixels"
 
 
 def _open(source: str | Path | bytes, max_pixels: int, label: str) -> pyvips.Image:
@@ -309,8 +321,9 @@ def _write_reason(target: Path, error: Exception) -> str:
         return "its folder does not exist"
     if not os.access(target.parent, os.W_OK):
         return "its folder is read-only"
-    text = _first_line(error)
-    return "no space left on the device" if "space" in str(error).lower() else text
+    if shutil.disk_usage(target.parent).free < FULL:
+        return "no space left on the device"
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

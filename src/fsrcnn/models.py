@@ -27,6 +27,8 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
     """
     if isinstance(model, Weights):
         return {model.architecture.scale: lambda: model}
+    if not isinstance(model, (str, Path)) or not str(model):
+        raise UsageError(f"a model is a name, as fsrcnn, or the path of a weights file, not {model!r}")
     name = str(model)
     table = pretrained.table()
     if name in FAMILY_NAMES:

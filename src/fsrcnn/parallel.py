@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +37,7 @@ class Control:
         Raises:
             UsageError: threads is not a whole number of at least 1.
         """
-        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-            raise UsageError(f"threads is at least 1, not {threads}")
-        self.threads = threads or available_threads()
+        self.threads = available_threads() if threads is None else _count(threads)
         self.done = 0.0
         self._progress = progress
         self._cancelled = threading.Event()
@@ -68,6 +67,16 @@ class Control:
         step = Control(self.threads, lambda done: self.report((number + done) / count))
         step._cancelled = self._cancelled
         return step
+
+
+def _count(threads: int) -> int:
+    try:
+        count = operator.index(threads)  # NumPy's whole numbers, too
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(threads, bool):
+        raise UsageError(f"is a whole number of at least 1, not {threads!r}", argument="threads")
+    return count
 
 
 def run_all(work: Callable[[Item], None], items: Sequence[Item], control: Control) -> None:
@@ -137,8 +146,15 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(256, "fsrcnn")
 
 
-if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+def _after_fork() -> None:
+    """A child has none of its parent's threads, and perhaps a lock that one of them held."""
+    global _blas_lock, _blas_users
+    _pool.cache_clear()
+    _blas_lock, _blas_users = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 _blas_lock = threading.Lock()

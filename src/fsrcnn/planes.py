@@ -151,9 +151,13 @@ class Planes:
     colour: Colour
 
     def __post_init__(self) -> None:
+        if not isinstance(self.layout, Layout):
+            raise UsageError(f"a layout is LAYOUTS['yuv420'] or another of {', '.join(LAYOUTS)}, not {self.layout!r}")
         if len(self.arrays) != self.layout.components:
             raise UsageError(f"{self.layout.name} has {self.layout.components} planes, not {len(self.arrays)}")
         for component, array in enumerate(self.arrays):
+            if not isinstance(array, np.ndarray):
+                raise UsageError(f"a plane is a NumPy array, not {type(array).__name__}")
             if array.ndim != 2 or 0 in array.shape:
                 raise UsageError(f"a plane has shape (h, w) and at least one pixel, not {array.shape}")
             if array.dtype != self.colour.dtype:
@@ -191,6 +195,8 @@ class Planes:
 
         BT.601 is the luma of the papers, whatever profile a picture carries.
         """
+        if not isinstance(pixels, np.ndarray):
+            raise UsageError(f"a picture is a NumPy array, not {type(pixels).__name__}")
         if pixels.dtype not in DEPTHS:
             raise UsageError(f"a picture is uint8, uint16 or float32, not {pixels.dtype}")
         packed = pixels[:, :, None] if pixels.ndim == 2 else pixels
@@ -263,7 +269,7 @@ class Planes:
             if colour.largest == float("inf"):
                 target[...] = values
                 continue
-            clipped = np.clip(values, 0, np.float32(colour.largest / colour.peak))
+            clipped = np.nan_to_num(np.clip(values, 0, np.float32(colour.largest / colour.peak)), copy=False)  # NaN: 0
             if colour.depth == FLOAT:
                 target[...] = clipped
             else:  # 16-bit samples keep their last bit in float32: 24 bits of mantissa for 16

@@ -71,6 +71,8 @@ def load(path: str | Path) -> Weights:
     """
     path = Path(path)
     try:
+        if path.is_dir():
+            raise WeightsError(f"{path} is a folder, not a weights file")
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise WeightsError(

@@ -11,6 +11,7 @@ import typer
 from fsrcnn.architecture import Architecture
 from fsrcnn.cli.options import Json, Threads
 from fsrcnn.errors import UsageError
+from fsrcnn.parallel import Control
 from fsrcnn.training.recipe import (
     DEFAULT_RATE,
     DEFAULT_WIDTH,
@@ -234,7 +235,6 @@ class RunOptions:
         Raises:
             UsageError: a number of threads or workers that cannot be.
         """
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"--threads is at least 1, not {self.threads}")
+        Control(self.threads)  # refuses what is no number of threads
         if self.workers < 0:
             raise UsageError(f"--workers is at least 0, not {self.workers}")

@@ -80,6 +80,11 @@ class Engine(ABC):
         Raises:
             UsageError: as `planes`.
         """
+        for planes in (lr, sr):
+            if not isinstance(planes, Planes):
+                raise UsageError(
+                    f"an engine takes Planes, not {type(planes).__name__}", "make them with Planes.of(pixels)"
+                )
         scale = self.architecture.scale
         if sr.size != (scale * lr.size[0], scale * lr.size[1]):
             raise UsageError(f"{lr.size[1]}×{lr.size[0]} pixels at ×{scale} do not become {sr.size[1]}×{sr.size[0]}")

@@ -6,9 +6,13 @@ instruction set (`avx512vnni`, `avx512`, `avx2`, `neon`, `generic`), for tests a
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib.util import find_spec
 
@@ -29,6 +33,7 @@ ABI = 2
 OK, CANCELLED, NO_MEMORY = 0, 1, 2
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.uint16): 2}
 STUDIO, FULL, RGB = 0, 1, 2
+MOST_THREADS = 2**15  # more than any machine has
 
 
 class _Network(ctypes.Structure):
@@ -202,8 +207,8 @@ class NativeEngine(Engine):
         for name, array in numbers.items():
             setattr(network, name, array.ctypes.data)
             setattr(network, f"{name}_length", array.size)
-        self._handle = ctypes.c_void_p()
-        status = library().fsrcnn_create(
+        self._library, self._handle = library(), ctypes.c_void_p()
+        status = self._library.fsrcnn_create(
             ABI, ctypes.byref(network), instruction_set.encode(), ctypes.byref(self._handle)
         )
         check_status(status, "for the native engine" if status == NO_MEMORY else "the weights")
@@ -211,11 +216,11 @@ class NativeEngine(Engine):
     def __del__(self) -> None:
         handle, self._handle = getattr(self, "_handle", None), ctypes.c_void_p()
         if handle:
-            library().fsrcnn_destroy(handle)
+            self._library.fsrcnn_destroy(handle)
 
     def describe(self) -> str:
         """The instruction set and the kind of numbers."""
-        return str(library().fsrcnn_describe(self._handle).decode())
+        return str(self._library.fsrcnn_describe(self._handle).decode())
 
     def run(self, lr: Float32) -> Float32:
         """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped; `fast` takes what lies outside [0, 1] for 0 or 1.
@@ -246,7 +251,8 @@ class NativeEngine(Engine):
         shared.watch = _Watch(watcher.send)
         try:
             colour = _colour(lr.layout, lr.colour, lr.size, self.architecture.scale)
-            self._call(lr, sr, control.threads, colour, shared)
+            with _EXIT.watched(shared):
+                self._call(lr, sr, control.threads, colour, shared)
         except Cancelled:
             if not raised:
                 raise
@@ -258,13 +264,56 @@ class NativeEngine(Engine):
 
     def _call(self, lr: Planes, sr: Planes, threads: int, colour: _Colour | None, control: _Control | None) -> None:
         height, width = lr.size
-        status = library().fsrcnn_run(
-            self._handle, _picture(lr), _picture(sr), height, width, threads,
+        status = self._library.fsrcnn_run(
+            self._handle, _picture(lr), _picture(sr), height, width, min(threads, MOST_THREADS),
             None if colour is None else ctypes.byref(colour), None if control is None else ctypes.byref(control),
         )  # fmt: skip
         check_status(
             status, f"to upscale {width}×{height} pixels" if status == NO_MEMORY else f"{width}×{height} pixels"
         )
+
+
+class _Exit:
+    """The end of the interpreter, while daemon threads are in the library.
+
+    Python ends such a thread when it comes back for the GIL, and where it comes back in a callback that unwinds C++, which aborts the
+    process. So calls under way are stopped before that, and their threads never return; later calls are not watched.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.calls: list[_Control] = []
+        self.begun = False
+        atexit.register(self.begin)
+
+    @contextmanager
+    def watched(self, shared: _Control) -> Iterator[None]:
+        """A call of the library with its control."""
+        with self.lock:
+            if self.begun:
+                shared.watch = _Watch()
+            else:
+                self.calls.append(shared)
+        try:
+            yield
+        finally:
+            with self.lock:
+                under_way = any(call is shared for call in self.calls)
+                self.calls = [call for call in self.calls if call is not shared]
+            if under_way and self.begun and threading.current_thread().daemon:
+                threading.Event().wait()  # until Python ends this thread: nobody is left to be told that the call was stopped
+
+    def begin(self) -> None:
+        """Stop the calls under way and wait for them; other threads of Python go on meanwhile."""
+        with self.lock:
+            self.begun = True
+            for shared in self.calls:
+                shared.cancel = 1
+        while self.calls:
+            time.sleep(0.005)
+
+
+_EXIT = _Exit()
 
 
 def _watching(
@@ -275,13 +324,16 @@ def _watching(
     A generator, because Python looks for signals when a function is entered, where no `try` of its own can catch what their handlers
     raise (it would be printed and lost: there is no caller but C). A generator is entered at its `yield`, inside of `try`.
     """
+    reporting = False
     try:
         while True:
             yield
+            reporting = True
             control.report(shared.done / pixels)
-    except GeneratorExit:  # the call is over
-        raise
+            reporting = False
     except BaseException as error:
+        if isinstance(error, GeneratorExit) and not reporting:  # the call is over
+            raise
         shared.cancel = 1
         raised.append(error)
         yield  # back to the library, which calls no more
