@@ -6,6 +6,11 @@
 // instead of 6, since a + b and p + q + r are summed before they are multiplied, and the kernel's sums were made once. With a = 2, b = 3,
 // p, q, r = 1, 4, 5 the values are 2·1 = 2, 5·10 = 50, -1·2 = -2, and 3·5 = 15. Then even = 50 - 2 = 48 = 2(h0 + h2), so
 // h2 = 24 - 2 = 22 = 2·5 + 3·4; odd = 50 + 2 = 52 = 2(h1 + h3), so h1 = 26 - 15 = 11 = 2·4 + 3·1.
+//
+// Five kernel rows take the values at 2 and at ½ (times 2^5) as well. With 1, 4, 5, 0, 2 and the same a, b, h is 2, 11, 22, 15, 4, 6; the
+// values are 2, 5·12 = 60, -1·4 = -4, 8·61 = 488, 7·70 = 490 and 6. ones = 60 - 8 = 52 = (11 + 4) + (22 + 15); both = 488 + 490 - 33·8 =
+// 714 = 18·15 + 12·37, so outer = (714 - 12·52) / 6 = 15 = 11 + 4; gap = 490 - 488 - 31·(2 - 6) = 126 = 14·(11 - 4) + 4·(22 - 15), so
+// outer_gap = (126 - 4·0) / 18 = 7 = 11 - 4, and h1 = (15 + 7) / 2.
 
 // The value of first + second·t at a point: t = 1, -1, 2; at ½ twice that, which is whole.
 template <class A, int POINT>
