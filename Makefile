@@ -27,9 +27,10 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, a folder of photos, memory at 100 megapixels, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, and training
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
+	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/training_speed.py

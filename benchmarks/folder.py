@@ -86,7 +86,7 @@ def main() -> None:
         results = measure(Path(folder), arguments)
     what = (
         f"{arguments.photos} photos of {WIDTH}×{HEIGHT} to {2 * WIDTH}×{2 * HEIGHT}, whole processes, "
-        f"medians of {arguments.rounds} rounds in turn"
+        f"{arguments.rounds} rounds in turn"
     )
     save(
         outcome(what, results, [PACKAGES[name] for name in PACKAGES if find_spec(name)], arguments.threads),

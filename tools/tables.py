@@ -150,11 +150,35 @@ def memory() -> str:
     )
 
 
+def folder() -> str:
+    result = saved("folder")
+    runs = result["results"]
+    ways = {"jpg to png": "JPEG to PNG", "jpg to jpg": "JPEG to JPEG"}
+    names = [name for name in runs["jpg to png"]["pictures_per_second"] if not name.startswith("before")]
+    head = [
+        "",
+        *(f"{title}: pictures per second" for title in ways.values()),
+        *(f"{title}: CPU seconds each" for title in ways.values()),
+    ]
+    rows = [
+        [
+            name,
+            *(f"{runs[way]['pictures_per_second'][name]:.2f}" for way in ways),
+            *(f"{runs[way]['cpu_seconds_per_picture'][name]:.2f}" for way in ways),
+        ]
+        for name in names
+    ]
+    return (
+        f"{result['what']}, {result['machine']['threads']} threads of an {result['machine']['processor']} "
+        f"([results](benchmarks/results/folder.json)):\n\n{table(head, rows)}"
+    )
+
+
 def photo() -> str:
     result = saved("photo_to_4k")
     text = (
         "`make bench`: the whole command on a 1920×1080 photo to a 3840×2160 PNG, start-up included, "
-        f"{result['machine']['threads']} threads of an {result['machine']['processor']} processor, medians of "
+        f"{result['machine']['threads']} threads of an {result['machine']['processor']}, medians of "
         f"{result['results']['runs']} runs in turn, seconds ([results](benchmarks/results/photo_to_4k.json)):"
     )
     parts = ("start-up", "decode", "upscale", "encode")
@@ -199,6 +223,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
         "photo table": photo,
         "memory": memory,
+        "folder": folder,
     },
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
