@@ -412,3 +412,16 @@ def test_resume_of_another_recipe_is_refused(
         ended, said = typed(tuple(arguments), monkeypatch, capsys)
         assert ended == 2
         assert sentence in said
+
+
+@pytest.mark.parametrize("command", ["train", "transfer"])
+def test_help_says_the_defaults_that_recipe_has(command: str) -> None:
+    """Also those that `Recipe` works out, and writes as -1 until then."""
+    printed = " ".join(run(command, "--help").stdout.decode().split())
+    for words in (
+        "Default: 500, a tenth of the run at most",
+        "Default: 0.001 (adam), 0.01 (sgd)",
+        "Default: an epoch, 5,000 at most",
+    ):
+        assert words in printed
+    assert "-1" not in printed

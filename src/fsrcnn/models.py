@@ -54,12 +54,13 @@ def default_scale(scales: Mapping[int, object]) -> int:
     return DEFAULT_SCALE if DEFAULT_SCALE in scales else min(scales)
 
 
-def resolve(model: ModelName, scale: int | None = None) -> Weights:
+def resolve(model: ModelName, scale: int | None = None, remedy: str = "") -> Weights:
     """The weights of a model at a scale.
 
     Args:
         model: a family, bundled weights, the path of a weights file, or `Weights`, which come back as they are.
         scale: 2, 3 or 4; where it is not given, that of the weights, 2 for a family.
+        remedy: what helps where the model is of another scale.
 
     Raises:
         UsageError: no such model, or it has no weights for that scale.
@@ -67,7 +68,7 @@ def resolve(model: ModelName, scale: int | None = None) -> Weights:
     """
     scales = by_scale(model)
     wanted = default_scale(scales) if scale is None else scale
-    check_scale(model, scales, wanted)
+    check_scale(model, scales, wanted, remedy)
     return scales[wanted]()
 
 

@@ -47,6 +47,11 @@ class Layout:
     across: int = 1
 
     @property
+    def is_rgb(self) -> bool:
+        """Whether three colours are R, G, B (and not Y, Cb, Cr)."""
+        return self.name in ("rgb", "rgba")
+
+    @property
     def components(self) -> int:
         """The number of planes."""
         return self.colours + self.alpha
@@ -170,7 +175,7 @@ class Planes:
                 )
         if self.layout.alpha and self.colour.range == "limited":
             raise UsageError("pictures with alpha are of full range")
-        if self.layout.name in ("rgb", "rgba") and self.colour.range == "limited":
+        if self.layout.is_rgb and self.colour.range == "limited":
             raise UsageError("RGB is of full range here")
 
     @cached_property
@@ -178,11 +183,6 @@ class Planes:
         """(height, width) of the full grid."""
         height, width = self.arrays[0].shape
         return height, width
-
-    @property
-    def is_rgb(self) -> bool:
-        """Whether three colours are R, G, B (and not Y, Cb, Cr)."""
-        return self.layout.name in ("rgb", "rgba")
 
     @property
     def alpha(self) -> Array | None:
@@ -249,7 +249,7 @@ class Planes:
 
         Cb and Cr of a picture that is not RGB stay as they are: they are only interpolated, which is the same in any range.
         """
-        if self.is_rgb:
+        if self.layout.is_rgb:
             ycbcr = rgb_to_ycbcr(np.stack(unit[:3]).transpose(1, 2, 0), self.colour.matrix)
             return [*ycbcr.transpose(2, 0, 1), *unit[3:]]
         if self.colour.range == "limited":
@@ -259,7 +259,7 @@ class Planes:
     def write(self, window: Window, studio: Sequence[Float32]) -> None:
         """Fill a window from studio-swing luma, chroma and alpha on their own grids: clipped, and rounded for integers, halves up."""
         unit = list(studio)
-        if self.is_rgb:
+        if self.layout.is_rgb:
             unit[:3] = ycbcr_to_rgb(np.stack(studio[:3]).transpose(1, 2, 0), self.colour.matrix).transpose(2, 0, 1)
         elif self.colour.range == "full":
             unit[0] = (studio[0] - GREY_OFFSET) / GREY_GAIN

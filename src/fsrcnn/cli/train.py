@@ -48,8 +48,7 @@ def train(
     """
     initial = None
     if init is not None:
-        models.check_scale(init, models.by_scale(init), scale, "fsrcnn transfer takes weights to another scale")
-        initial = models.resolve(init, scale)
+        initial = models.resolve(init, scale, "fsrcnn transfer takes weights to another scale")
     if initial is not None and (model, feature_kernel, deconvolution_kernel) == (None, None, None):
         architecture = initial.architecture
     else:

@@ -15,6 +15,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.training.recipe import (
     DEFAULT_RATE,
     DEFAULT_WIDTH,
+    LONGEST_WARMUP,
     LOSSES,
     NUMBER_FORMATS,
     OPTIMIZERS,
@@ -109,7 +110,7 @@ class RecipeOptions:
     warmup: Annotated[
         int | None,
         typer.Option(
-            help=f"Updates over which the rate rises. Default: {Recipe.warmup:,}, a tenth of the run at most.", show_default=False
+            help=f"Updates over which the rate rises. Default: {LONGEST_WARMUP:,}, a tenth of the run at most.", show_default=False
         ),
     ] = None  # fmt: skip
     clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient.", show_default=False)] = Recipe.clip

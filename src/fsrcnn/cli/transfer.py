@@ -39,7 +39,7 @@ def transfer(
     begin = starting_scale(start, scales, scale)
     if len(scales) > 1:
         print(f"fsrcnn: from {start} at ×{begin} to ×{scale}", file=sys.stderr)
-    initial = models.resolve(start, begin)
+    initial = scales[begin]()
     architecture = initial.architecture.with_scale(scale)
     copied = tuple(f"{stage.name}." for stage in architecture.convolutions)
     frozen = () if all_layers else tuple(name for name in architecture.array_shapes if name.startswith(copied))

@@ -354,9 +354,8 @@ def _picture(planes: Planes) -> _Picture:
 @lru_cache(maxsize=8)
 def _colour(layout: Layout, colour: Colour, size: tuple[int, int], scale: int) -> _Colour:
     """What the library wants to know of a kind of picture: the frames of a film share it."""
-    rgb = layout.name in ("rgb", "rgba")
     filled = _Colour(
-        kind=RGB if rgb else STUDIO if colour.range == "limited" else FULL,
+        kind=RGB if layout.is_rgb else STUDIO if colour.range == "limited" else FULL,
         colours=layout.colours, alpha=int(layout.alpha), down=layout.down, across=layout.across,
         full_offset=float(GREY_OFFSET), full_gain=float(GREY_GAIN),
     )  # fmt: skip

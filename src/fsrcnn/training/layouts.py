@@ -13,7 +13,7 @@ line per picture), `fsrcnn` (the version). Files of others, without attributes, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ import numpy.typing as npt
 from fsrcnn.arrays import Array, Float32, Uint8
 
 LayoutName = Literal["lr-hr", "data-label"]
-LAYOUT_NAMES: tuple[LayoutName, ...] = get_args(LayoutName)
 CHUNK_ITEMS = 256  # sub-images in an HDF5 chunk
 
 
