@@ -14,9 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsrcnn import formats, metrics, protocol
+from fsrcnn import metrics, protocol
 from fsrcnn.architecture import SCALES
 from fsrcnn.evaluation import mean
+from fsrcnn.folders import find
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 from machine import outcome, save
@@ -33,7 +34,7 @@ def bicubic(folder: Path, scale: int, name: Protocol) -> list[float]:
         hr = metrics.modcrop(protocol.hr_luma(protocol.read_8bit(path)), scale)
         scores[path] = protocol.score(hr, protocol.enlarged(protocol.shrunk(hr, scale, name), scale), scale)
 
-    run_all(work, formats.find(folder), Control())
+    run_all(work, find(folder).pictures, Control())
     average = mean(list(scores.values()))
     return [round(average.psnr, 3), round(average.ssim, 4)]
 

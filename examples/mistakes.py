@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fsrcnn import formats, pretrained
+from fsrcnn import pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
+from fsrcnn.folders import find
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
 from fsrcnn.protocol import read_8bit, round_8bit
@@ -114,7 +115,7 @@ def main() -> None:
     right = None
     for name, ways in WAYS.items():
         for way in ways if name in ("right", arguments.only or name) else []:
-            mean = float(np.mean([score(path, way, weights) for path in formats.find(arguments.folder)]))
+            mean = float(np.mean([score(path, way, weights) for path in find(arguments.folder).pictures]))
             right = mean if right is None else right
             rows.append({"only": name, "title": way.title, "psnr": round(mean, 6)})
             if not arguments.json:

@@ -227,7 +227,7 @@ def test_bytes_in_bytes_out(format: str) -> None:
     """The same kind comes out, and what the file says of the pixels is the network's result."""
     upscaler = Upscaler("fsrcnn-x", scale=2)
     pixels = np.linspace(0, 255, 3 * 20 * 30).reshape(20, 30, 3).astype(np.uint8)
-    data = images.write(Picture((pixels,), format), None)
+    data = images.write(Picture((pixels,), format), None).data
     assert data is not None
     larger = images.read(upscaler(data))
     assert larger.format == format

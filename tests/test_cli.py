@@ -193,7 +193,7 @@ def test_bad_input(case: str, tmp_path: Path) -> None:
     """Each: one clear sentence, its exit code, nothing half-written, nothing overwritten."""
     jpeg = images.write(
         images.Picture((np.random.default_rng(1).integers(0, 256, (99, 99, 3), dtype=np.uint8),), "jpg"), None
-    )
+    ).data
     assert jpeg is not None
     make(tmp_path / "a.png")
     make(tmp_path / "deep/a.png")

@@ -9,13 +9,13 @@ import pytest
 
 from fsrcnn import formats
 from fsrcnn.cli.options import as_option
-from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.errors import UsageError
 from fsrcnn.formats import FORMATS
 from fsrcnn.images import Picture, read, write
 
 
 def written_and_read(picture: Picture, format: str) -> Picture:
-    data = write(picture, None, format=format)
+    data = write(picture, None, format=format).data
     assert data is not None
     return read(data)
 
@@ -50,7 +50,7 @@ def test_float_pictures_become_the_deepest_whole_numbers() -> None:
 
 
 def test_a_tiff_has_64_bit_offsets_only_where_it_needs_them() -> None:
-    data = write(Picture((np.zeros((5, 5), np.uint8),), "tif"), None)
+    data = write(Picture((np.zeros((5, 5), np.uint8),), "tif"), None).data
     assert data is not None
     assert data[:4] == b"II*\0"  # 42; a BigTIFF has 43
     huge = np.broadcast_to(np.uint16(0), (40_000, 40_000))  # 3.2 GB of one number
@@ -61,7 +61,7 @@ def test_a_tiff_has_64_bit_offsets_only_where_it_needs_them() -> None:
 def test_quality_counts_where_the_table_has_one(format: str) -> None:
     noise = Picture((np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8),), format)
     sizes = {
-        quality: len(write(noise, None, quality=quality) or b"") for quality in (None, 20, FORMATS[format].quality)
+        quality: len(write(noise, None, quality=quality).data or b"") for quality in (None, 20, FORMATS[format].quality)
     }
     assert sizes[None] == sizes[FORMATS[format].quality]
     assert sizes[20] < sizes[None]
@@ -88,23 +88,3 @@ def test_remedies_name_what_would_hold_the_picture() -> None:
     assert str(caught.value) == (
         "a.png would have 70000×10 pixels, but jpg holds at most 65,500 on a side; use format='png' or format='tif'"
     )
-
-
-def test_find(tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "deep/c.webp", "deep/.git/d.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in formats.find(tmp_path)] == ["a.JPG", "b.png"]
-    assert [p.name for p in formats.find(tmp_path, recursive=True)] == ["a.JPG", "b.png", "c.webp"]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match=r"holds no pictures \(png, jpg, .*bmp\)$"):
-        formats.find(tmp_path / "empty")
-    (tmp_path / "empty/deeper").mkdir()
-    with pytest.raises(ImageError, match=r"; give recursive=True to look into its folders$"):
-        formats.find(tmp_path / "empty")
-    with pytest.raises(ImageError, match=r"bmp\)$"):
-        formats.find(tmp_path / "empty", recursive=True)
-    with pytest.raises(ImageError, match=r"b.png is not a folder"):
-        formats.find(tmp_path / "b.png")
-    with pytest.raises(ImageError, match="does not exist"):
-        formats.find(tmp_path / "nowhere")

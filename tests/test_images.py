@@ -48,7 +48,7 @@ def through_file(picture: Picture, tmp_path: Path, name: str, **options: Any) ->
 def test_lossless_formats_give_the_pixels_back(bands: int, dtype: str, format: str, height: int, width: int) -> None:
     shape = (height, width) if bands == 1 else (height, width, bands)
     pixels = np.random.default_rng(bands).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
-    data = write(Picture((pixels,), format), None)
+    data = write(Picture((pixels,), format), None).data
     assert data is not None
     again = read(data)
     assert again.format == format
@@ -67,10 +67,10 @@ def test_pillow_sees_the_same_pixels(tmp_path: Path) -> None:
 
 def test_float_tiff() -> None:
     pixels = GENERATOR.random((9, 8, 3), np.float32)
-    data = write(Picture((pixels,), "tif"), None)
+    data = write(Picture((pixels,), "tif"), None).data
     assert data is not None
     np.testing.assert_array_equal(read(data).pages[0], pixels)
-    data = write(Picture((pixels * 100,), "tif"), None)
+    data = write(Picture((pixels * 100,), "tif"), None).data
     assert data is not None
     with pytest.raises(ImageError, match="outside 0 … 1"):
         read(data)
@@ -145,7 +145,7 @@ def test_cmyk_becomes_srgb(tmp_path: Path) -> None:
 
 def test_transparency_becomes_white_in_a_jpeg() -> None:
     clear = np.zeros((16, 16, 4), np.uint8)
-    data = write(Picture((clear,), "png"), None, format="jpg")
+    data = write(Picture((clear,), "png"), None, format="jpg").data
     assert data is not None
     assert read(data).pages[0].min() > 250
 

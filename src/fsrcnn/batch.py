@@ -26,7 +26,7 @@ PART_OF_MEMORY = 8
 
 @dataclass(frozen=True)
 class Done:
-    """A finished job, for `--json`: sizes in pixels, times in seconds."""
+    """A finished job, for `--json`: sizes in pixels, times in seconds, and what could not be taken along."""
 
     input: str
     output: str
@@ -35,6 +35,7 @@ class Done:
     read_seconds: float
     upscale_seconds: float
     write_seconds: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class Options:
     Attributes:
         quality: 1 to 100, for jpg (92), webp (90) and avif (70).
         overwrite: replace outputs that exist.
+        lossless: keep every pixel, in WebP and AVIF too.
         max_pixels: pictures with more are refused before they are decoded.
+        page: of pictures with several pages or frames, this one alone, counted from 1.
+        tolerant: take what can be decoded of damaged pictures.
         standard_input: what standard input held, for a job without a source.
 
     Raises:
@@ -53,7 +57,10 @@ class Options:
 
     quality: int | None = None
     overwrite: bool = False
+    lossless: bool = False
     max_pixels: int = images.MAX_PIXELS
+    page: int | None = None
+    tolerant: bool = False
     standard_input: bytes = b""
 
     def __post_init__(self) -> None:
@@ -127,7 +134,9 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     """
     started = time.perf_counter()
     source = options.standard_input if job.source is None else job.source
-    picture = images.read(source, max_pixels=options.max_pixels, label=job.label)
+    picture = images.read(
+        source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
+    )
     height, width = picture.pages[0].shape[:2]
     after = size.of(height, width)
     format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)
@@ -152,7 +161,10 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
     upscaled = time.perf_counter()
     if control.cancelled():
         raise Cancelled(f"{job.label}: stopped before it was written")
-    data = images.write(larger, job.target, format=decoded.format, quality=options.quality, overwrite=options.overwrite)
+    written = images.write(
+        larger, job.target, format=decoded.format, quality=options.quality, lossless=options.lossless,
+        overwrite=options.overwrite,
+    )  # fmt: skip
     (height, width), (new_height, new_width) = (p.pages[0].shape[:2] for p in (decoded.picture, larger))
     done = Done(
         input=job.label,
@@ -162,8 +174,9 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
         read_seconds=round(decoded.read_seconds, 4),
         upscale_seconds=round(upscaled - started, 4),
         write_seconds=round(time.perf_counter() - upscaled, 4),
+        notes=(*larger.notes, *written.notes),
     )
-    return Outcome(job, done, data)
+    return Outcome(job, done, written.data)
 
 
 class _Pipeline:

@@ -84,5 +84,9 @@ class Cancelled(FsrcnnError):  # noqa: N818  (nothing went wrong)
     """A call was stopped through its `Control`; what it was to fill is unfinished."""
 
 
+class PictureWarning(UserWarning):
+    """Something that a picture's file held could not be taken along; the picture itself is right."""
+
+
 class EngineWarning(UserWarning):
     """The native engine is not built, and a slower one does the work."""

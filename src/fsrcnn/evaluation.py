@@ -9,10 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from fsrcnn import figures, formats, images, metrics, protocol
+from fsrcnn import figures, images, metrics, protocol
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.engines import Engine
 from fsrcnn.errors import FsrcnnError
+from fsrcnn.folders import find
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 
@@ -82,7 +83,7 @@ def evaluate(
         figures.pillow()
     tasks: list[tuple[str, Path]] = []
     for folder in folders:
-        paths = [folder] if folder.is_file() else formats.find(folder)
+        paths = [folder] if folder.is_file() else find(folder).pictures
         tasks += [(folder.name or folder.resolve().name, path) for path in paths]
     outcomes: dict[int, list[Result] | FsrcnnError] = {}
 

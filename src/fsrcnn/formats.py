@@ -1,6 +1,6 @@
 """The formats of picture files: by which endings they go, what they hold, how they are encoded.
 
-A new format is a row of `FORMATS`, and what the codec (`images.py`) needs to know about its loader.
+A new format is a row of `FORMATS`, and what the codec (`images/`) needs to know about its loader.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fsrcnn.arrays import Array
-from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ FORMATS = {
     )
 }
 WRITABLE = tuple(FORMATS)
+LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
 LOOKED_FOR = (*READABLE, ".heic", ".heif")  # in folders; a libvips with an HEVC decoder reads these two as well
 
@@ -112,13 +113,17 @@ def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> N
         )
 
 
-def encoder_options(format: str, quality: int | None, pages: tuple[Array, ...]) -> dict[str, Any]:
+def encoder_options(
+    format: str, quality: int | None, pages: tuple[Array, ...], lossless: bool = False
+) -> dict[str, Any]:
     """What libvips is told when it encodes: its names, its values.
 
     Raises:
-        UsageError: a quality outside 1 … 100.
+        UsageError: a quality outside 1 … 100, or `lossless` of a format that always loses.
     """
     check_quality(quality)
+    if lossless and format not in LOSSLESS:
+        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
     quality = quality or FORMATS[format].quality
     match format:
         case "png":
@@ -127,39 +132,15 @@ def encoder_options(format: str, quality: int | None, pages: tuple[Array, ...]) 
         case "jpg":
             return {"Q": quality, "optimize_coding": True, "background": [255]}  # what was transparent becomes white
         case "webp":
-            return {"Q": quality, "effort": 3}
+            return {"lossless": True} if lossless else {"Q": quality, "effort": 3}
         case "avif":
-            return {"Q": quality, "compression": "av1", "effort": 2}
+            return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless}
         case "tif":
             predictor = "float" if pages[0].dtype == np.float32 else "horizontal"
             large = sum(page.nbytes for page in pages) > 2**31  # beyond the 32-bit offsets of a plain TIFF
             return {"compression": "deflate", "predictor": predictor, "bigtiff": large}
         case _:
             return {}
-
-
-def find(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder, by their endings, sorted; hidden files and folders left out.
-
-    Raises:
-        ImageError: the folder does not exist or holds no picture.
-    """
-    if not folder.is_dir():
-        raise ImageError(f"{folder} does not exist" if not folder.exists() else f"{folder} is not a folder")
-    found = [
-        path
-        for path in (folder.rglob("*") if recursive else folder.iterdir())
-        if path.suffix.lower() in LOOKED_FOR
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
-    if not found:
-        deeper = not recursive and any(path.is_dir() for path in folder.iterdir())
-        raise ImageError(
-            f"{folder} holds no pictures ({endings_read()})",
-            "give {recursive=True} to look into its folders" if deeper else "",
-        )
-    return sorted(found)
 
 
 def endings_read() -> str:

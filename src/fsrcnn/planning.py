@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fsrcnn import formats
+from fsrcnn import folders, formats
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.size import Size, mark_of
 from fsrcnn.upscaler import default_output
@@ -82,7 +82,9 @@ def plan(
             raise ImageError(f"{path} does not exist")
         if path.is_dir():
             root = Path(output) if output else path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
-            pictures = [picture for picture in formats.find(path, recursive=recursive) if not _inside(picture, root)]
+            pictures = [
+                picture for picture in folders.find(path, recursive=recursive).pictures if not _inside(picture, root)
+            ]
             if not pictures:
                 raise ImageError(f"{path} holds no pictures outside of the output folder {root}")
             jobs += [Job(picture, _named(root / picture.relative_to(path), format), format) for picture in pictures]

@@ -7,7 +7,8 @@ a single pass is the whole chain, the engine takes the picture in one call.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from fsrcnn import engines, formats, images, models
 from fsrcnn.arrays import Array
 from fsrcnn.engines import Engine
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import PictureWarning, UsageError
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import Planes
@@ -86,12 +87,13 @@ class Upscaler:
     @overload
     def __call__(
         self, image: str | Path, *, size: Size | None = None, output: str | Path | None = None, overwrite: bool = False,
-        format: str | None = None, quality: int | None = None, max_pixels: int = images.MAX_PIXELS,
+        format: str | None = None, quality: int | None = None, lossless: bool = False,
+        max_pixels: int = images.MAX_PIXELS, page: int | None = None, tolerant: bool = False,
     ) -> Path: ...  # fmt: skip
     @overload
     def __call__(
         self, image: bytes, *, size: Size | None = None, format: str | None = None, quality: int | None = None,
-        max_pixels: int = images.MAX_PIXELS,
+        lossless: bool = False, max_pixels: int = images.MAX_PIXELS, page: int | None = None, tolerant: bool = False,
     ) -> bytes: ...  # fmt: skip
     @overload
     def __call__(self, image: PIL.Image.Image, *, size: Size | None = None) -> PIL.Image.Image: ...
@@ -107,7 +109,10 @@ class Upscaler:
         overwrite: bool = False,
         format: str | None = None,
         quality: int | None = None,
+        lossless: bool = False,
         max_pixels: int = images.MAX_PIXELS,
+        page: int | None = None,
+        tolerant: bool = False,
     ) -> Any:
         """Upscale one picture.
 
@@ -120,7 +125,10 @@ class Upscaler:
             format: for a path or bytes: `png`, `jpg`, `webp`, `tif`, `avif`, `gif`; where it is not given, that of `output`'s
                 ending, else the picture's own.
             quality: for a path or bytes: 1 to 100, for jpg (92), webp (90) and avif (70).
+            lossless: for a path or bytes: keep every pixel, in WebP and AVIF too.
             max_pixels: for a path or bytes: pictures with more are refused before they are decoded.
+            page: for a path or bytes: this page or frame alone, counted from 1; all where it is not given.
+            tolerant: for a path or bytes: take what can be decoded of a damaged picture.
 
         Returns:
             The path written, bytes of a file, a PIL image of the same mode, or an array of the same dtype and number of channels.
@@ -128,22 +136,31 @@ class Upscaler:
         Raises:
             UsageError: another kind of thing, shape or dtype, or an argument that this kind does not take.
             ImageError: a file cannot be read or written; an existing one is not replaced.
+
+        Warns:
+            PictureWarning: something that the file held could not be taken along.
         """
         size = size or Size(factor=self.scale)
         given = {
             "output": output is not None, "overwrite": overwrite, "format": format is not None,
-            "quality": quality is not None, "max_pixels": max_pixels != images.MAX_PIXELS,
+            "quality": quality is not None, "lossless": lossless, "max_pixels": max_pixels != images.MAX_PIXELS,
+            "page": page is not None, "tolerant": tolerant,
         }  # fmt: skip
         if isinstance(image, (str, Path)):
             path = Path(image)
-            picture = self.picture(images.read(path, max_pixels=max_pixels), size)
+            picture = self.picture(images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant), size)
             target = Path(output) if output else default_output(path, size, format or picture.format)
-            images.write(picture, target, format=format, quality=quality, overwrite=overwrite)
+            written = images.write(
+                picture, target, format=format, quality=quality, lossless=lossless, overwrite=overwrite
+            )
+            _warn(path, (*picture.notes, *written.notes))
             return target
         if isinstance(image, (bytes, bytearray, memoryview)):
             _refuse("the bytes of a file", given, "output", "overwrite")
-            picture = self.picture(images.read(bytes(image), max_pixels=max_pixels), size)
-            return images.write(picture, None, format=format, quality=quality)
+            source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
+            written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
+            _warn("the data", (*source.notes, *written.notes))
+            return written.data
         if isinstance(image, np.ndarray):
             _refuse("an array", given, *given)
             return self.array(image, size)
@@ -215,6 +232,12 @@ class Upscaler:
             x, y = image.info["dpi"]
             result.info["dpi"] = (x * result.width / image.width, y * result.height / image.height)
         return result
+
+
+def _warn(label: object, notes: Sequence[str]) -> None:
+    """Say what was lost to the caller of `Upscaler.__call__`."""
+    for note in notes:
+        warnings.warn(f"{label}: {note}", PictureWarning, stacklevel=3)
 
 
 def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:

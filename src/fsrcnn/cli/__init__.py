@@ -13,7 +13,7 @@ import typer
 import typer.core
 import typer.main
 
-from fsrcnn.errors import EngineWarning, FsrcnnError
+from fsrcnn.errors import EngineWarning, FsrcnnError, PictureWarning
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -81,7 +81,7 @@ def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
     line: str | None = None,
 ) -> None:  # fmt: skip
-    if issubclass(category, EngineWarning):
+    if issubclass(category, (EngineWarning, PictureWarning)):
         print(f"fsrcnn: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

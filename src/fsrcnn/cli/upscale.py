@@ -72,6 +72,7 @@ def upscale(
     quality: Annotated[
         int | None, typer.Option(help="1 to 100, for jpg (92), webp (90) and avif (70).", show_default=False)
     ] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel, in webp and avif too.")] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too; the tree is kept.")
     ] = False,
@@ -81,14 +82,25 @@ def upscale(
     max_pixels: Annotated[
         int, typer.Option(help="Refuse pictures with more pixels than this before decoding them.")
     ] = images.MAX_PIXELS,
+    page: Annotated[
+        int | None,
+        typer.Option(help="Of pictures with several pages or frames, this one alone, from 1.", show_default=False),
+    ] = None,
+    first_page: Annotated[bool, typer.Option("--first-page", help="The same as --page 1.")] = False,
+    tolerant: Annotated[bool, typer.Option("--tolerant", help="Take what can be decoded of damaged pictures.")] = False,
     as_json: Json = False,
 ) -> None:
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
     if overwrite and skip_existing:
         raise UsageError("give either --overwrite or --skip-existing")
+    if first_page and page not in (None, 1):
+        raise UsageError(f"give either --first-page or --page {page}")
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
-    options = batch.Options(quality=quality, overwrite=overwrite, max_pixels=max_pixels)
+    options = batch.Options(
+        quality=quality, overwrite=overwrite, lossless=lossless, max_pixels=max_pixels, tolerant=tolerant,
+        page=1 if first_page else page,
+    )  # fmt: skip
     existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
     if any(job.target is None for job in plan.jobs):
@@ -141,6 +153,8 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
         report = {"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures}
         print(json.dumps(report, indent=2))
     for item in done:
+        for note in item.notes:
+            print(f"fsrcnn: {item.input}: {note}", file=sys.stderr)
         if not as_json and item.output != "standard output":
             print(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}", file=sys.stderr)
     if plan.skipped:

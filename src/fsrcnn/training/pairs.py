@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsrcnn import formats, protocol
+from fsrcnn import protocol
 from fsrcnn.arrays import Float32, Uint8
 from fsrcnn.errors import FsrcnnError, ImageError
+from fsrcnn.folders import find
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
 
@@ -59,13 +60,13 @@ class Folder:
     path: Path
     factors: tuple[float, ...] = (1.0,)
 
-    def pictures(self) -> list[Path]:
+    def pictures(self) -> Sequence[Path]:
         """Its files.
 
         Raises:
             ImageError: there is no such folder, or no picture in it.
         """
-        return [self.path] if self.path.is_file() else formats.find(self.path)
+        return [self.path] if self.path.is_file() else find(self.path).pictures
 
 
 def load_pairs(

@@ -1,0 +1,51 @@
+"""A picture as its file held it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fsrcnn.arrays import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Decoded pixels and what the file said about them.
+
+    Attributes:
+        pages: one array per page or animation frame, all of one shape: (h, w) grey, (h, w, 2) grey + alpha, (h, w, 3) RGB or
+            (h, w, 4) RGBA; uint8, uint16, or float32 in [0, 1]. The EXIF orientation has been applied.
+        format: `png`, `jpg`, `webp`, `tif`, `avif` or `gif`: what it is written as where nobody says otherwise.
+        resolution: pixels per millimetre, horizontally and vertically; None where the file says nothing.
+        metadata: libvips field name → value: ICC profile, EXIF, XMP, IPTC, frame delays, loop count.
+        notes: what of the file could not be taken along, in sentences for its owner: "its gain map is left out".
+    """
+
+    pages: tuple[Array, ...]
+    format: str
+    resolution: tuple[float, float] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a picture.
+
+    Attributes:
+        data: the bytes of the file, where no target was given.
+        notes: what of the picture could not be written, in sentences for its owner.
+    """
+
+    data: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+def oriented(pixels: Array, orientation: int) -> Array:
+    """The picture upright: EXIF orientation 1 … 8 undone, as a view, so that no second copy is held."""
+    if orientation in (2, 5, 7, 4):  # mirrored ones: mirror first, then they are 1, 8, 6, 3
+        pixels = pixels[:, ::-1]
+        orientation = {2: 1, 5: 8, 7: 6, 4: 3}[orientation]
+    return np.rot90(pixels, {1: 0, 3: 2, 6: 3, 8: 1}.get(orientation, 0))

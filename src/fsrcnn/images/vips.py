@@ -1,0 +1,24 @@
+"""libvips: loaded when first needed; what it says of errors, in our words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fsrcnn.require import require
+
+
+@cache
+def libvips() -> Any:
+    """pyvips, imported at the first picture: it takes longer than the whole rest of `import fsrcnn`."""
+    pyvips = require("pyvips", "picture files", extra="binary", of="pyvips")
+    pyvips.block_untrusted_set(True)
+    pyvips.cache_set_max(0)  # each picture is read once; a cache would only hold memory
+    return pyvips
+
+
+def first_line(error: Exception) -> str:
+    """The telling line of a libvips error ("unable to call …" says nothing to a user)."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("unable to")] or lines or ["unknown reason"]
+    return telling[0]

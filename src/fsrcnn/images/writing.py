@@ -1,0 +1,141 @@
+"""Pictures as files, or as the bytes of files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsrcnn import files
+from fsrcnn.arrays import Array
+from fsrcnn.color import peak_of
+from fsrcnn.errors import ImageError
+from fsrcnn.formats import FORMATS, check_fits, check_format, encoder_options, format_of
+from fsrcnn.images.picture import Picture, Written
+from fsrcnn.images.vips import first_line, libvips
+
+if TYPE_CHECKING:
+    import pyvips
+
+FULL = 2**16  # free bytes: a device that has no more was full for what was just written
+SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says: libvips would write 1 pixel per mm
+_SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
+
+
+def write(
+    picture: Picture,
+    target: Path | None,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+    lossless: bool = False,
+    overwrite: bool = False,
+) -> Written:
+    """Encode a picture, with its metadata, and put it in place in one step.
+
+    A file is written beside its final name and renamed, so a failure leaves neither a half file nor a lost old one.
+    A device or pipe (`/dev/stdout`) is written to directly.
+
+    Args:
+        picture: what to write; `metadata` goes with it as far as the format can carry it.
+        target: a path, or None to get the bytes back.
+        format: `png`, `jpg`, `webp`, `tif`, `avif`, `gif`; from the target's ending where it is not given, else the picture's own.
+        quality: 1 … 100 for JPEG, WebP and AVIF; 92, 90 and 70 by default.
+        lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused.
+        overwrite: replace an existing file.
+
+    Returns:
+        The bytes where there is no target, and what could not be written.
+
+    Raises:
+        UsageError: a format or quality that does not exist, or that cannot hold this picture.
+        ImageError: the target exists and may not be replaced, or cannot be written.
+    """
+    format = check_format(format) if format else (format_of(target) if target and target.suffix else picture.format)
+    check_fits(picture.pages[0].shape, len(picture.pages), format, str(target or "standard output"))
+    options = encoder_options(format, quality, picture.pages, lossless)
+    vips = libvips()
+    image = _assemble(picture, format)
+    if target is None:
+        try:
+            return Written(bytes(image.write_to_buffer(f".{format}", **options)))
+        except vips.Error as error:
+            raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        if target.is_dir():
+            raise ImageError(f"cannot write {target}: it is a folder")
+        written = write(picture, None, format=format, quality=quality, lossless=lossless)
+        try:
+            target.write_bytes(written.data or b"")
+        except OSError as error:
+            raise ImageError(f"cannot write {target}: {error.strerror}") from error
+        return Written(notes=written.notes)
+    if target.exists() and not overwrite:
+        raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
+    with files.beside(target, ImageError) as part:
+        try:
+            image.write_to_file(f"{part}", **options)
+        except vips.Error as error:
+            raise ImageError(f"cannot write {target}: {_write_reason(target, error)}") from error
+    return Written()
+
+
+def _assemble(picture: Picture, format: str) -> pyvips.Image:
+    """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
+    vips = libvips()
+    deep_enough = _fit_depth(picture.pages, format)
+    stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
+    height, width = stacked.shape[:2]
+    bands = 1 if stacked.ndim == 2 else stacked.shape[2]
+    name = _SAMPLES[stacked.dtype]
+    grey = bands <= 2
+    interpretation = {
+        "uchar": "b-w" if grey else "srgb",
+        "ushort": "grey16" if grey else "rgb16",
+        "float": "b-w" if grey else "srgb",
+    }[name]
+    image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
+    image = image.copy(interpretation=interpretation)
+    for key, value in picture.metadata.items():
+        if isinstance(value, bytes):
+            image.set_type(vips.GValue.blob_type, key, value)
+        elif isinstance(value, str):
+            image.set_type(vips.GValue.gstr_type, key, value)
+        elif isinstance(value, list):
+            image.set_type(vips.GValue.array_int_type, key, value)
+        else:
+            image.set_type(vips.GValue.gint_type, key, int(value))
+    # Setting EXIF sets orientation and resolution from it; ours come after.
+    if "exif-data" in picture.metadata:
+        image.set_type(vips.GValue.gint_type, "orientation", 1)
+    xres, yres = picture.resolution or SCREEN_RESOLUTION
+    image = image.copy(xres=xres, yres=yres)
+    if len(deep_enough) > 1:
+        image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
+    return image
+
+
+def _fit_depth(pages: tuple[Array, ...], format: str) -> tuple[Array, ...]:
+    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has."""
+    dtype = pages[0].dtype
+    holds = FORMATS[format].dtypes
+    if dtype.name in holds:
+        return pages
+    goal = np.dtype("uint16" if "uint16" in holds else "uint8")
+    peak = peak_of(dtype)
+    factor = np.float32(peak_of(goal) / peak)
+    return tuple((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
+
+
+def _write_reason(target: Path, error: Exception) -> str:
+    if not target.parent.is_dir():
+        return "its folder does not exist"
+    if not os.access(target.parent, os.W_OK):
+        return "its folder is read-only"
+    if shutil.disk_usage(target.parent).free < FULL:
+        return "no space left on the device"
+    return first_line(error)
