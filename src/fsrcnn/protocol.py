@@ -36,9 +36,11 @@ def read_8bit(path: Path) -> Uint8:
     """The picture as a paper's script sees it: 8-bit grey (h, w) or RGB (h, w, 3), alpha dropped.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, or has several pages or frames.
     """
-    pixels = images.read(path).pages[0]
+    pixels, *others = images.read(path).pages
+    if others:
+        raise ImageError(f"{path} has {1 + len(others)} pages or frames; a picture to learn from or to measure has one")
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         pixels = pixels[:, :, :-1]
     if pixels.ndim == 3 and pixels.shape[2] == 1:

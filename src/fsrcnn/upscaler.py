@@ -148,8 +148,10 @@ class Upscaler:
         }  # fmt: skip
         if isinstance(image, (str, Path)):
             path = Path(image)
-            picture = self.picture(images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant), size)
-            target = Path(output) if output else default_output(path, size, format or picture.format)
+            source = images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant)
+            target = Path(output) if output else default_output(path, size, format or source.format)
+            _check_fits(source, size, format or (formats.format_of(target) if target.suffix else source.format), path)
+            picture = self.picture(source, size)
             written = images.write(
                 picture, target, format=format, quality=quality, lossless=lossless, overwrite=overwrite
             )
@@ -158,6 +160,7 @@ class Upscaler:
         if isinstance(image, (bytes, bytearray, memoryview)):
             _refuse("the bytes of a file", given, "output", "overwrite")
             source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
+            _check_fits(source, size, format or source.format, "the data")
             written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
             _warn("the data", (*source.notes, *written.notes))
             return written.data
@@ -232,6 +235,12 @@ class Upscaler:
             x, y = image.info["dpi"]
             result.info["dpi"] = (x * result.width / image.width, y * result.height / image.height)
         return result
+
+
+def _check_fits(picture: images.Picture, size: Size, format: str, label: object) -> None:
+    """Refuse, before the work, a result that its format cannot hold."""
+    shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
+    formats.check_fits(shapes, formats.check_format(format), str(label), picture.animated)
 
 
 def _warn(label: object, notes: Sequence[str]) -> None:

@@ -1,0 +1,71 @@
+"""The bytes of a picture file, read once: what is looked at before decoding is what is decoded.
+
+Pipes and devices (`<(cat a.png)`, `/dev/stdin`) are read like files, and no name means anything to libvips (`x.png[page=2]`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from fsrcnn.errors import ImageError
+from fsrcnn.formats import endings_read
+from fsrcnn.images.kinds import START, kind_of
+from fsrcnn.parallel import physical_memory
+
+PER_PIXEL = 16  # bytes of the largest pixel in a file that is not compressed: four floats
+BESIDES = 2**26  # bytes for everything that is no pixel: profiles, previews
+CHUNK = 2**20
+
+
+def content(source: str | Path | bytes, max_pixels: int, label: str) -> bytes:
+    """The bytes of a source that begins like a picture.
+
+    Args:
+        source: a path of a file, pipe or device, or bytes.
+        max_pixels: what the picture may have; a file is read as far as so many can reach.
+        label: what messages call it.
+
+    Raises:
+        ImageError: it does not exist, is a folder, may not be read, is empty, is no picture, or is too large.
+    """
+    if isinstance(source, bytes):
+        _check_start(source, label)
+        return source
+    limit = min(PER_PIXEL * max_pixels + BESIDES, (physical_memory() or 2**33) // 2)
+    try:
+        with Path(source).open("rb") as file:
+            status = os.fstat(file.fileno())
+            start = file.read(START)
+            _check_start(start, label)
+            if stat.S_ISREG(status.st_mode):
+                _check_length(status.st_size, limit, label)
+                file.seek(0)
+                return file.read()
+            chunks, length = [start], len(start)
+            while chunks[-1]:
+                _check_length(length, limit, label)
+                chunks.append(file.read(CHUNK))
+                length += len(chunks[-1])
+            return b"".join(chunks)
+    except IsADirectoryError as error:
+        raise ImageError(f"{label} is a folder, not a picture") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{label} does not exist") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise ImageError(f"cannot read {label}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_start(start: bytes, label: str) -> None:
+    if not start:
+        raise ImageError(f"{label} is empty (0 bytes)")
+    if kind_of(start) is None:
+        raise ImageError(f"{label} is not a picture that fsrcnn reads ({endings_read()})")
+
+
+def _check_length(length: int, limit: int, label: str) -> None:
+    if length > limit:
+        raise ImageError(
+            f"{label} is larger than {limit / 1e9:.1f} GB", "if you trust it, raise the limit with {max_pixels}"
+        )

@@ -1,0 +1,168 @@
+"""Pixels by libvips: every one of a file, or an error.
+
+Whether a file is damaged is decided by whether a call fails; libvips has one buffer of messages for all threads, in which those about
+other pictures lie, too. Where it does not fail in spite of damage, the buffer is looked at by one thread at a time. Its words are not for users.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsrcnn.arrays import Array
+from fsrcnn.errors import ImageError
+from fsrcnn.images.structure import DamagedError
+from fsrcnn.images.vips import libvips
+
+if TYPE_CHECKING:
+    import pyvips
+
+# By the loader, not by libvips' guess: `uhdrload` would take an Ultra HDR JPEG for something else than a JPEG.
+_LOADERS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tif": "tiff", "gif": "gif", "avif": "heif", "heic": "heif"}
+# What libvips takes for a failure: none, truncated, error or warning. Only at "warning" it hears of corrupt data in a JPEG and of a tile in
+# a TIFF that cannot be decoded; in the others it has a warning of what is no pixel.
+_STRICT = {"jpg": "warning", "tif": "warning"}
+_DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+_alone = threading.Lock()
+
+
+def opened(data: bytes, kind: str, fail_on: str = "none", **options: int) -> pyvips.Image:
+    """A picture of which the header has been read.
+
+    Args:
+        data: the file.
+        kind: as `kind_of` says it.
+        fail_on: what libvips takes for a failure, also when pixels are asked for.
+        options: of the loader: `page`, counted from 0, and `n`, how many.
+
+    Raises:
+        DamagedError: the header cannot be read.
+    """
+    vips = libvips()
+    vips.vips_lib.vips_error_clear()  # it has an end, and messages beyond are cut
+    try:
+        loader = getattr(vips.Image, f"{_LOADERS[kind]}load_buffer")
+        image: pyvips.Image = loader(data, access="sequential", fail_on=fail_on, **options)
+    except vips.Error as error:
+        raise DamagedError from error
+    return image
+
+
+def decoded(data: bytes, kind: str, label: str, *, tolerant: bool = False, **options: int) -> Array:
+    """The pixels: grey (h, w), or (h, w, 2 to 4) grey + alpha, RGB, RGBA; uint8, uint16 or float32. Pages lie one below the other.
+
+    Args:
+        data: the file.
+        kind: as `kind_of` says it.
+        label: what messages call it.
+        tolerant: take what can be decoded; the rest is blank.
+        options: as `opened` has them.
+
+    Raises:
+        DamagedError: a pixel cannot be decoded.
+        ImageError: samples or channels have no meaning here.
+    """
+    if tolerant:
+        return _pixels(opened(data, kind, "none", **options), label)
+    try:
+        pixels = _pixels(opened(data, kind, _STRICT.get(kind, "error"), **options), label)
+    except DamagedError:
+        if kind != "tif":
+            raise
+        return _despite_warnings(data, label, **options)
+    return _to_the_last_line(data, label, pixels) if kind == "jpg" and _said() else pixels
+
+
+def plain(image: pyvips.Image, label: str) -> pyvips.Image:
+    """Grey or RGB, with or without alpha, 8 or 16 bit or float32: what `Picture` holds.
+
+    Raises:
+        DamagedError: its colours cannot be taken for what it says they are.
+        ImageError: it is none of these.
+    """
+    space = image.interpretation
+    try:
+        if space == "cmyk":
+            image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", pcs="lab", intent="relative")
+            image = image.copy()
+            image.remove("icc-profile-data")
+        elif space in ("lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
+            image = image.colourspace("srgb")
+    except libvips().Error as error:
+        raise DamagedError from error
+    if image.format not in _DTYPE:
+        if image.format == "double":
+            image = image.cast("float")
+        else:
+            raise ImageError(f"{label} holds {image.format} samples; fsrcnn takes 8 or 16 bit and floating point")
+    if not 1 <= image.bands <= 4:
+        raise ImageError(f"{label} has {image.bands} channels; fsrcnn takes grey or RGB, with or without alpha")
+    return image
+
+
+def _pixels(image: pyvips.Image, label: str) -> Array:
+    image = plain(image, label)
+    shape = (image.height, image.width, image.bands) if image.bands > 1 else (image.height, image.width)
+    try:
+        pixels = np.frombuffer(image.write_to_memory(), _DTYPE[image.format]).reshape(shape)
+    except libvips().Error as error:
+        raise DamagedError from error
+    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ImageError(f"{label} holds floating-point values outside 0 … 1", "scale them first")
+    return pixels
+
+
+def _said() -> bytes:
+    """What libvips has said of errors, in any thread, since it was last cleared."""
+    vips = libvips()
+    return bytes(vips.ffi.string(vips.vips_lib.vips_error_buffer()))
+
+
+def _to_the_last_line(data: bytes, label: str, pixels: Array) -> Array:
+    """Of a JPEG that libvips has decoded: whether it said nothing of its last lines, of which a warning comes too late to fail.
+
+    What it said the first time may have been about another thread's picture; so it is asked again, and thrice, if need be.
+    """
+    with _alone:
+        for _ in range(3):
+            _pixels(opened(data, "jpg", "warning"), label)
+            if b"VipsJpeg" not in _said():
+                return pixels
+    raise DamagedError
+
+
+def _despite_warnings(data: bytes, label: str, **options: int) -> Array:
+    """A TIFF that libtiff warns of: of its directory only (tags out of order), or of its pixels, too (a line of a fax that is too short)?
+
+    What is said of the directory is said when it is opened already. Whatever more is said while pixels are decoded, is about pixels; but
+    it is said to all threads, so in this rare case one waits for another.
+    """
+    with _alone, _Heard() as about_directory:
+        opened(data, "tif", "error", **options)
+    with _alone, _Heard() as about_all:
+        pixels = _pixels(opened(data, "tif", "error", **options), label)
+        errors = _said()
+    if errors or about_all.messages - about_directory.messages:
+        raise DamagedError
+    return pixels
+
+
+class _Heard(logging.Handler):
+    """Collects the warnings that libvips logs meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.add(record.getMessage())
+
+    def __enter__(self) -> _Heard:
+        logging.getLogger("pyvips").addHandler(self)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        logging.getLogger("pyvips").removeHandler(self)
