@@ -60,7 +60,9 @@ def frames_of(
                 if picture.mode.startswith("I"):
                     pixels = (np.asarray(picture) // 256).astype(np.uint8)
                 else:
-                    pixels = np.asarray(picture.convert(("LA" if transparent else "L") if grey else "RGBA" if transparent else "RGB"))
+                    pixels = np.asarray(
+                        picture.convert(("LA" if transparent else "L") if grey else "RGBA" if transparent else "RGB")
+                    )
                 frames.append(oriented(pixels, picture.getexif().get(0x0112, 1)))
                 delays.append(round(picture.info.get("duration", DELAY)))
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
@@ -91,7 +93,7 @@ def encoded(picture: Picture, pages: Sequence[Array], format: str, quality: int 
     if "exif-data" in picture.metadata:
         exif = image.Exif()
         exif.load(picture.metadata["exif-data"])
-        exif.pop(0x0112, None)  # the frames are upright
+        exif.pop(0x0112, None)  # the frames are upright; and Pillow 13 crashes on an AVIF of others
         options["exif"] = exif.tobytes()
     if format == "avif":
         options |= {"quality": quality, "speed": 8, "xmp": picture.metadata.get("xmp-data", b"")}

@@ -29,7 +29,6 @@ class Picture:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-
     @property
     def animated(self) -> bool:
         """Its pages are frames, shown one after the other."""

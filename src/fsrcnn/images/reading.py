@@ -158,7 +158,9 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     for directory in chosen:
         file.check_size(*directory.size)
         if directory.first(tiff.PHOTOMETRIC) == tiff.CIELAB and directory.first(tiff.BITS, 1) == 8:
-            raise ImageError(f"{file.label} holds CIELAB colour in 8 bit, which fsrcnn does not read", "make it RGB first")
+            raise ImageError(
+                f"{file.label} holds CIELAB colour in 8 bit, which fsrcnn does not read", "make it RGB first"
+            )
     file.check_size(sum(width * height for width, height in (directory.size for directory in chosen)), 1)
     if len({directory.tags.get(tiff.PROFILE) for directory in chosen}) > 1:
         notes.append("its pages have different colour profiles; that of the first one is written to all")
@@ -207,8 +209,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
         file.check_size(head.width, head.height, len(wanted))
         if animated:
             frames, timing = animation.frames_of(data, kind, structure.frames, label, tolerant)
-            bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 8
-            if bits > 8:
+            if head.format != "uchar":
+                bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
                 notes.append(f"its frames have {bits} bits per sample, of which 8 are kept")
             if file.page is not None:
                 frames = frames[wanted.start : wanted.stop]

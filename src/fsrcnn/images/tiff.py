@@ -194,4 +194,6 @@ class _Layout:
         if kind in (1, 2, 7):
             return (bytes(self.data[where : where + count]),) if count > 4 else tuple(self.data[where : where + count])
         code = _CODES[kind]
-        return struct.unpack_from(f"{self.order}{code * count if len(code) > 1 else f'{count}{code}'}", self.data, where)
+        return struct.unpack_from(
+            f"{self.order}{code * count if len(code) > 1 else f'{count}{code}'}", self.data, where
+        )

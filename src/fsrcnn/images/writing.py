@@ -105,7 +105,9 @@ def _by_pages(picture: Picture, format: str, quality: int | None, lossless: bool
     for page in picture.pages:
         options = encoder_options(format, quality, (page,), lossless) | {"bigtiff": large}
         try:
-            parts.append(bytes(_assemble(replace(picture, pages=(page,)), format).write_to_buffer(f".{format}", **options)))
+            parts.append(
+                bytes(_assemble(replace(picture, pages=(page,)), format).write_to_buffer(f".{format}", **options))
+            )
         except libvips().Error as error:
             raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
     return tiff.joined(parts)
