@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from fsrcnn import Size, Upscaler, images
+from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, PictureWarning, UsageError
 from fsrcnn.images import Picture, read, reading, write
 from fsrcnn.protocol import read_8bit
@@ -179,7 +180,7 @@ def test_upscaled_frames_are_an_animation_again(tmp_path: Path) -> None:
 # Pages of a TIFF
 
 
-DIFFERENT = (
+DIFFERENT: tuple[Array, ...] = (
     GENERATOR.integers(0, 256, (20, 24, 3), dtype=np.uint8),
     GENERATOR.integers(0, 65536, (9, 31), dtype=np.uint16),
     GENERATOR.random((5, 6, 4), np.float32),
@@ -273,10 +274,7 @@ def test_directories_that_go_in_a_circle() -> None:
     (second,) = struct.unpack_from("<I", data, first + 2 + 12 * count)
     (count,) = struct.unpack_from("<H", data, second)
     struct.pack_into("<I", data, second + 2 + 12 * count, first)
-    try:
-        assert len(read(bytes(data)).pages) == len(whole.pages)
-    except ImageError as error:
-        assert "is damaged" in str(error)
+    assert len(read(bytes(data)).pages) == len(whole.pages) == 2
 
 
 # Limits
@@ -323,7 +321,8 @@ def test_nobody_learns_from_the_first_frame_alone(format: str, tmp_path: Path) -
     path.write_bytes(animation(format) if format != "TIFF" else saved(FRAMES, "TIFF"))
     with pytest.raises(ImageError, match="has 3 pages or frames; a picture to learn from or to measure has one"):
         read_8bit(path)
-    for command in (["evaluate", tmp_path, "-s", "2"], ["test", path]):
+    commands: list[list[str | Path]] = [["evaluate", tmp_path, "-s", "2"], ["test", path]]
+    for command in commands:
         result = run_command(*command)
         assert result.returncode != 0
         assert b"has 3 pages or frames" in result.stderr, result.stderr

@@ -1,7 +1,8 @@
 """Pixels by libvips: every one of a file, or an error.
 
 Whether a file is damaged is decided by whether a call fails; libvips has one buffer of messages for all threads, in which those about
-other pictures lie, too. Where it does not fail in spite of damage, the buffer is looked at by one thread at a time. Its words are not for users.
+other pictures lie, too. Where it does not fail in spite of damage, the buffer is looked at by one thread at a time. Its words are not
+for users.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 # By the loader, not by libvips' guess: `uhdrload` would take an Ultra HDR JPEG for something else than a JPEG.
 _LOADERS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tif": "tiff", "gif": "gif", "avif": "heif", "heic": "heif"}
-# What libvips takes for a failure: none, truncated, error or warning. Only at "warning" it hears of corrupt data in a JPEG and of a tile in
-# a TIFF that cannot be decoded; in the others it has a warning of what is no pixel.
+# What libvips takes for a failure: none, truncated, error or warning. Only at "warning" it hears of corrupt data in a JPEG and of a
+# tile in a TIFF that cannot be decoded; in the others it has a warning of what is no pixel.
 _STRICT = {"jpg": "warning", "tif": "warning"}
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _alone = threading.Lock()
@@ -135,10 +136,10 @@ def _to_the_last_line(data: bytes, label: str, pixels: Array) -> Array:
 
 
 def _despite_warnings(data: bytes, label: str, **options: int) -> Array:
-    """A TIFF that libtiff warns of: of its directory only (tags out of order), or of its pixels, too (a line of a fax that is too short)?
+    """A TIFF that libtiff warns of: only of its directory (tags out of order), or of its pixels, too (a line of a fax is short)?
 
-    What is said of the directory is said when it is opened already. Whatever more is said while pixels are decoded, is about pixels; but
-    it is said to all threads, so in this rare case one waits for another.
+    What is said of the directory is said when it is opened already; whatever more is said while pixels are decoded, is about pixels.
+    It is said to all threads, so in this rare case one waits for another.
     """
     with _alone, _Heard() as about_directory:
         opened(data, "tif", "error", **options)

@@ -40,8 +40,8 @@ def read(
 ) -> Picture:
     """Decode a picture: all of it, or an error.
 
-    CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB. Of a TIFF, reduced copies
-    and masks are no pages. A JPEG that lacks nothing but its end marker is whole.
+    CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB. Reduced copies and
+    masks in a TIFF are no pages. A JPEG that lacks nothing but its end marker is whole.
 
     Args:
         source: a path, also of a pipe or device, or the bytes of a file.

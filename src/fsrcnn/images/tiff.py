@@ -1,4 +1,4 @@
-"""The directories of a TIFF, which libvips hides: which of them are pages, whether their pixels lie in the file; and pages put into one file.
+"""The directories of a TIFF, which libvips hides: which are pages, whether their pixels lie in the file; and pages put into one file.
 
 Sources: TIFF 6.0 (Adobe, 1992) and its BigTIFF extension.
 """
@@ -145,7 +145,7 @@ def _move(whole: bytearray, layout: _Layout, at: int, base: int) -> int:
             if tag in _POINTERS:
                 for below in moved:
                     _move(whole, layout, below, base)
-    return at + count_size + count * layout.entry
+    return int(at + count_size + count * layout.entry)
 
 
 @dataclass(frozen=True)

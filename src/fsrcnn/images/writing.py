@@ -90,7 +90,7 @@ def write(
 
 
 def _by_pages(picture: Picture, format: str, quality: int | None, lossless: bool) -> bytes | None:
-    """The file, where libvips cannot make it of one tall picture: frames of a PNG or AVIF, pages of different sizes. None where it can."""
+    """The file, where libvips cannot make it of one tall picture (frames of a PNG or AVIF, pages of different sizes); else None."""
     if len(picture.pages) == 1:
         return None
     if format in animation.FORMATS:
