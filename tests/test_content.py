@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsrcnn.errors import ImageError
+from fsrcnn import Size
+from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.images import content, read
+from fsrcnn.upscaler import default_output
 from support import ENVIRONMENT, run_command, saved
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 33, 3), dtype=np.uint8)
@@ -52,6 +54,25 @@ def test_standard_input_by_its_name(tmp_path: Path) -> None:
     result = run_command("upscale", "/dev/stdin", "-o", tmp_path / "out.png", stdin=DATA)
     assert result.returncode == 0, result.stderr
     assert read(tmp_path / "out.png").pages[0].shape == (48, 66, 3)
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="no /dev/stdin here")
+def test_nothing_goes_beside_a_device() -> None:
+    result = run_command("upscale", "/dev/stdin", stdin=DATA)
+    assert result.returncode == 2
+    assert b"/dev/stdin is no file, so its result has no name; give --output" in result.stderr
+    with pytest.raises(UsageError, match="/dev/null is no file, so its result has no name; give output"):
+        default_output(Path("/dev/null"), Size(factor=2), "png")
+
+
+def test_standard_input_has_a_limit(tmp_path: Path) -> None:
+    arguments = ("upscale", "-", "-o", tmp_path / "out.png", "--max-pixels", "1000")
+    result = run_command(*arguments, stdin=DATA + bytes(content.PER_PIXEL * 1000 + content.BESIDES))
+    assert result.returncode == 1
+    assert b"standard input is larger than 0.1 GB; if you trust it, raise the limit with --max-pixels" in result.stderr
+    result = run_command(*arguments, stdin=b"hello")
+    assert b"standard input is not a picture that fsrcnn reads" in result.stderr
+    assert b"standard input is empty" in run_command(*arguments).stderr
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")

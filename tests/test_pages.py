@@ -177,6 +177,57 @@ def test_upscaled_frames_are_an_animation_again(tmp_path: Path) -> None:
         assert delays == DELAYS
 
 
+def box(name: bytes, *parts: bytes) -> bytes:
+    return struct.pack(">I", 8 + sum(map(len, parts))) + name + b"".join(parts)
+
+
+def boxes(data: bytes) -> dict[bytes, bytes]:
+    """The contents of the boxes that follow each other in an ISO file."""
+    found, at = {}, 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        found[data[at + 4 : at + 8]] = data[at + 8 : at + length]
+        at += length
+    return found
+
+
+def album(frames: Sequence[npt.NDArray[np.uint8]]) -> bytes:
+    """An AVIF of several still pictures of one size, made of those of single ones (ISO/IEC 14496-12, 23008-12)."""
+    files = [boxes(saved([frame], "AVIF")) for frame in frames]
+    coded, count = [file[b"mdat"] for file in files], len(frames)
+    meta = boxes(files[0][b"meta"][4:])
+    properties = boxes(meta[b"iprp"])
+    of_one = properties[b"ipma"][10:]  # which properties a picture has: the same for all
+    head = box(b"ftyp", files[0][b"ftyp"])
+
+    def described(start: int) -> bytes:
+        places = [start + sum(map(len, coded[:number])) for number in range(count)]
+        located = [struct.pack(">HHHII", n + 1, 0, 1, places[n], len(coded[n])) for n in range(count)]
+        named = [box(b"infe", struct.pack(">IHH", 2 << 24, n + 1, 0), b"av01\0") for n in range(count)]
+        given = [struct.pack(">H", n + 1) + of_one for n in range(count)]
+        return box(
+            b"meta",
+            bytes(4),
+            box(b"hdlr", meta[b"hdlr"]),
+            box(b"pitm", struct.pack(">IH", 0, 1)),
+            box(b"iloc", struct.pack(">IBBH", 0, 0x44, 0, count), *located),
+            box(b"iinf", struct.pack(">IH", 0, count), *named),
+            box(b"iprp", box(b"ipco", properties[b"ipco"]), box(b"ipma", struct.pack(">II", 0, count), *given)),
+        )
+
+    return head + described(len(head) + len(described(0)) + 8) + box(b"mdat", *coded)
+
+
+def test_still_pictures_of_one_avif_are_pages(tmp_path: Path) -> None:
+    path = tmp_path / "album.avif"
+    path.write_bytes(album(FRAMES))
+    check_near(read(path).pages, FRAMES, 16)
+    check_near(read(path, page=2).pages, FRAMES[1:2], 16)
+    with pytest.raises(UsageError, match=r"has 3 pages or frames, which avif cannot hold; .*page=1"):
+        Upscaler("fsrcnn-s")(path)
+    assert not list(tmp_path.glob("*_x2*"))
+
+
 # Pages of a TIFF
 
 

@@ -260,7 +260,13 @@ def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:
 
 
 def default_output(path: Path, size: Size, format: str) -> Path:
-    """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format."""
+    """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format.
+
+    Raises:
+        UsageError: it is a pipe or a device, beside which nothing goes.
+    """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file, so its result has no name", "give {output}")
     try:
         ending = path.suffix if formats.format_of(path) == format else f".{format}"
     except UsageError:  # no ending, or one that cannot be written (.heic, .bmp)

@@ -109,7 +109,8 @@ def upscale(
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
     if any(job.source is None for job in plan.jobs):
-        options = replace(options, standard_input=sys.stdin.buffer.read())
+        data = images.stream_content(sys.stdin.buffer, max_pixels, "standard input")
+        options = replace(options, standard_input=data)
 
     outcomes: list[batch.Outcome] = []
     count, stopped = len(plan.jobs), False

@@ -19,8 +19,9 @@ through Pillow. `formats.py` says what each format can hold.
 | `vips.py` | libvips: loaded when first needed, its errors in our words |
 """
 
+from fsrcnn.images.content import stream_content
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
 from fsrcnn.images.writing import write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "write"]
+__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "stream_content", "write"]
