@@ -146,11 +146,21 @@ def test_tolerant_does_not_make_a_picture_of_nothing() -> None:
             read(data[: len(data) // 2], tolerant=True)
 
 
-@pytest.mark.parametrize("name", ["png", "png, animated", "tiff, deflate", "tiff, tiles"])
-def test_bytes_that_checksums_find_wrong(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "place", "flip"),
+    [
+        ("png", 100, 4),
+        ("png", -13, 1),  # the checksum of the chunk itself
+        ("png, animated", 900, 4),  # in the first frame
+        ("png, animated", 1200, 4),  # in the second
+        ("tiff, deflate", 300, 4),
+        ("tiff, tiles", 900, 4),
+        ("tiff, fax 3", 40, 1),  # a line too long, of which libtiff only warns
+    ],
+)
+def test_bytes_that_a_decoder_finds_wrong(name: str, place: int, flip: int) -> None:
     data = bytearray(WHOLE[name]())
-    place = {"png": 100, "png, animated": data.rfind(b"fdAT") + 30, "tiff, deflate": 300, "tiff, tiles": 900}[name]
-    data[place] ^= 4
+    data[place] ^= flip
     with pytest.raises(ImageError, match="is damaged, or of a kind that fsrcnn does not read; give tolerant=True"):
         read(bytes(data))
     assert read(bytes(data), tolerant=True).notes[0].startswith("it is damaged")

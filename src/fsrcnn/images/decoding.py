@@ -1,8 +1,7 @@
 """Pixels by libvips: every one of a file, or an error.
 
-Whether a file is damaged is decided by whether a call fails; libvips has one buffer of messages for all threads, in which those about
-other pictures lie, too. Where it does not fail in spite of damage, the buffer is looked at by one thread at a time. Its words are not
-for users.
+Whether a file is damaged is decided by whether a call fails, and, where libvips does not fail in spite of damage, by whether it has said
+anything. It has one buffer of messages for all threads, so one picture is decoded at a time. Its words are not for users.
 """
 
 from __future__ import annotations
@@ -30,26 +29,19 @@ _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _alone = threading.Lock()
 
 
-def opened(data: bytes, kind: str, fail_on: str = "none", **options: int) -> pyvips.Image:
+def opened(data: bytes, kind: str, **options: int) -> pyvips.Image:
     """A picture of which the header has been read.
 
     Args:
         data: the file.
         kind: as `kind_of` says it.
-        fail_on: what libvips takes for a failure, also when pixels are asked for.
         options: of the loader: `page`, counted from 0, and `n`, how many.
 
     Raises:
         DamagedError: the header cannot be read.
     """
-    vips = libvips()
-    vips.vips_lib.vips_error_clear()  # it has an end, and messages beyond are cut
-    try:
-        loader = getattr(vips.Image, f"{_LOADERS[kind]}load_buffer")
-        image: pyvips.Image = loader(data, access="sequential", fail_on=fail_on, **options)
-    except vips.Error as error:
-        raise DamagedError from error
-    return image
+    with _alone:
+        return _opened(data, kind, "none", options)
 
 
 def decoded(data: bytes, kind: str, label: str, *, tolerant: bool = False, **options: int) -> Array:
@@ -66,15 +58,19 @@ def decoded(data: bytes, kind: str, label: str, *, tolerant: bool = False, **opt
         DamagedError: a pixel cannot be decoded.
         ImageError: samples or channels have no meaning here.
     """
-    if tolerant:
-        return _pixels(opened(data, kind, "none", **options), label)
-    try:
-        pixels = _pixels(opened(data, kind, _STRICT.get(kind, "error"), **options), label)
-    except DamagedError:
-        if kind != "tif":
-            raise
-        return _despite_warnings(data, label, **options)
-    return _to_the_last_line(data, label, pixels) if kind == "jpg" and _said() else pixels
+    with _alone:
+        if tolerant:
+            return _pixels(_opened(data, kind, "none", options), label)
+        try:
+            pixels = _pixels(_opened(data, kind, _STRICT.get(kind, "error"), options), label)
+        except DamagedError:
+            if kind != "tif":
+                raise
+            return _despite_warnings(data, label, options)
+        # A warning of the last lines of a JPEG comes too late for libvips to fail.
+        if kind == "jpg" and b"VipsJpeg" in _said():
+            raise DamagedError
+        return pixels
 
 
 def plain(image: pyvips.Image, label: str) -> pyvips.Image:
@@ -116,37 +112,33 @@ def _pixels(image: pyvips.Image, label: str) -> Array:
     return pixels
 
 
+def _opened(data: bytes, kind: str, fail_on: str, options: dict[str, int]) -> pyvips.Image:
+    vips = libvips()
+    vips.vips_lib.vips_error_clear()
+    try:
+        loader = getattr(vips.Image, f"{_LOADERS[kind]}load_buffer")
+        image: pyvips.Image = loader(data, access="sequential", fail_on=fail_on, **options)
+    except vips.Error as error:
+        raise DamagedError from error
+    return image
+
+
 def _said() -> bytes:
-    """What libvips has said of errors, in any thread, since it was last cleared."""
+    """What libvips has said of errors since a picture was opened."""
     vips = libvips()
     return bytes(vips.ffi.string(vips.vips_lib.vips_error_buffer()))
 
 
-def _to_the_last_line(data: bytes, label: str, pixels: Array) -> Array:
-    """Of a JPEG that libvips has decoded: whether it said nothing of its last lines, of which a warning comes too late to fail.
-
-    What it said the first time may have been about another thread's picture; so it is asked again, and thrice, if need be.
-    """
-    with _alone:
-        for _ in range(3):
-            _pixels(opened(data, "jpg", "warning"), label)
-            if b"VipsJpeg" not in _said():
-                return pixels
-    raise DamagedError
-
-
-def _despite_warnings(data: bytes, label: str, **options: int) -> Array:
+def _despite_warnings(data: bytes, label: str, options: dict[str, int]) -> Array:
     """A TIFF that libtiff warns of: only of its directory (tags out of order), or of its pixels, too (a line of a fax is short)?
 
     What is said of the directory is said when it is opened already; whatever more is said while pixels are decoded, is about pixels.
-    It is said to all threads, so in this rare case one waits for another.
     """
-    with _alone, _Heard() as about_directory:
-        opened(data, "tif", "error", **options)
-    with _alone, _Heard() as about_all:
-        pixels = _pixels(opened(data, "tif", "error", **options), label)
-        errors = _said()
-    if errors or about_all.messages - about_directory.messages:
+    with _Heard() as about_directory:
+        _opened(data, "tif", "error", options)
+    with _Heard() as about_all:
+        pixels = _pixels(_opened(data, "tif", "error", options), label)
+    if _said() or about_all.messages - about_directory.messages:
         raise DamagedError
     return pixels
 

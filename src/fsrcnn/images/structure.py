@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
 SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
-_JPEG_WITHOUT_LENGTH = (0x01, 0xD8)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -85,13 +84,13 @@ def _png(data: bytes) -> Structure:
             controls += 1
         elif name == b"IDAT" and not controls:
             still_first = False
-        if name in (b"fcTL", b"fdAT"):
+        if frames > 1 and name in (b"IDAT", b"fcTL", b"fdAT"):
             check = int.from_bytes(data[at + 8 + length : at + 12 + length], "big")
             intact = intact and check == zlib.crc32(body, zlib.crc32(name))
         ended = name == b"IEND"
         at += 12 + length
     complete = ended and (frames == 1 or controls == frames)
-    return Structure(size, frames, complete, intact=frames == 1 or intact, still_first=still_first)
+    return Structure(size, frames, complete, intact=intact, still_first=still_first)
 
 
 def _jpeg(data: bytes) -> Structure:
@@ -102,8 +101,6 @@ def _jpeg(data: bytes) -> Structure:
         marker, at = data[found.end() - 1], found.end()
         if marker == 0xD9:
             return Structure(size, kind=kind, wrong_scans=tuple(wrong))
-        if marker in _JPEG_WITHOUT_LENGTH:
-            continue
         length = int.from_bytes(data[at : at + 2], "big")
         segment, at = data[at + 2 : at + length], at + length
         if at > len(data):
