@@ -1,7 +1,7 @@
 """Pixels by libvips: every one of a file, or an error.
 
-Whether a file is damaged is decided by whether a call fails, and, where libvips does not fail in spite of damage, by whether it has said
-anything. It has one buffer of messages for all threads, so one picture is decoded at a time. Its words are not for users.
+Whether a file is damaged is decided by whether a call fails and, where libvips does not fail in spite of damage, by whether it has
+said anything. It has one buffer of messages for all threads, so one picture is decoded at a time. Its words are not for users.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 # By the loader, not by libvips' guess: `uhdrload` would take an Ultra HDR JPEG for something else than a JPEG.
 _LOADERS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tif": "tiff", "gif": "gif", "avif": "heif", "heic": "heif"}
-# What libvips takes for a failure: none, truncated, error or warning. Only at "warning" it hears of corrupt data in a JPEG and of a
-# tile in a TIFF that cannot be decoded; in the others it has a warning of what is no pixel.
-_STRICT = {"jpg": "warning", "tif": "warning"}
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _alone = threading.Lock()
 
@@ -62,12 +59,13 @@ def decoded(data: bytes, kind: str, label: str, *, tolerant: bool = False, **opt
         if tolerant:
             return _pixels(_opened(data, kind, "none", options), label)
         try:
-            pixels = _pixels(_opened(data, kind, _STRICT.get(kind, "error"), options), label)
+            # Only at "warning" libvips fails where a tile of a TIFF cannot be decoded; in others it warns of what is no pixel.
+            pixels = _pixels(_opened(data, kind, "warning" if kind == "tif" else "error", options), label)
         except DamagedError:
             if kind != "tif":
                 raise
             return _despite_warnings(data, label, options)
-        # A warning of the last lines of a JPEG comes too late for libvips to fail.
+        # Of corrupt data in a JPEG there is a warning only, and the picture goes on, grey.
         if kind == "jpg" and b"VipsJpeg" in _said():
             raise DamagedError
         return pixels
