@@ -45,8 +45,8 @@ def convert(
     """Turn other people's FSRCNN checkpoints into ours, and ours into theirs. No code in a file is ever run."""
     path = Path(source)
     notes: list[str] = []
-    if source not in pretrained.table() and foreign.is_foreign(path):
-        target = free(output or path.with_suffix(OURS), overwrite)
+    if foreign.is_foreign(path):
+        target = free(output or beside(path), overwrite)
         weights = foreign.read(path, scale, crop, notes.append)
     else:
         if crop is not None:
@@ -64,6 +64,13 @@ def convert(
     )
     for note in notes:
         print(f"fsrcnn: {printable(note)}", file=sys.stderr)
+
+
+def beside(path: Path) -> Path:
+    """`net.pth.tar` → `net.safetensors`."""
+    while path.suffix.lower() in foreign.CHECKPOINTS:
+        path = path.with_suffix("")
+    return path.with_name(path.name + OURS)
 
 
 def default_output(source: str, weights: Weights) -> Path:

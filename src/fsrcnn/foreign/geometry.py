@@ -40,7 +40,7 @@ def doubt(weights: Weights) -> str | None:
     scale, crop = best
     return (
         f"as ×{a.scale} with crop {a.crop} these weights enlarge a smooth picture with an error of {assumed * 255:.1f} levels, as ×{scale} "
-        f"with crop {crop} of {errors[best] * 255:.1f}: those are most likely its own (--scale {scale} --crop {crop})"
+        f"with crop {crop} of {errors[best] * 255:.1f}: those are most likely its own"
     )
 
 

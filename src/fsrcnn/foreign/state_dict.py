@@ -165,7 +165,7 @@ def _network(layers: Sequence[Layer], path: Path, scale: int | None, crop: int |
         if last.name != "last_part":
             note(
                 f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding that the common port has "
-                "at every scale (--crop says another)"
+                "at every scale; if its class has another, convert it with that as the crop"
             )
     stamp, crop = port.without_widening(last.kernel, crop)
     return assemble([*layers[:-1], last._replace(kernel=stamp)], scale_of(path, scale), crop)
