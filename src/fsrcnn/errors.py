@@ -22,7 +22,7 @@ CONTROL = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800
 
 
 def printable(text: str) -> str:
-    """Text in which names from files may stand, as it can be shown: control characters escaped, the middle of a very long one left out.
+    """Text in which names from files may stand, as it can be shown: control characters escaped, the middle of a long one left out.
 
     `\x1b[2J` (clear the screen) → `\\x1b[2J`. What is printable already stays as it is.
     """

@@ -18,7 +18,15 @@ from fsrcnn.require import require
 if TYPE_CHECKING:
     import h5py
 
-FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}  # part of HDF5 and h5py
+FILTERS = {
+    1: "gzip",
+    2: "shuffle",
+    3: "fletcher32",
+    4: "szip",
+    5: "nbit",
+    6: "scaleoffset",
+    32000: "lzf",
+}  # part of HDF5 and h5py
 DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
 """What h5py raises for a damaged file, as the damage falls."""
 LARGEST_ATTRIBUTE = 16 * 2**20  # bytes

@@ -92,7 +92,7 @@ def contents(path: str | Path) -> bytes:
     try:
         if os.path.isdir(path):  # noqa: PTH112  (pathlib's raises for a name that is too long)
             raise WeightsError(f"{path} is a folder, not a weights file")
-        with open(path, "rb", opener=without_waiting) as file:  # noqa: PTH123  (pathlib's has no `opener`)
+        with open(path, "rb", opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise WeightsError(f"{path} is a device or a pipe, and weights are read from files")
             data = file.read(LARGEST_FILE + 1)
@@ -125,7 +125,9 @@ def from_bytes(data: bytes, source: str) -> Weights:
     """
     try:
         arrays = safetensors.numpy.load(data)
-    except Exception as error:  # the library's own; and KeyError, TypeError, … for types of numbers that NumPy does not have
+    except (
+        Exception
+    ) as error:  # the library's own; and KeyError, TypeError, … for types of numbers that NumPy does not have
         found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
         raise WeightsError(
             f"{source} is not a safetensors weights file (it is {found})",

@@ -21,7 +21,7 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT", help="A .mat, .h5, .pth, .ckpt, .safetensors or .pb file of others, or a model: a family, a bundled one, a file of ours."
+            metavar="INPUT", help="A .mat, .h5, .pth, .ckpt, .safetensors or .pb file, or a model: a family, a bundled one, our file."
         ),
     ],
     output: Annotated[

@@ -4,13 +4,14 @@
 |---|---|---|---|---|
 | `.mat` | the authors' FSRCNN and SRCNN (MATLAB) | yes | no | `authors.py`, `srcnn.py` |
 | `.h5` | Keras: Conv2D, PReLU with shared axes, Conv2DTranspose "same" | yes | yes | `keras.py` |
-| `.pth`, `.pt`, `.pth.tar`, `.tar`, `.ckpt` | state dictionaries of PyTorch under any names, also inside of checkpoints | yes | `.pth`, as the common port has them | `state_dict.py`, `port.py` |
+| `.pth`, `.pt` | PyTorch: state dictionaries of any names, in checkpoints, too | yes | as the common port | `state_dict.py`, `port.py` |
+| `.tar` (`.pth.tar`), `.ckpt` | the same | yes | no | `state_dict.py` |
 | `.safetensors` | the same, without our metadata | yes | no | `state_dict.py` |
-| `.pb` | OpenCV's (TensorFlow's) frozen graphs | yes | no | `graph.py` |
+| `.pb` | OpenCV's FSRCNN: TensorFlow's frozen graphs | yes | no | `graph.py` |
 
 Reading never runs what a file holds: `.pth` goes through PyTorch's weights-only unpickler, of Keras files and graphs only arrays and
-sizes are taken. It happens in a process of its own (`quarantine.py`), since a damaged file crashes libhdf5 and SciPy. Each reader needs
-the library of its format, and says which where it is missing.
+sizes are taken. It happens in a process of its own (`quarantine.py`), since damaged files crash libhdf5 and SciPy. Each reader needs
+the library of its format, and says which where it is missing. `geometry.py` looks whether scale and crop are those of the weights.
 """
 
 from __future__ import annotations
@@ -70,9 +71,7 @@ def is_foreign(path: Path) -> bool:
     return METADATA_KEY not in weights.metadata_of(weights.contents(path))
 
 
-def read(
-    path: Path, scale: int | None = None, crop: int | None = None, note: Note = lambda sentence: None
-) -> Weights:
+def read(path: Path, scale: int | None = None, crop: int | None = None, note: Note = lambda sentence: None) -> Weights:
     """Read a foreign checkpoint.
 
     Args:

@@ -32,10 +32,8 @@ def read(data: bytes, path: Path, scale: int | None, crop: int | None, note: Not
     except Exception as error:  # whatever a damaged file makes SciPy raise
         raise WeightsError(f"{path} is not a MATLAB file, or it is damaged") from error
     scale = scale_of(path, scale)
-    if "weights_conv1" in stored:
-        weights = _srcnn(stored, scale)
-    else:
-        weights = _fsrcnn(stored, scale, CROPS[scale] if crop is None else crop)
+    crop = CROPS[scale] if crop is None else crop
+    weights = _srcnn(stored, scale) if "weights_conv1" in stored else _fsrcnn(stored, scale, crop)
     note(
         "these weights were trained with replicated borders, here borders are zeros: pixels within "
         f"{weights.architecture.halo} LR pixels of the picture's edge suffer (on whole Set5 pictures 0.3 to 0.9 dB with FSRCNN, "
@@ -52,7 +50,8 @@ def _fsrcnn(stored: Mapping[str, Array], scale: int, crop: int) -> Weights:
         held = ", ".join(name for name in stored if not name.startswith("__")) or "nothing"
         raise WeightsError(f"it holds {held}, but no {', '.join(missing)}, as the authors' FSRCNN files do")
     kernels, biases, slopes = (
-        [_numbers(cell, f"{name}{{{number}}}") for number, cell in enumerate(np.ravel(stored[name]), 1)] for name in parts
+        [_numbers(cell, f"{name}{{{number}}}") for number, cell in enumerate(np.ravel(stored[name]), 1)]
+        for name in parts
     )
     if not kernels or len(biases) != len(kernels) or len(slopes) < len(kernels) - 1:
         raise WeightsError(
@@ -99,9 +98,7 @@ def _srcnn(stored: Mapping[str, Array], scale: int) -> Weights:
     ]
     if missing:
         raise WeightsError(f"it holds no {', '.join(missing)}, as the authors' SRCNN files do")
-    first, second, third = (
-        _numbers(stored[f"weights_conv{number}"], f"weights_conv{number}") for number in "123"
-    )
+    first, second, third = (_numbers(stored[f"weights_conv{number}"], f"weights_conv{number}") for number in "123")
     if (
         (first.ndim, second.ndim, third.ndim) != (2, 3, 2)
         or second.shape[0] != first.shape[1]
@@ -118,5 +115,7 @@ def _srcnn(stored: Mapping[str, Array], scale: int) -> Weights:
     biases = [_numbers(stored[f"biases_conv{number}"], f"biases_conv{number}").ravel() for number in "123"]
     for number, (kernel, bias) in enumerate(zip(kernels, biases, strict=True), 1):
         if bias.shape != kernel.shape[:1]:
-            raise WeightsError(f"biases_conv{number} has {len(bias)} values, weights_conv{number} {len(kernel)} kernels")
+            raise WeightsError(
+                f"biases_conv{number} has {len(bias)} values, weights_conv{number} {len(kernel)} kernels"
+            )
     return srcnn.as_fsrcnn(kernels, biases, scale)

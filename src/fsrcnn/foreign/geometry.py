@@ -25,7 +25,9 @@ def doubt(weights: Weights) -> str | None:
     lr = smooth_picture()
     x = lr[None]
     for stage in a.convolutions:
-        x = prelu(convolve(x, arrays[f"{stage.name}.weight"], arrays[f"{stage.name}.bias"]), arrays[f"{stage.name}.prelu"])
+        x = prelu(
+            convolve(x, arrays[f"{stage.name}.weight"], arrays[f"{stage.name}.bias"]), arrays[f"{stage.name}.prelu"]
+        )
     kernel, bias = arrays["deconvolution.weight"], arrays["deconvolution.bias"]
     errors = {}
     for scale in SCALES:
@@ -39,8 +41,8 @@ def doubt(weights: Weights) -> str | None:
         return None
     scale, crop = best
     return (
-        f"as ×{a.scale} with crop {a.crop} these weights enlarge a smooth picture with an error of {assumed * 255:.1f} levels, as ×{scale} "
-        f"with crop {crop} of {errors[best] * 255:.1f}: those are most likely its own"
+        f"as ×{a.scale} with crop {a.crop} these weights enlarge a smooth picture with an error of {assumed * 255:.1f} levels, "
+        f"as ×{scale} with crop {crop} of {errors[best] * 255:.1f}: those are most likely its own"
     )
 
 

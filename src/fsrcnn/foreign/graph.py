@@ -86,7 +86,9 @@ class _Graph:
             raise WeightsError(f"its network makes {channels:g} channels ({name}); an FSRCNN has 1, luma")
         if own_bias is not None:
             if (own_bias != own_bias[0]).any():
-                raise WeightsError(f"{name} has a bias for each of its {len(own_bias)} channels; an FSRCNN has one for all")
+                raise WeightsError(
+                    f"{name} has a bias for each of its {len(own_bias)} channels; an FSRCNN has one for all"
+                )
             bias = bias + own_bias[:1]
         tail = Layer(name, as_deconvolution(kernel, shuffle.block), bias)
         layers: list[Layer] = []
@@ -163,7 +165,11 @@ class _Graph:
             pair = [self._input(negative, 0), self._input(negative, 1)]
             constants = [value for value in map(self._constant, pair) if value is not None and value.ndim <= 1]
             others = [side for side in pair if self._constant(side) is None]
-            if len(constants) != 1 or len(others) != 1 or 1 not in {constants[0].size, factor.size, factor.size // constants[0].size}:
+            if (
+                len(constants) != 1
+                or len(others) != 1
+                or 1 not in {constants[0].size, factor.size, factor.size // constants[0].size}
+            ):
                 self._refuse(negative)
             factor, negative = factor * constants[0].reshape(-1), others[0]
         absolute = self._input(negative, 1) if negative.op == "Sub" else negative

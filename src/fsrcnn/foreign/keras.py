@@ -31,7 +31,13 @@ def read(data: bytes, path: Path, scale: int | None, crop: int | None, note: Not
             config = hdf5.attribute(file, "model_config", WeightsError)
             stored = None if config is None else _stride(json.loads(_text(config)))
             layers = [
-                (name, [hdf5.values(_array(group, array), LARGEST_FILE, WeightsError) for array in _names(group, "weight_names")])
+                (
+                    name,
+                    [
+                        hdf5.values(_array(group, array), LARGEST_FILE, WeightsError)
+                        for array in _names(group, "weight_names")
+                    ],
+                )
                 for name in _names(root, "layer_names")
                 if isinstance(group := hdf5.member(root, name, WeightsError), h5py.Group)
             ]

@@ -43,7 +43,11 @@ def read_pickle(data: bytes, path: Path, scale: int | None, crop: int | None, no
             "save a plain state_dict instead",
         ) from error
     candidates = {
-        place: {name: _numpy(torch, name, tensor) for name, tensor in tensors.items()}
+        place: {
+            name: _numpy(torch, name, tensor)
+            for name, tensor in tensors.items()
+            if tensor.dim() or tensor.is_floating_point()  # a counter, as of `torch.optim.swa_utils`
+        }
         for place, tensors in _networks(stored, torch.Tensor)
     }
     return _chosen(candidates, True, path, scale, crop, note)
@@ -54,7 +58,7 @@ def read_safetensors(data: bytes, path: Path, scale: int | None, crop: int | Non
     import safetensors
 
     try:
-        entries = safetensors.deserialize(data)
+        entries: list[tuple[str, Any]] = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except Exception as error:  # the library's own, and what its decoding raises
         raise WeightsError(f"{path} is not a safetensors file, or it is damaged") from error
     arrays = {}
@@ -71,7 +75,7 @@ def read_safetensors(data: bytes, path: Path, scale: int | None, crop: int | Non
 
 
 def _networks(stored: object, tensor: type) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every dictionary in what was stored, to some depth, that holds kernels enough; split where its names tell of several networks."""
+    """Every dictionary in what was stored, to some depth, that holds kernels enough; split where its names tell of several."""
     level: list[tuple[str, object]] = [("", stored)]
     seen: set[int] = set()  # a pickle may hold one thing many times, or within itself
     for _ in range(DEEPEST):
@@ -115,7 +119,10 @@ def _numpy(torch: Any, name: str, tensor: Any) -> Array:
         raise WeightsError(f"{name} has shape {tuple(tensor.shape)}, which is more than {LARGEST_FILE // 2**20} MiB")
     if not tensor.is_floating_point():
         raise WeightsError(f"{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floating-point numbers")
-    array: Array = tensor.detach().to(torch.float32).numpy()
+    try:
+        array: Array = tensor.detach().to(torch.float32).numpy()
+    except RuntimeError as error:  # PyTorch's word for it
+        raise MemoryError from error
     return array
 
 
@@ -152,7 +159,7 @@ def _chosen(
             raise WeightsError(f"it holds {len(legal)} networks ({names})", "save the state_dict of one of them")
         note(f"it holds {len(legal)} networks ({names}); {averaged[0]}, the averaged one, is taken")
     weights, notes = legal[averaged[0] if len(legal) > 1 else next(iter(legal))]
-    for sentence in notes:
+    for sentence in dict.fromkeys(notes):
         note(sentence)
     return weights
 
@@ -164,8 +171,8 @@ def _network(layers: Sequence[Layer], path: Path, scale: int | None, crop: int |
         crop = port.CROP if side >= port.LAST_KERNEL else side // 2
         if last.name != "last_part":
             note(
-                f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding that the common port has "
-                "at every scale; if its class has another, convert it with that as the crop"
+                f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding of the common port; if its "
+                "class has another, convert it with that as the crop"
             )
     stamp, crop = port.without_widening(last.kernel, crop)
     return assemble([*layers[:-1], last._replace(kernel=stamp)], scale_of(path, scale), crop)
@@ -177,10 +184,8 @@ def _layers(arrays: Mapping[str, Array], ordered: bool, note: Note) -> list[Laye
     Raises:
         WeightsError: an array that no FSRCNN has, a PReLU too few or too many, or an order that nothing says.
     """
-    if ordered:
-        layers = _taken_apart(arrays, note)
-        if _is_chain(layers):
-            return layers
+    if ordered and _is_chain(layers := _taken_apart(arrays, note)):
+        return layers
     by_name = dict(sorted(arrays.items(), key=lambda item: _natural(item[0])))
     sorted_layers = _by_roles(_taken_apart(by_name, note))
     if _is_chain(sorted_layers):
@@ -190,7 +195,7 @@ def _layers(arrays: Mapping[str, Array], ordered: bool, note: Note) -> list[Laye
             f"neither the order of its arrays nor their names say how its layers follow each other ({', '.join(by_name)})",
             "save the state_dict in the order of computation with torch.save",
         )
-    return layers if ordered else sorted_layers
+    return sorted_layers
 
 
 def _taken_apart(arrays: Mapping[str, Array], note: Note) -> list[Layer]:
@@ -199,9 +204,9 @@ def _taken_apart(arrays: Mapping[str, Array], note: Note) -> list[Layer]:
     biases: dict[str, Array] = {}
     slopes: list[Array] = []
     for name, array in arrays.items():
-        if array.ndim == 4:
+        if array.ndim == 4 and _module(name) not in kernels:
             kernels[_module(name)] = array
-        elif array.ndim > 1:
+        elif array.ndim > 1:  # or a second kernel of one module
             raise WeightsError(f"{name} {array.shape} is no array of an FSRCNN")
     for name, array in arrays.items():
         if array.ndim < 2 and BIAS.search(name) and _module(name) in kernels:
@@ -214,7 +219,9 @@ def _taken_apart(arrays: Mapping[str, Array], note: Note) -> list[Layer]:
     last = (to_one or list(kernels))[-1]
     convolutions = [module for module in kernels if module != last]
     if not to_one and kernels[convolutions[0]].shape[1] == 1:
-        raise WeightsError(f"none of its kernels makes one channel of many, as a deconvolution does ({', '.join(kernels)})")
+        raise WeightsError(
+            f"none of its kernels makes one channel of many, as a deconvolution does ({', '.join(kernels)})"
+        )
     if len(slopes) == 1 and slopes[0].size == 1 and len(convolutions) > 1:
         note(f"its one PReLU is taken to follow each of the {len(convolutions)} convolutions")
         slopes *= len(convolutions)
@@ -222,7 +229,9 @@ def _taken_apart(arrays: Mapping[str, Array], note: Note) -> list[Layer]:
         raise WeightsError(
             f"it has {len(convolutions)} convolutions before the deconvolution and {len(slopes)} PReLUs; an FSRCNN has one behind each"
         )
-    layers = [Layer(name, kernels[name], biases.get(name), slope) for name, slope in zip(convolutions, slopes, strict=True)]
+    layers = [
+        Layer(name, kernels[name], biases.get(name), slope) for name, slope in zip(convolutions, slopes, strict=True)
+    ]
     return [*layers, Layer(last, kernels[last], biases.get(last))]
 
 
@@ -245,7 +254,7 @@ def _is_chain(layers: Sequence[Layer]) -> bool:
         if layer.kernel.shape[1] != channels or layer.slopes is None or layer.slopes.size not in (1, len(layer.kernel)):
             return False
         channels = layer.kernel.shape[0]
-    return layers[-1].kernel.shape[0] == channels
+    return bool(layers[-1].kernel.shape[0] == channels)
 
 
 def _names_say_the_order(arrays: Mapping[str, Array], layers: Sequence[Layer]) -> bool:
@@ -255,9 +264,12 @@ def _names_say_the_order(arrays: Mapping[str, Array], layers: Sequence[Layer]) -
     kinds = [array.ndim == 4 for name, array in arrays.items() if not BIAS.search(name) and _module(name) != last.name]
     slopes = [name for name, array in arrays.items() if array.ndim < 2 and not BIAS.search(name)]
     paired = all(kinds[::2]) and not any(kinds[1::2])
-    numbered = [layer.name for layer in (convolutions if len(last.kernel) == len(convolutions[1].kernel) else convolutions[2:-1])]
-    biased = last.bias is not None
-    return (paired or _alike(slopes)) and _alike(numbered) and biased
+    numbered = [
+        layer.name
+        for layer in (convolutions if len(last.kernel) == len(convolutions[1].kernel) else convolutions[2:-1])
+    ]
+    one_to_one = last.bias is not None and len(last.kernel) > 1  # else the first kernel may be the last one
+    return (paired or _alike(slopes)) and _alike(numbered) and one_to_one
 
 
 def _alike(names: Sequence[str]) -> bool:

@@ -158,7 +158,9 @@ def _rehearse(_: bytes, name: str) -> bytes:
                 hdf5.number(file, attribute, ImageError)
             for part in (layout.lr, layout.hr):
                 data = hdf5.member(file, part, ImageError)
-                for item in [hdf5.member(data, key, ImageError) for key in data] if isinstance(data, h5py.Group) else [data]:
+                for item in (
+                    [hdf5.member(data, key, ImageError) for key in data] if isinstance(data, h5py.Group) else [data]
+                ):
                     if isinstance(item, h5py.Dataset) and item.ndim:
                         for start in range(0, len(item), READ_ITEMS):
                             item[start : start + READ_ITEMS]
@@ -193,7 +195,9 @@ def _check_memory(size: int) -> None:
         return
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size > memory:
-        raise ImageError(f"its pictures take {size / 2**30:,.0f} GiB, more than the {memory / 2**30:,.0f} GiB of this machine")
+        raise ImageError(
+            f"its pictures take {size / 2**30:,.0f} GiB, more than the {memory / 2**30:,.0f} GiB of this machine"
+        )
 
 
 def _check_shapes(path: Path, layout: Layout, lr: tuple[int, ...], hr: tuple[int, ...]) -> None:
