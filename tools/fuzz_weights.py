@@ -38,7 +38,7 @@ def files() -> dict[str, bytes]:
         "ours.safetensors": ours.to_bytes(),
         "others_x2.safetensors": safetensors.numpy.save({name: array.numpy() for name, array in state.items()}),
         "port_x2.pth": pickled,
-        "graph_x2.pb": _graph(2),
+        "graph_x2.pb": graph(2),
         "keras.h5": foreign.keras.encode(ours)[0],
     }
     around = {"epoch": 3, "params": state, "params_ema": {name: array * 0.5 for name, array in state.items()}}
@@ -128,15 +128,15 @@ def _weights(architecture: Architecture) -> Weights:
     )
 
 
-def _graph(scale: int) -> bytes:
-    """A graph as OpenCV's, small."""
+def graph(scale: int) -> bytes:
+    """A graph as OpenCV's, of a network (6, 3, 1)."""
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
     generator = np.random.default_rng(0)
-    graph = GraphDef()
+    made_of = GraphDef()
 
     def node(name: str, op: str, *inputs: str) -> Any:
-        made = graph.node.add()
+        made = made_of.node.add()
         made.name, made.op = name, op
         made.input.extend(inputs)
         return made
@@ -173,5 +173,5 @@ def _graph(scale: int) -> bytes:
         x = f"prelu{number}"
     node("shuffle", "DepthToSpace", convolution(5, x, (1, 1, 6, scale * scale))).attr["block_size"].i = scale
     node("y", "BiasAdd", "shuffle", constant("b5", 0.1))
-    data: bytes = graph.SerializeToString()
+    data: bytes = made_of.SerializeToString()
     return data

@@ -4,7 +4,7 @@
 |---|---|---|---|---|
 | `.mat` | the authors' FSRCNN and SRCNN (MATLAB) | yes | no | `authors.py`, `srcnn.py` |
 | `.h5` | Keras: Conv2D, PReLU with shared axes, Conv2DTranspose "same" | yes | yes | `keras.py` |
-| `.pth`, `.pt` | PyTorch: state dictionaries of any names, in checkpoints, too | yes | as the common port | `state_dict.py`, `port.py` |
+| `.pth`, `.pt` | PyTorch: state dictionaries of any names, in checkpoints | yes | as the common port | `state_dict.py`, `port.py` |
 | `.tar` (`.pth.tar`), `.ckpt` | the same | yes | no | `state_dict.py` |
 | `.safetensors` | the same, without our metadata | yes | no | `state_dict.py` |
 | `.pb` | OpenCV's FSRCNN: TensorFlow's frozen graphs | yes | no | `graph.py` |

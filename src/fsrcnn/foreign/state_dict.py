@@ -171,8 +171,8 @@ def _network(layers: Sequence[Layer], path: Path, scale: int | None, crop: int |
         crop = port.CROP if side >= port.LAST_KERNEL else side // 2
         if last.name != "last_part":
             note(
-                f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding of the common port; if its "
-                "class has another, convert it with that as the crop"
+                f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding of the common port; "
+                "if its class has another, convert it with that as the crop"
             )
     stamp, crop = port.without_widening(last.kernel, crop)
     return assemble([*layers[:-1], last._replace(kernel=stamp)], scale_of(path, scale), crop)
@@ -236,13 +236,13 @@ def _taken_apart(arrays: Mapping[str, Array], note: Note) -> list[Layer]:
 
 
 def _by_roles(layers: Sequence[Layer]) -> list[Layer]:
-    """Feature extraction (of one channel), shrinking (of d), mapping as it comes, expanding (to d), deconvolution."""
+    """Feature extraction (of the fewest channels), shrinking (of d), mapping as it comes, expanding (to d), deconvolution."""
     *convolutions, last = layers
-    d = last.kernel.shape[0]
+    d, first = last.kernel.shape[0], min(layer.kernel.shape[1] for layer in convolutions)
 
     def role(layer: Layer) -> int:
         channels_out, channels_in = layer.kernel.shape[:2]
-        return 0 if channels_in == 1 else 3 if channels_out == d else 1 if channels_in == d else 2
+        return 0 if channels_in == first else 3 if channels_out == d else 1 if channels_in == d else 2
 
     return [*sorted(convolutions, key=role), last]
 
