@@ -370,7 +370,7 @@ def test_what_convert_refuses(arguments: list[str], sentence: str, code: int, tm
     assert (tmp_path / "fsrcnn-x2.safetensors").read_bytes() == b"precious"
 
 
-def state_of(weights: Weights) -> dict[str, torch.Tensor]:
+def state_of(weights: Weights) -> dict[str, Any]:
     """A state dictionary under the port's names, in the order of computation."""
     return dict(torch.load(io.BytesIO(foreign.port.encode(weights)[0]), weights_only=True))
 
@@ -379,7 +379,7 @@ SMALL = Architecture(6, 4, 2, 5, 9, 2, 4)  # the port's geometry
 PLAIN = ("feature_extraction", "shrink", "map.0", "map.1", "expand", "deconv")
 
 
-def renamed(weights: Weights, names: Sequence[str]) -> dict[str, torch.Tensor]:
+def renamed(weights: Weights, names: Sequence[str]) -> dict[str, Any]:
     """The port's arrays under other names of its layers: `NAME.0` a convolution, `NAME.1` its PReLU."""
     state = {}
     for stage, name in zip(weights.architecture.stages, names, strict=True):
@@ -512,7 +512,7 @@ def test_opencvs_graphs(name: str, published: float, datasets: Path, references:
     for picture in sorted((datasets / "Set5").glob("*.png")):
         pixels = modcrop(read_8bit(picture), scale)
         lr = imresize(pixels.astype(np.float64), output_size=(pixels.shape[0] // scale, pixels.shape[1] // scale))
-        sr = engine.luma(luma(np.rint(lr.clip(0, 255)).astype(np.uint8)).astype(np.float32) / 255)
+        sr = engine.luma((luma(np.rint(lr.clip(0, 255)).astype(np.uint8)) / 255.0).astype(np.float32))
         scores.append(psnr(shave(luma(pixels), scale), shave(round_8bit(sr), scale)))
     assert len(scores) == 5
     assert np.mean(scores) == pytest.approx(published, abs=0.02)
