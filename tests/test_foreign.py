@@ -588,6 +588,7 @@ def synthetic() -> Any:
         ("conv3", lambda node: node.attr["strides"].list.i.__setitem__(1, 2), r"conv3 \(Conv2D\) of its graph is no part"),
         ("conv2", lambda node: setattr(node.attr["padding"], "s", b"VALID"), r"conv2 \(Conv2D\)"),
         ("relu2", lambda node: setattr(node, "op", "Tanh"), r"prelu2 \(Add\)"),
+        ("relu2", lambda node: node.input.__setitem__(0, "sum1"), r"sub2 \(Sub\)"),
         ("sub2", lambda node: node.input.__setitem__(0, "sum1"), r"sub2 \(Sub\)"),
         ("shuffle", lambda node: setattr(node.attr["block_size"], "i", 5), "shuffle enlarges by 5"),
         ("shuffle", lambda node: setattr(node, "op", "Identity"), "its graph has 0 DepthToSpace"),

@@ -88,6 +88,13 @@ def _header(content: object) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, [1], {"__metadata__": None}, {"__metadata__": [1]}], ids=lambda c: str(c)[:20]
+)
+def test_a_file_that_says_nothing_of_itself(content: object) -> None:
+    assert weights.metadata_of(_header(content)) == {}
+
+
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
 def test_only_files_are_read(kind: str, tmp_path: Path) -> None:
     """`/dev/zero` has no end, a pipe may have no writer."""
