@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fsrcnn.cli.options import as_option
-from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError
+from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError, printable
 from support import ROOT
 
 
@@ -90,3 +90,13 @@ def test_options_would_be_found() -> None:
     ]
     assert options_in("hint = 'use --eval'") == ["use --eval"]
     assert options_in("hint = 'type: pip install --no-deps .'") == []
+
+
+def test_what_a_file_calls_itself_cannot_move_the_cursor() -> None:
+    """Control characters, turned writing, bytes of no text; and a name of 10,000 characters."""
+    error = FsrcnnError("a\x1b[2Jb\n\x9b\u202ec\udce9é×… is wrong", "give {overwrite=True} for \r")
+    assert str(error) == r"a\x1b[2Jb\n\x9b\u202ec\udce9é×… is wrong; give overwrite=True for \r"
+    assert printable(str(error)) == str(error)
+    long = str(FsrcnnError("A" * 10_000 + " is wrong"))
+    assert long.endswith("A is wrong")
+    assert len(long) < 1000

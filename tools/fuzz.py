@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import fuzz_weights
 from fsrcnn import FsrcnnError, Upscaler, images
 
 SECONDS = 20  # for one mutant
@@ -206,7 +207,11 @@ def shorter(data: bytes, dice: random.Random) -> bytes:
     return data[: -dice.choice((1, 2, dice.randrange(1, 20), dice.randrange(1, max(2, len(data) // 2))))]
 
 
-SUBJECTS = {"pictures": Subject(_pictures, _upscale, mutant), "cuts": Subject(_pictures, _whole, shorter)}
+SUBJECTS = {
+    "pictures": Subject(_pictures, _upscale, mutant),
+    "cuts": Subject(_pictures, _whole, shorter),
+    "weights": Subject(fuzz_weights.files, fuzz_weights.read, mutant),
+}
 
 # ── children ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

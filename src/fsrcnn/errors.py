@@ -16,6 +16,21 @@ Spelling = Callable[[str, str | None], str]
 """How a door spells an argument: its name in Python, and its value as Python writes it or None → text."""
 
 
+LONGEST = 1000  # characters of a fact or a remedy that are shown: a path of a system's longest names, and a sentence around it
+CONTROL = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What a terminal obeys instead of showing it: control characters, marks that turn the direction of writing; and bytes of no text."""
+
+
+def printable(text: str) -> str:
+    """Text in which names from files may stand, as it can be shown: control characters escaped, the middle of a long one left out.
+
+    `\x1b[2J` (clear the screen) → `\\x1b[2J`. What is printable already stays as it is.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST * 2 // 3]} […] {text[-LONGEST // 4 :]}"
+    return re.sub(CONTROL, lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def in_python(name: str, value: str | None) -> str:
     """`overwrite`, "True" → `overwrite=True`."""
     return name if value is None else f"{name}={value}"
@@ -40,10 +55,10 @@ class FsrcnnError(Exception):
         return self.sentence()
 
     def sentence(self, spell: Spelling = in_python) -> str:
-        """Fact and remedy as one sentence, the arguments as a door spells them."""
+        """Fact and remedy as one sentence, the arguments as a door spells them, and names from files as they can be shown."""
         remedy = re.sub(r"\{(\w+)(?:=([^{}]*))?\}", lambda found: spell(found[1], found[2]), self.remedy)
         fact = self.fact if self.argument is None else f"{spell(self.argument, None)} {self.fact}"
-        return f"{fact}; {remedy}" if remedy else fact
+        return f"{printable(fact)}; {printable(remedy)}" if remedy else printable(fact)
 
     def about(self, label: object, spell: Spelling = in_python) -> str:
         """The sentence, with what it is about in front where the fact does not name it already."""
