@@ -52,10 +52,10 @@ LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
 # In folders. A libvips with an HEVC decoder reads HEIC as well; an APNG and a DIB are a PNG and a BMP by another name.
 LOOKED_FOR = (*READABLE, ".dib", ".apng", ".heic", ".heif", ".hif")
-START = 12  # bytes of a file that tell its format
+START = 64  # bytes of a file that tell its format
 _STARTS = {
-    b"\x89PNG": "png", b"\xff\xd8": "jpg", b"II*\0": "tif", b"MM\0*": "tif", b"II+\0": "tif", b"MM\0+": "tif", b"GIF8": "gif",
-    b"BM": "png",
+    b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF87a": "gif", b"GIF89a": "gif", b"BM": "png",
+    b"II*\0": "tif", b"MM\0*": "tif", b"II+\0": "tif", b"MM\0+": "tif",
 }  # fmt: skip
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -90,7 +90,7 @@ def format_of(path: Path, format: str | None = None) -> str:
     if ending in LOOKED_FOR and ending not in FORMATS[format].endings:
         raise UsageError(
             f"{path} ends in {ending}, but the format asked for is {format}",
-            f"give one of the two: {{format='{format}'}}, or another {{output}}",
+            "give another {output} or another {format}",
         )
     return format
 
@@ -113,8 +113,9 @@ def of_content(start: bytes) -> str | None:
     """
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "webp"
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        return "avif"
+    if start[4:8] == b"ftyp":
+        end = min(int.from_bytes(start[:4], "big"), START)
+        return "avif" if any(start[at : at + 4] in _HEIF_BRANDS for at in (8, *range(16, end, 4))) else None
     return next((format for magic, format in _STARTS.items() if start.startswith(magic)), None)
 
 

@@ -266,7 +266,7 @@ def check_output(target: Path, format: str | None) -> None:
         UsageError: that is so.
         ImageError: the system does not say what lies there.
     """
-    if format or target.suffix or kind(target) != "device":
+    if kind(target) != "device" or format or target.suffix:
         formats.format_of(target, format)
 
 
