@@ -182,8 +182,9 @@ def test_odd_names(tmp_path: Path) -> None:
 
     for name in ODD:
         (tmp_path / "in" / name).write_bytes(b"text")
-    for arguments in (("upscale", "in", "-r", "-o", "none"), ("evaluate", "in", "-r")):
-        result = run(*arguments, cwd=tmp_path)
+    commands: list[list[str]] = [["upscale", "in", "-r", "-o", "none"], ["evaluate", "in", "-r"]]
+    for command in commands:
+        result = run(*command, cwd=tmp_path)
         assert result.returncode == 1
         errors = result.stderr.decode()
         assert "Traceback" not in errors
