@@ -214,10 +214,17 @@ def test_what_is_skipped_is_not_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_has_no_name_and_is_not_opened(tmp_path: Path) -> None:
+def test_a_pipe_has_no_name_and_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening one would wait for ever, and take what is in it from whoever reads the picture."""
     pipe, picture = tmp_path / "pipe.png", make(tmp_path / "a.png")
     os.mkfifo(pipe)
+    opened, original = [], Path.open
+
+    def watched(path: Path, mode: str) -> object:
+        opened.append(path)
+        return BytesIO() if path == pipe else original(path, mode)
+
+    monkeypatch.setattr(Path, "open", watched)
     (job,) = plan([str(pipe)], None, DOUBLE).jobs
     assert (job.source, job.target, job.error) == (pipe, None, None)
     (job,) = plan([str(pipe)], str(tmp_path / "b.jpg"), DOUBLE).jobs
@@ -231,6 +238,7 @@ def test_a_pipe_has_no_name_and_is_not_opened(tmp_path: Path) -> None:
             plan(inputs, output, DOUBLE)
     (job,) = plan([str(picture)], str(pipe), DOUBLE).jobs  # to a pipe: written as it comes
     assert (job.target, job.error) == (pipe, None)
+    assert pipe not in opened
 
 
 def test_what_a_folder_holds_beside_its_pictures_is_counted(tmp_path: Path) -> None:
