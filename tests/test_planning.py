@@ -252,3 +252,28 @@ def test_what_a_folder_holds_beside_its_pictures_is_counted(tmp_path: Path) -> N
     ]  # fmt: skip
     assert planned.found[tmp_path / "in"].others == 2
     assert plan([str(tmp_path / "in")], None, DOUBLE).found[tmp_path / "in"].others == 1
+
+
+def test_a_folder_that_may_not_be_read_is_a_job_that_fails(
+    tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("in/a.png", "in/closed/b.png"):
+        make(tmp_path / name)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    jobs = plan([str(tmp_path / "in")], str(tmp_path / "out"), DOUBLE, recursive=True).jobs
+    first, closed = batch.run_all(jobs, upscaler, DOUBLE)
+    assert first.result().output == str(tmp_path / "out/a.png")
+    with pytest.raises(
+        ImageError, match=f"^the folder {tmp_path}/in/closed cannot be read, so its pictures are missing$"
+    ):
+        closed.result()
+    make(tmp_path / "a.png")  # an input that may not be read, beside a good one
+    jobs = plan([str(tmp_path / "in/closed"), str(tmp_path / "a.png")], f"{tmp_path}/new", DOUBLE).jobs
+    assert [str(job.error) for job in jobs] == [f"{tmp_path}/in/closed cannot be read: Permission denied", "None"]

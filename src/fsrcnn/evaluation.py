@@ -13,7 +13,7 @@ import numpy as np
 from fsrcnn import figures, images, metrics, protocol
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.engines import Engine
-from fsrcnn.errors import SYSTEM_ERRORS, FsrcnnError, UsageError, of_system, printable
+from fsrcnn.errors import SYSTEM_ERRORS, FsrcnnError, UsageError, of_system
 from fsrcnn.folders import Found, find, kind, unread
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
@@ -193,7 +193,7 @@ def pictures_of(original: Uint8, comparison: Comparison, result: Result, scale: 
     hr = metrics.modcrop(original, scale)
     bicubic, sr = figures.coloured(hr, comparison.bicubic, scale), figures.coloured(hr, comparison.sr, scale)
     labels = (
-        f"{printable(result.picture)} x{scale}: HR",
+        f"{result.picture} x{scale}: HR",
         f"bicubic {result.bicubic.psnr:.2f} dB / {result.bicubic.ssim:.4f}",
         f"SR {result.sr.psnr:.2f} dB / {result.sr.ssim:.4f}",
     )
