@@ -135,7 +135,8 @@ class Upscaler:
             The path written, bytes of a file, a PIL image of the same mode, or an array of the same dtype and number of channels.
 
         Raises:
-            UsageError: another kind of thing, shape or dtype, or an argument that this kind does not take.
+            UsageError: another kind of thing, shape or dtype, an argument that this kind does not take, or an `output` whose ending
+                contradicts `format`.
             ImageError: a file cannot be read or written; an existing one is not replaced.
 
         Warns:

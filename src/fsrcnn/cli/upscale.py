@@ -65,7 +65,7 @@ def upscale(
         str | None,
         typer.Option(
             help=f"Format to write: {', '.join(formats.WRITABLE)}. Default: the output's ending, or what the input holds. "
-            "The output may have no ending then, or one that names no format.",
+            "With it, the output may have no ending, or one that names no format.",
             show_default=False,
         ),
     ] = None,

@@ -55,7 +55,8 @@ def write(
         The bytes where there is no target, and what could not be written.
 
     Raises:
-        UsageError: a format or quality that does not exist, or that cannot hold this picture.
+        UsageError: a format or quality that does not exist, or that cannot hold this picture; a format that the target's ending
+            contradicts.
         ImageError: the target exists and may not be replaced, or cannot be written.
     """
     format = settle(format, target, picture.format)
