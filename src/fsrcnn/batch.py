@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fsrcnn import formats, images
-from fsrcnn.errors import Cancelled, FsrcnnError, ImageError
+from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_system
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
 from fsrcnn.size import Size
@@ -96,8 +96,9 @@ def run_all(
         for outcome in run_all(plan(["photos"], "larger/", size).jobs, upscaler, size):
             print(outcome.result().output)  # or raises what went wrong
 
-    An error is the outcome of its job; the others go on. A result has the same bytes at any number of threads. Memory does not grow
-    with the number of jobs: a picture waits until it fits into the room for those under way; one larger than that goes alone.
+    An error, of ours or of the system, is the outcome of its job; the others go on. A result has the same bytes at any number of
+    threads. Memory does not grow with the number of jobs: a picture waits until it fits into the room for those under way; one
+    larger than that goes alone.
 
     Args:
         jobs: from `plan`.
@@ -131,15 +132,17 @@ class _Decoded:
 def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     """
     Raises:
-        FsrcnnError: it is no picture, or its result would be too large.
+        FsrcnnError: it is no picture, its result would be too large, or the plan says why not.
     """
+    if job.error is not None:
+        raise job.error
     started = time.perf_counter()
     source = options.standard_input if job.source is None else job.source
     picture = images.read(
         source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
     )
     shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
-    format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)
+    format = formats.settle(job.format, job.target, picture.format)
     formats.check_fits(shapes, format, job.label, picture.animated)
     decoded = sum(page.nbytes for page in picture.pages)
     bytes = decoded + sum(math.prod(shape) * page.itemsize for shape, page in zip(shapes, picture.pages, strict=True))
@@ -255,6 +258,8 @@ class _Pipeline:
                 decoded = _decode(job, self._size, self._options)
             except FsrcnnError as error:
                 outcome = Outcome(job, error=_bare(error))
+            except SYSTEM_ERRORS as error:
+                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
                 self._failure = error
             if decoded is not None:
@@ -266,6 +271,8 @@ class _Pipeline:
                 pass
             except FsrcnnError as error:
                 outcome = Outcome(job, error=_bare(error))
+            except SYSTEM_ERRORS as error:
+                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
                 self._failure = error
         with self._changed:

@@ -9,7 +9,6 @@ through Pillow. `formats.py` says what each format can hold.
 | `picture.py` | `Picture`: what a file becomes; `Written`: what became of one |
 | `reading.py` | `read`: the way of a file, and why it is refused |
 | `content.py` | its bytes, read once, from files, pipes and devices |
-| `kinds.py` | what it is, by its first bytes |
 | `structure.py` | what it says of itself: size, frames, whether its end is there |
 | `tiff.py` | the directories of a TIFF: pages, copies, masks; several TIFFs in one |
 | `bmp.py` | BMP |

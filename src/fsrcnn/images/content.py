@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fsrcnn.errors import ImageError
-from fsrcnn.formats import endings_read
-from fsrcnn.images.kinds import START, kind_of
+from fsrcnn.formats import START, endings_read, kind_of
 from fsrcnn.parallel import physical_memory
 
 PER_PIXEL = 16  # bytes of the largest pixel in a file that is not compressed: four floats

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.formats import kind_of
 from fsrcnn.images import animation, bmp, tiff
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
-from fsrcnn.images.kinds import kind_of
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 

@@ -15,7 +15,7 @@ from fsrcnn import files
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.formats import FORMATS, check_fits, check_format, encoder_options, format_of
+from fsrcnn.formats import FORMATS, check_fits, encoder_options, settle
 from fsrcnn.images import animation, tiff
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import first_line, libvips
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FULL = 2**16  # free bytes: a device that has no more was full for what was just written
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says: libvips would write 1 pixel per mm
+_SAVERS = {
+    "png": "pngsave", "jpg": "jpegsave", "webp": "webpsave", "tif": "tiffsave", "avif": "heifsave", "gif": "gifsave",
+}  # fmt: skip
 _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
@@ -54,10 +57,11 @@ def write(
         The bytes where there is no target, and what could not be written.
 
     Raises:
-        UsageError: a format or quality that does not exist, or that cannot hold this picture.
+        UsageError: a format or quality that does not exist, or that cannot hold this picture; a format that the target's ending
+            contradicts.
         ImageError: the target exists and may not be replaced, or cannot be written.
     """
-    format = check_format(format) if format else (format_of(target) if target and target.suffix else picture.format)
+    format = settle(format, target, picture.format)
     check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
     options = encoder_options(format, quality, picture.pages, lossless)
     vips = libvips()
@@ -83,7 +87,7 @@ def write(
         raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
     with files.beside(target, ImageError) as part:
         try:
-            image.write_to_file(f"{part}", **options)
+            getattr(image, _SAVERS[format])(os.fsencode(part), **options)  # by its format, whatever the name ends in
         except vips.Error as error:
             raise ImageError(f"cannot write {target}: {_write_reason(target, error)}") from error
     return Written()
