@@ -94,6 +94,7 @@ def test_a_file_cut_short_is_read_whole_or_refused(name: str) -> None:
         else:
             assert same(left, picture), f"{cut} bytes cut from {name}"
     assert len(sentences) > len(data) / 13 - 4
+    assert "is truncated; give tolerant=True" in sentences[3] or name == "tiff, jpeg"  # whose tables lie last
     assert not [sentence for sentence in sentences if INNER_WORDS.search(sentence.replace("this libvips", ""))]
 
 

@@ -61,7 +61,12 @@ def test_animations_keep_their_frames_delays_and_loops(source: str, target: str)
     picture = read(animation(source, **options))
     check_near(picture.pages, FRAMES, 16)
     assert picture.metadata["delay"] == DELAYS
-    data = bytes_of(picture, target)
+    written = write(picture, None, format=target)
+    assert [note.startswith("how often it loops") for note in written.notes] == [True] * (
+        target == "avif" != source.lower()
+    )
+    data = written.data
+    assert data is not None
     frames, delays = pillow_frames(data)
     check_near(frames, FRAMES, 16)
     assert delays == DELAYS or target == "webp"  # of which Pillow says no delays before it has decoded

@@ -67,7 +67,9 @@ def write(
     vips = libvips()
     by_pages = _by_pages(picture, format, quality, lossless)
     if by_pages is not None:
-        return _put(by_pages, target, overwrite)
+        lost = format == "avif" and picture.metadata.get("loop", 0) != 0
+        notes = ("how often it loops is left out: Pillow does not write it into an AVIF",) if lost else ()
+        return replace(_put(by_pages, target, overwrite), notes=notes)
     image = _assemble(picture, format)
     if target is None:
         try:
