@@ -36,8 +36,8 @@ def size_of(path: Path) -> tuple[int, ...]:
 def loaded_by(*arguments: str, cwd: Path | None = None) -> set[str]:
     """The names of all modules that are there after a command has run, or after the import of the command line if there is none."""
     program = (
-        "import contextlib, sys, fsrcnn.cli\n"
-        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.app({arguments})\n"
+        "import contextlib, sys, fsrcnn.cli.commands\n"
+        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.commands.app({arguments})\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", program]
@@ -177,7 +177,7 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "unknown format": (["a.png", "--format", "xyz"], "not as 'xyz'", 2),
     "unknown ending": (["a.png", "-o", "b.xyz"], "not as '.xyz'", 2),
     "no ending": (["a.png", "-o", "b"], "has no ending that names a format", 2),
-    "quality": (["a.png", "--quality", "0"], "quality is 1 to 100", 2),
+    "quality": (["a.png", "--quality", "0"], "--quality is a whole number from 1 to 100, not 0", 2),
     "unknown engine": (["a.png", "--engine", "gpu"], "there is no engine 'gpu'", 2),
     "threads": (["a.png", "--threads", "0"], "--threads is a whole number of at least 1, not 0", 2),
     "both ways": (["a.png", "--overwrite", "--skip-existing"], "either --overwrite or --skip-existing", 2),

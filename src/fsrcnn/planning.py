@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fsrcnn import folders, formats
+from fsrcnn import files, folders, formats
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.size import Size, mark_of
 from fsrcnn.upscaler import default_output
@@ -81,7 +81,11 @@ def plan(
         if not path.exists():
             raise ImageError(f"{path} does not exist")
         if path.is_dir():
-            root = Path(output) if output else path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
+            root = (
+                Path(output)
+                if output
+                else files.resolved(path).with_name(f"{files.resolved(path).name}_{mark_of(size)}")
+            )
             pictures = [
                 picture for picture in folders.find(path, recursive=recursive).pictures if not _inside(picture, root)
             ]
@@ -96,9 +100,9 @@ def plan(
             jobs.append(Job(path, _named(Path(output) / path.name, format), format))
         else:
             target = Path(output)
-            if not _is_device(target) and not format:
+            if not files.is_stream(target) and not format:
                 formats.format_of(target)
-            jobs.append(Job(path, target, format or (_own_format(path) if _is_device(target) else None)))
+            jobs.append(Job(path, target, format or (_own_format(path) if files.is_stream(target) else None)))
     return _check(jobs, existing)
 
 
@@ -108,18 +112,18 @@ def _job_from_stdin(output: str | None, format: str | None) -> Job:
     target = Path(output)
     if target.is_dir() or output.endswith(("/", os.sep)):
         raise UsageError(f"standard input has no name to use inside of {output}", "give a file name as {output}")
-    if not format and not _is_device(target):
+    if not format and not files.is_stream(target):
         formats.format_of(target)
     return Job(None, target, format)
 
 
 def _check(jobs: list[Job], existing: Existing) -> Plan:
-    sources = {job.source.resolve() for job in jobs if job.source is not None}
+    sources = {files.resolved(job.source) for job in jobs if job.source is not None}
     taken: dict[Path, Job] = {}
     for job in jobs:
-        if job.target is None or _is_device(job.target):
+        if job.target is None or files.is_stream(job.target):
             continue
-        resolved = job.target.resolve()
+        resolved = files.resolved(job.target)
         if resolved in sources:
             raise UsageError(f"the output {job.target} is also an input", "give another {output}")
         if resolved in taken:
@@ -157,9 +161,5 @@ def _own_format(path: Path) -> str:
         return "avif" if path.suffix.lower() in (".heic", ".heif") else "png"
 
 
-def _is_device(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
 def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return files.resolved(path).is_relative_to(files.resolved(folder))

@@ -50,16 +50,21 @@ class Weights:
             if not np.isfinite(array).all():
                 raise WeightsError(f"{name} holds NaN or infinity")
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
         """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
 
         The same weights give the same bytes.
+
+        Args:
+            path: of the file.
+            overwrite: replace an existing one.
 
         Raises:
             WeightsError: the file cannot be written.
         """
         metadata = {KIND_KEY: KIND, METADATA_KEY: json.dumps(asdict(self.architecture))}
-        files.write(Path(path), _in_order(safetensors.numpy.save(self.arrays, metadata)), WeightsError)
+        data = _in_order(safetensors.numpy.save(self.arrays, metadata))
+        files.write(Path(path), data, WeightsError, replace=overwrite)
 
 
 def load(path: str | Path) -> Weights:

@@ -11,6 +11,7 @@ import typer
 from fsrcnn import foreign, models, pretrained
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.cli import options
+from fsrcnn.cli.terminal import report
 from fsrcnn.errors import UsageError
 from fsrcnn.weights import Weights
 
@@ -54,13 +55,14 @@ def convert(
         target = free(output or default_output(source, weights), overwrite)
     note = None
     if target.suffix.lower() == OURS:
-        weights.save(target)
+        weights.save(target, overwrite=overwrite)
     else:
-        note = foreign.write(weights, target)
+        note = foreign.write(weights, target, overwrite=overwrite)
     a = weights.architecture
-    print(
+    report(
         f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
-        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights"
+        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights",
+        f"{target} is written",
     )
     if path.suffix.lower() == ".mat":
         note = (

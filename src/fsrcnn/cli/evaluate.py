@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn.cli.options import EngineName, Model, Precision, Threads, as_option
-from fsrcnn.cli.terminal import bar, print_table
+from fsrcnn.cli.terminal import bar, print_table, report
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import Result, mean
 from fsrcnn.evaluation import evaluate as score_folders
@@ -80,7 +80,7 @@ def evaluate(
             rows += [Scaled(factor, result) for result in results]
             failures += [error.sentence(as_option) for error in bad]
     if as_json:
-        print(json.dumps(_as_json(model, rows, failures), indent=2))
+        report(json.dumps(_as_json(model, rows, failures), indent=2))
     elif as_csv:
         _print_csv(rows)
     else:

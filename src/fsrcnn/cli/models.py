@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn import pretrained
-from fsrcnn.cli.terminal import print_table
+from fsrcnn.cli.terminal import print_table, report
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole table as JSON.")] = False) -> None:
@@ -28,7 +28,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
             }
             for entry, architecture in rows
         ]
-        print(json.dumps(listed, indent=2))
+        report(json.dumps(listed, indent=2))
         return
     from rich.table import Table
 

@@ -1,15 +1,14 @@
-"""What a person sees in the terminal: a progress bar on standard error, tables on standard output; and what Ctrl-C does."""
+"""What a person sees in the terminal: a progress bar on standard error, reports and tables on standard output."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from fsrcnn.parallel import Control
+from fsrcnn.errors import FsrcnnError
+from fsrcnn.files import explained
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,22 +17,24 @@ Update = Callable[[float, str | None], None]
 """(part done 0 … 1, new label or None)."""
 
 
-@contextmanager
-def interruptible(control: Control) -> Iterator[None]:
-    """Ctrl-C cancels the control, and raises nothing: an exception falls anywhere, into a callback from C, say, where it is lost."""
+def report(text: str, done: str = "") -> None:
+    """Print on standard output what a command found or did.
 
-    def handler(number: int, frame: FrameType | None) -> None:
-        control.cancel()
+    Args:
+        text: lines.
+        done: what was done all the same where they cannot be printed: "out.h5 is written".
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # somebody else's, or ignored, as in the background of a shell
-        yield
-        return
-    signal.signal(signal.SIGINT, handler)
+    Raises:
+        FsrcnnError: standard output is closed or full.
+        BrokenPipeError: its reader has gone.
+    """
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sentence = f"cannot write to standard output: {explained(error)}"
+        raise FsrcnnError(f"{sentence}; {done}" if done else sentence) from error
 
 
 @contextmanager
