@@ -274,7 +274,8 @@ def check_array(pixels: Array) -> None:
     """Refuse arrays that are no picture.
 
     Raises:
-        UsageError: no NumPy array or a masked one, another dtype or shape than `Upscaler` takes, no pixels, or floats that are not finite or not in [0, 1].
+        UsageError: no NumPy array or a masked one, another dtype or shape than `Upscaler` takes, no pixels, or floats that are not
+            finite or not in [0, 1].
     """
     pixels = plain(pixels, "a picture")
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):

@@ -25,21 +25,25 @@ CANNOT_WRITE = (errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 def main() -> None:
     """The entry point `fsrcnn`: an error or a warning of ours is one line on stderr; an error has its exit code."""
-    with signals.heeded():
-        # NumPy's BLAS would start a thread for each processor and let them spin for a moment, and nothing here uses them.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # Imports make some 100,000 objects that stay; Python would look through them for garbage a hundred times (8 of 160 ms).
-        gc.set_threshold(100_000, 50, 50)
-        warnings.showwarning = _show_warning
-        _settle_streams()
+    try:
+        signals.heed()
         status = _status_of(_run)
         status = (
             _status_of(sys.stdout.flush) or status
         )  # what Python does at its end, when it is too late to say anything
+        signals.ignore()
+    except signals.Stopped as stopped:  # in the middle of a last word
+        status = stopped.exit_code
     sys.exit(status)
 
 
 def _run() -> None:
+    # NumPy's BLAS would start a thread for each processor and let them spin for a moment, and nothing here uses them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports make some 100,000 objects that stay; Python would look through them for garbage a hundred times (8 of 160 ms).
+    gc.set_threshold(100_000, 50, 50)
+    warnings.showwarning = _show_warning
+    _settle_streams()
     from fsrcnn.cli.commands import app
 
     app()
@@ -52,7 +56,7 @@ def _status_of(call: Callable[[], object]) -> int:
     except BaseException as error:
         stopped = signals.received()
         if isinstance(error, SystemExit):
-            return error.code if isinstance(error.code, int) else 0
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
         if stopped is not None:  # whatever became of it on its way
             _remove_parts()
             _say("stopped before it was finished; no file is half-written")

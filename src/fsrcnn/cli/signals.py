@@ -63,24 +63,19 @@ def instead(react: Callable[[], object] = lambda: None) -> Iterator[None]:
         _instead = before
 
 
-@contextmanager
-def heeded() -> Iterator[None]:
-    """The signals as this module has them; those that somebody ignores (nohup, the background of a shell) stay ignored."""
-    global _first
-    defaults = (signal.SIG_DFL, signal.default_int_handler)
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    handlers = {number: handler for number, handler in handlers.items() if handler in defaults}
-    hook = sys.unraisablehook
-    _first = None
-    for number in handlers:
-        signal.signal(number, _handle)
-    sys.unraisablehook = _raise_again(hook)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        sys.unraisablehook = hook
+def heed() -> None:
+    """From now on. Signals that somebody ignores (nohup, the background of a shell) or handles himself are left to him."""
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _handle)
+    sys.unraisablehook = _raise_again(sys.unraisablehook)
+
+
+def ignore() -> None:
+    """The command is done, and Python only tidies up."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
