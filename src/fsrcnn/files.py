@@ -60,7 +60,7 @@ def beside(
     try:
         final = _final(target, error, replace)
         before = final.stat() if final.exists() else None
-        final.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(final.parent)
         _remove_dead_parts(final.parent)
         part = final.with_name(f".fsrcnn-{os.urandom(8).hex()}.part{ending}")
         with _held(part, 0o666 if before is None else 0o600) as descriptor:
@@ -97,9 +97,12 @@ def resolved(path: Path) -> Path:
     """The absolute path without symbolic links, as far as they lead anywhere.
 
     Raises:
-        OSError: the path is relative, and the current folder was deleted.
+        OSError: the path is relative, and the current folder was deleted; or no file has such a name.
     """
-    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links
+    try:
+        return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links
+    except ValueError as error:  # a zero byte, or characters that the file system cannot have
+        raise OSError(errno.EINVAL, str(error)) from error
 
 
 def is_stream(path: Path) -> bool:
@@ -148,6 +151,13 @@ def _final(target: Path, error: type[FsrcnnError], replace: bool) -> Path:
     if not replace and os.path.lexists(target):  # a link to nothing, too, which somebody else may have put there
         raise _exists(target, error)
     return final
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
 @contextlib.contextmanager
