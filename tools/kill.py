@@ -33,6 +33,7 @@ from fsrcnn import files, images, weights
 
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 LONGEST = 60  # seconds until a signal has ended a command
+FATAL = "Failed to import the site module"  # what Python says of a Ctrl-C while it starts itself
 OLD = b"what was there before"
 TINY = (
     *("--model", "6,3,1", "--feature-kernel", "3", "--deconvolution-kernel", "5", "--device", "cpu", "--no-compile"),
@@ -227,7 +228,13 @@ def end_of(number: int, code: int, said: str) -> str:
     """finished; stopped, and said so; killed, by KILL or before the first line of `main` (Python itself starts)."""
     if code == 0:
         return "finished"
-    return "killed" if code == -number else "stopped" if code == 128 + number and "stopped" in said else "other"
+    return (
+        "killed"
+        if code == -number or FATAL in said
+        else "stopped"
+        if code == 128 + number and "stopped" in said
+        else "other"
+    )
 
 
 def judge(
@@ -238,7 +245,9 @@ def judge(
     if number == signal.SIGKILL:
         right = code in (0, -signal.SIGKILL)
     else:
-        starting = code == -number and not any(path.startswith("out/") for path in set(contents(folder)) - old)
+        starting = (code == -number or FATAL in said) and not any(
+            path.startswith("out/") for path in set(contents(folder)) - old
+        )
         right = code == 0 or (code == 128 + number and "stopped" in said and "Traceback" not in said) or starting
     if not right:
         yield f"ends with {code} and says {said!r}"

@@ -27,10 +27,12 @@ def main() -> None:
     """The entry point `fsrcnn`: an error or a warning of ours is one line on stderr; an error has its exit code."""
     try:
         signals.heed()
-        status = _status_of(_run)
-        status = (
-            _status_of(sys.stdout.flush) or status
-        )  # what Python does at its end, when it is too late to say anything
+        # Python would flush at its end, when it is too late to say anything.
+        status = _status_of(_run) or _status_of(sys.stdout.flush)
+        try:
+            sys.stdout.flush()
+        except OSError:  # said already
+            _drop_output()
         signals.ignore()
     except signals.Stopped as stopped:  # in the middle of a last word
         status = stopped.exit_code
@@ -80,13 +82,11 @@ def _said(error: BaseException) -> int:
         _say(error.sentence(as_option))
         return error.exit_code
     if isinstance(error, BrokenPipeError):  # the reader of our output has gone; nothing is left to say
-        _drop_output()
         return 1
     if isinstance(error, OSError):
         if error.filename is not None:
             _say(f"{_shortened(error.filename)}: {explained(error)}")
         elif error.errno in CANNOT_WRITE:
-            _drop_output()
             _say(f"cannot write to standard output: {explained(error)}")
         else:
             _say(explained(error))
