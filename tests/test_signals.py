@@ -29,7 +29,8 @@ def make(path: Path, height: int = 40, width: int = 30) -> Path:
 
 
 def typed(
-    folder: Path, *arguments: str, before: str = "pass", shell: str = "", heeding: Callable[[], None] = heed_interrupts, **more: str
+    folder: Path, *arguments: str, before: str = "pass", shell: str = "", heeding: Callable[[], None] = heed_interrupts,
+    environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:  # fmt: skip
     """`fsrcnn ARGUMENTS` in a process of its own, after a line of Python, with what a shell makes of its streams."""
     program = f"{before}\nfrom fsrcnn.cli import main\nmain()\n"
@@ -37,8 +38,8 @@ def typed(
     if shell:
         command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
     return subprocess.run(
-        command, cwd=folder, env={**ENVIRONMENT, **more}, capture_output=True, text=True, preexec_fn=heeding, timeout=60,
-        check=False,
+        command, cwd=folder, env={**ENVIRONMENT, **(environment or {})}, capture_output=True, text=True, preexec_fn=heeding,
+        timeout=60, check=False,
     )  # fmt: skip
 
 
@@ -144,6 +145,27 @@ def test_a_lost_exception_is_raised_again() -> None:
         signal.setitimer(signal.ITIMER_REAL, *left)
 
 
+def test_what_is_raised_again_comes_before_the_end(tmp_path: Path) -> None:
+    """Python gives signals their own ways back when it ends: an alarm would end the process then."""
+    before = """
+import os, signal
+from fsrcnn.cli import signals
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+from fsrcnn import pretrained
+def table():
+    Dying()
+    raise SystemExit(0)
+pretrained.table = table
+import atexit, time
+atexit.register(time.sleep, 0.1)
+"""
+    done = typed(tmp_path, "models", before=before)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_instead_of_an_exception() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signals.heed()
@@ -230,7 +252,7 @@ def test_closed_streams_that_are_not_needed(tmp_path: Path) -> None:
 
 def test_streams_of_ascii_and_names_of_other_bytes(tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-    done = typed(tmp_path, "models", **plain)
+    done = typed(tmp_path, "models", environment=plain)
     assert done.returncode == 0
     assert "fsrcnn-x2        x2 " in done.stdout
     assert done.stdout.isascii()
@@ -241,7 +263,7 @@ def test_streams_of_ascii_and_names_of_other_bytes(tmp_path: Path) -> None:
         pytest.skip("this file system takes only UTF-8 names")
     for environment in (plain, {"PYTHONUTF8": "1"}):
         for more, code in ((["--overwrite"], 0), ([], 2)):  # on standard output, on standard error
-            done = typed(tmp_path, "convert", "fsrcnn-x2", name, *more, **environment)
+            done = typed(tmp_path, "convert", "fsrcnn-x2", name, *more, environment=environment)
             assert done.returncode == code, done.stderr
             assert "lat\\udce9in.safetensors" in done.stdout + done.stderr
 
@@ -312,6 +334,7 @@ def test_killed_at_random_moments() -> None:
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

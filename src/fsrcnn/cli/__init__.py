@@ -60,6 +60,7 @@ def _status_of(call: Callable[[], object]) -> int:
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if stopped is not None:  # whatever became of it on its way
+            signals.ignore()
             _remove_parts()
             _say("stopped before it was finished; no file is half-written")
             return stopped.exit_code

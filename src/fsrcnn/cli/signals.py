@@ -34,6 +34,7 @@ class Stopped(BaseException):
 
 _first: tuple[int, float] | None = None  # the signal that was received, and when
 _instead: Callable[[], object] | None = None
+_retries = 0  # how often an exception was lost
 
 
 def received() -> Stopped | None:
@@ -72,10 +73,12 @@ def heed() -> None:
 
 
 def ignore() -> None:
-    """The command is done, and Python only tidies up."""
+    """The command is done, and Python only tidies up: a signal would end it with another exit code, and perhaps a traceback."""
     for number in SIGNALS:
         if signal.getsignal(number) is _handle:
             signal.signal(number, signal.SIG_IGN)
+    if _retries:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
@@ -103,9 +106,11 @@ def _raise_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
     """An exception in a callback from C or in `__del__` has no caller, and is lost; ours is raised again a moment later."""
 
     def unraisable(lost: Any) -> None:
+        global _retries
         if not issubclass(lost.exc_type, Stopped):
             hook(lost)
         elif hasattr(signal, "setitimer"):
+            _retries += 1
             signal.signal(signal.SIGALRM, lambda number, frame: check() if _instead is None else None)
             signal.setitimer(signal.ITIMER_REAL, RETRY)
 
