@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from fsrcnn.cli import signals
 from fsrcnn.cli.options import Json, Overwrite
-from fsrcnn.cli.terminal import bar
+from fsrcnn.cli.terminal import bar, print_json, report
 from fsrcnn.errors import ImageError, UsageError
 
 
@@ -86,16 +86,24 @@ def prepare(
         cut = replace(cut, factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
 
     paths = [path for source in given for path in _files(source)]
-    with bar("") as update:
-        done = write_prepared(paths, output, cut, layout=LAYOUTS[layout].name, whole=whole, progress=update)
+    # HDF5 calls back to write, and does not survive an exception there: a signal is heeded between two pictures.
+    with bar("") as update, signals.instead():
+
+        def progress(part: float, name: str) -> None:
+            signals.check()
+            update(part, name)
+
+        done = write_prepared(
+            paths, output, cut, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite
+        )
     if as_json:
         summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": done.failures}
-        print(json.dumps(summary, indent=2))
+        print_json(summary, f"{output} is written")
     else:
         items = (
             "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
         )
-        print(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}")
+        report(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}", "it is written")
     for sentence in done.failures:
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if done.failures:

@@ -52,6 +52,7 @@ def prepare(
     *,
     layout: LayoutName = "lr-hr",
     whole: bool = False,
+    overwrite: bool = True,
     progress: Callable[[float, str], None] = lambda part, name: None,
 ) -> Prepared:
     """Write sub-images (or whole pictures) of pictures to an HDF5 file, picture by picture, so that memory does not grow.
@@ -62,6 +63,7 @@ def prepare(
         cut: scale, sizes, augmentation; of it only the scale counts where `whole` is set.
         layout: `lr-hr` or `data-label`.
         whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
+        overwrite: replace an existing file.
         progress: called with the part done, 0 … 1, and the next file's name.
 
     Raises:
@@ -76,7 +78,7 @@ def prepare(
         cut = SubImages(cut.scale, 1, 1)  # neither shrunk nor turned
     done = Prepared()
     with (
-        beside(target, ImageError) as part,
+        beside(target, ImageError, replace=overwrite) as part,
         Output(part) as output,
         h5py.File(output, "w", libver=("v108", "v110")) as file,
     ):
