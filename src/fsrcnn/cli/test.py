@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from fsrcnn import images
 from fsrcnn.architecture import name_of
 from fsrcnn.cli.options import EngineName, Overwrite, Precision, Threads
+from fsrcnn.cli.terminal import print_json
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import compare, pictures_of, result_of
 from fsrcnn.models import check_scale
@@ -72,7 +72,7 @@ def measure(
             "picture": str(path), "scale": scale, "protocol": protocol,
             "bicubic": asdict(result.bicubic), name: asdict(result.sr), "written": [str(target) for target in targets],
         }  # fmt: skip
-        print(json.dumps(report, indent=2))
+        print_json(report)
         return
     print(f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma")
     for label, score in (("bicubic", result.bicubic), (name, result.sr)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fsrcnn.architecture import Architecture, name_of
-from fsrcnn.cli.terminal import bar
+from fsrcnn.cli.terminal import bar, print_json
 from fsrcnn.cli.training_options import COMPILE_FROM, DataOptions, RecipeOptions, RunOptions
 from fsrcnn.errors import UsageError
 from fsrcnn.parallel import available_threads
@@ -65,11 +64,13 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     def warn(sentence: str) -> None:
         warnings.append(sentence)
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        note(sentence)
 
     workers = _workers(run.workers, note)
     recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
-    opened = open_data(data.given, data.validation, recipe, augment=data.augment, warn=warn, note=note)
+    opened = open_data(
+        data.given, data.validation, recipe, augment=data.augment, recursive=data.recursive, warn=warn, note=note
+    )
     recipe = options.with_length(recipe, opened.source.steps_per_epoch)
     compile = run.compile
     if compile is None:
@@ -93,7 +94,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
             loop.train(
                 recipe, opened.source, opened.validation, output, initial=start.initial, resume=run.resume, device=device,
-                workers=workers, compile=compile, report=report,
+                workers=workers, compile=compile, report=report, contents=opened.contents,
                 described={"data": opened.described, "initial": start.name, "device": device, "threads": threads},
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -146,7 +147,7 @@ def _workers(wanted: int, note: Callable[[str], None]) -> int:
 
 def _print_outcome(outcome: Progress, best: Path, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"best": str(best), **asdict(outcome)}, indent=2))
+        print_json({"best": str(best), **asdict(outcome)})
     elif outcome.best_db is not None:
         print(f"{best}: {_against(outcome.best_db, outcome.bicubic_db)}")
 

@@ -39,7 +39,9 @@ class Record:
         self.drawn = -float(CURVE_SECONDS)
         self.rows = rows
         versions = {"fsrcnn": fsrcnn.__version__, "torch": torch.__version__}
-        configuration = json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2) + "\n"
+        configuration = (
+            json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2, allow_nan=False) + "\n"
+        )
         files.write(run / "config.json", configuration.encode())
         # A run that was killed may have left later points in its events than its checkpoint knows of.
         last = int(rows[-1]["step"]) if rows else 0
