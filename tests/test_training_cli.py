@@ -20,8 +20,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+pytest.importorskip("tensorboard", reason="TensorBoard is not installed; type: pip install 'fsrcnn[train]'")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from fsrcnn import images, models, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
@@ -779,11 +782,37 @@ def test_a_name_that_is_no_text(folder: Path, tmp_path: Path) -> None:
     assert b"Traceback" not in trained.stderr
     assert trained.returncode == done.returncode, trained.stderr
     weights.load(tmp_path / "r" / "best.safetensors")
-    trained = run(*short(folder, os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9")))
-    assert trained.returncode == 1
-    assert trained.stderr.splitlines()[-1].endswith(
-        b"TensorBoard writes to names in UTF-8 alone; give another --output"
-    )
+
+
+@pytest.mark.parametrize("name", [b"lat\xe9in", b"$\\frac$", b"n" * 240])
+def test_run_folders_of_awkward_names(name: bytes, folder: Path, tmp_path: Path) -> None:
+    run_folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    for resume in ((), ("--resume",)):
+        trained = run(*short(folder, run_folder, *resume))
+        assert trained.returncode == 0, trained.stderr
+    weights.load(run_folder / "best.safetensors")
+    events = EventAccumulator(str(run_folder.rename(tmp_path / "plain") / "tensorboard"))
+    events.Reload()
+    assert [point.step for point in events.Scalars("loss")] == [2]
+
+
+def test_events_on_a_full_disk_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    started = [
+        *command(folder, tmp_path / "r", "--steps", 100_000, "--validate-every", 1),
+        "--validation",
+        folder / "0.png",
+    ]
+    ended = subprocess.run(
+        started, env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=small_files, check=False, timeout=120
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    sentence = ended.stderr.splitlines()[-1]
+    assert sentence.startswith(f"fsrcnn: cannot write {tmp_path / 'r' / 'tensorboard' / 'events.out.tfevents.'}")
+    assert sentence.endswith(": File too large")
 
 
 def test_reports_hold_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,13 +88,6 @@ class RunFolder:
 
     def _take(self) -> None:
         try:
-            str(self.path).encode()
-        except UnicodeEncodeError:
-            raise FsrcnnError(
-                f"cannot use the run folder {self.path}: TensorBoard writes to names in UTF-8 alone",
-                "give another {run}",
-            ) from None
-        try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.acquire()
             self.held = Path(self.lock.lock_file).stat().st_ino
