@@ -803,7 +803,7 @@ def test_events_on_a_full_disk_are_one_sentence(folder: Path, tmp_path: Path) ->
     started = [
         *command(folder, tmp_path / "r", "--steps", 100_000, "--validate-every", 1),
         "--validation",
-        folder / "0.png",
+        str(folder / "0.png"),
     ]
     ended = subprocess.run(
         started, env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=small_files, check=False, timeout=120

@@ -172,8 +172,7 @@ def _held_out(folders: Sequence[Folder], scale: int, note: Callable[[str], None]
 def _validates(path: Path, scale: int) -> bool:
     """Whether a picture can be read and is large enough to validate on."""
     try:
-        height, width = read_luma(path).shape
-        return min(height, width) // scale >= SMALLEST_VALIDATION
+        return bool(min(read_luma(path).shape) // scale >= SMALLEST_VALIDATION)
     except FsrcnnError:
         return False
 
