@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from fsrcnn import protocol
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.batches import Source
@@ -88,7 +90,10 @@ def open_data(
     source: Source
     if files:
         stored = [read_sub_images(path, scale) for path in files]
-        trained_on = [{path.name: digest_of(file.lr, file.hr)} for path, file in zip(files, stored, strict=True)]
+        trained_on = [
+            {path.name: digest_of(file.lr, file.hr, np.array(file.offset))}
+            for path, file in zip(files, stored, strict=True)
+        ]
         source = SubImageBatches(stored, scale, recipe.batch, recipe.seed, recipe.contrast)
     else:
         loaded = load_pairs(

@@ -52,9 +52,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
-        self.lock = FileLock(
-            path / ".lock", blocking=False
-        )  # the system's: it ends with the process, however that ends
+        self.lock = FileLock(path / ".lock", blocking=False)  # the system's: it ends with the process, however it ends
         self.held = -1  # the lock file's number on its file system
         self.saved = time.monotonic()
 
@@ -73,18 +71,24 @@ class RunFolder:
             UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe or other data.
             FsrcnnError: another run is at work in the folder, it cannot be made or written to, or the checkpoint is damaged.
         """
-        if resume and not self.checkpoint.exists():
+        if resume and not self._is_begun():
             raise UsageError(
                 f"{self.checkpoint} does not exist, so there is no run to go on with",
                 "leave {resume} away to start one",
             )
         if self.writes:
             self._take()
-        if not resume and self.checkpoint.exists():
+        if not resume and self._is_begun():
             raise UsageError(
                 f"{self.path} holds a run already", "give {resume=True} to go on with it, or another {run}"
             )
         return self._load(recipe, contents) if resume else None
+
+    def _is_begun(self) -> bool:
+        try:
+            return self.checkpoint.exists()
+        except OSError as error:
+            raise FsrcnnError(f"cannot use the run folder {self.path}: {error.strerror}") from error
 
     def _take(self) -> None:
         try:
