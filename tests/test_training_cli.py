@@ -379,8 +379,8 @@ def test_mistakes_are_one_sentence(
         (("train", pictures, "--number-format", "fp16", *v), 2, "number format is fp32, bf16 or auto, not 'fp16'"),
         (("train", pictures, "--expand", 3, "-m", "6,3,1", "-s", 2, *v), 2, "give --expand 6 or more"),
         (("train", pictures, "--init", "nobody", *v), 2, "there is no model 'nobody'"),
-        (("train", prepared / "eval.h5", "--scale", 2, *v), 1, "train on a file that is prepared without --eval"),
-        (("train", pictures, "-s", 2, "--validation", prepared / "train.h5"), 1, "prepare the file with --eval"),
+        (("train", prepared / "eval.h5", "--scale", 2, *v), 1, "train on a file that is prepared without `fsrcnn prepare --eval`"),
+        (("train", pictures, "-s", 2, "--validation", prepared / "train.h5"), 1, "prepare the file with `fsrcnn prepare --eval`"),
         (("train", prepared / "train.h5", "-s", 2, "--augment", *v), 2, "prepare the files with --augment"),
         (("train", prepared / "train.h5", "-s", 2, "--batch-size", 10**6, *v), 2, "lower --batch-size"),
         (("train", pictures / "0.png", *v[2:]), 2, "cannot both train and validate; give --validation"),
@@ -393,7 +393,7 @@ def test_mistakes_are_one_sentence(
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--label", "big"), 2, "label is a number of HR pixels or full"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--augment"), 2, "takes no --augment"),
         (("prepare", tmp_path / "none", "-o", tmp_path / "a.h5"), 1, "does not exist"),
-        (("convert", tmp_path / "none.pth"), 1, "does not exist"),
+        (("convert", tmp_path / "none.pth"), 1, "none.pth: No such file"),
         (("convert", x3, tmp_path / "w.onnx"), 2, "not as .onnx"),
         (("test", pictures / "0.png", "-m", "fsrcnn-x2", "-s", 3), 2, "is of ×2, not ×3"),
     ):  # fmt: skip
@@ -649,7 +649,7 @@ def test_pictures_that_are_left_out_are_said(folder: Path, tmp_path: Path, fsrcn
         "(small0.png, small1.png, small2.png, …)\n"
     ) in said
     assert f"{kept}: 4 of 5 pictures have LR sides below 3 pixels at ×2 and are left out (small0.png, " in said
-    assert f"fsrcnn: {folder}: 1 other file is left out\n" in said
+    assert f"fsrcnn: 1 other file in {folder} left out\n" in said
 
     assert fsrcnn("prepare", kept, "-s", 2, "--eval", "-o", tmp_path / "kept.h5")[0] == 0
     code, _, said = fsrcnn(*short(folder, tmp_path / "h5", "--validation", tmp_path / "kept.h5"))
@@ -722,7 +722,7 @@ def test_stray_files_do_not_make_prepare_fail(folder: Path, tmp_path: Path, fsrc
     code, out, said = fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / "a.h5")
     assert code == 0
     assert "from 6 pictures" in out
-    assert said == f"fsrcnn: {folder}: 2 other files are left out\n"
+    assert said == f"fsrcnn: 2 other files in {folder} left out\n"
     code, _, said = fsrcnn("prepare", folder / "notes.txt", "-s", 2, "-o", tmp_path / "b.h5")  # named, it is wanted
     assert code == 1
 

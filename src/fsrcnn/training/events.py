@@ -36,10 +36,8 @@ class Events:
         self.path = folder / f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise FsrcnnError(f"cannot write {self.path}: {error.strerror}") from error
-        self.records = RecordWriter(self.file)
         self._add(Event(file_version=VERSION))
         if after:
             self._add(Event(step=after + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -53,12 +51,10 @@ class Events:
         for name, value in values.items():
             self._add(Event(step=step, summary=Summary(value=[Summary.Value(tag=name, simple_value=value)])))
 
-    def close(self) -> None:
-        self.file.close()
-
     def _add(self, event: Event) -> None:
         event.wall_time = time.time()
         try:
-            self.records.write(event.SerializeToString())
+            with self.path.open("ab", buffering=0) as file:
+                RecordWriter(file).write(event.SerializeToString())
         except OSError as error:
             raise FsrcnnError(f"cannot write {self.path}: {error.strerror}") from error

@@ -87,8 +87,10 @@ class Folder:
 def say_what_is_left(path: Path, found: Found, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
     """A sentence about the files of a folder that are no pictures (a note), and one for each folder that is closed (a warning)."""
     if found.others:
-        files = "1 other file is" if found.others == 1 else f"{found.others:,} other files are"
-        note(f"{path}: {files} left out")
+        files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
+        note(f"{files} in {path} left out")
+    for link in found.links:
+        note(f"{link} is a link to a folder, which is not followed")
     for folder in found.closed:
         warn(f"{folder} cannot be read, so its pictures are missing")
 

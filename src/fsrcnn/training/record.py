@@ -58,7 +58,6 @@ class Record:
     def close(self) -> None:
         if self.rows:
             self._draw()
-        self.events.close()
 
     def _draw(self) -> None:
         files.write(self.run / "curve.png", curve(self.rows, self.run.name))
