@@ -63,11 +63,13 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     def warn(sentence: str) -> None:
         warnings.append(sentence)
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        note(sentence)
 
     workers = _workers(run.workers, note)
     recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
-    opened = open_data(data.given, data.validation, recipe, augment=data.augment, warn=warn, note=note)
+    opened = open_data(
+        data.given, data.validation, recipe, augment=data.augment, recursive=data.recursive, warn=warn, note=note
+    )
     recipe = options.with_length(recipe, opened.source.steps_per_epoch)
     compile = run.compile
     if compile is None:
@@ -90,7 +92,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
             loop.train(
                 recipe, opened.source, opened.validation, output, initial=start.initial, resume=run.resume, device=device,
-                workers=workers, compile=compile, report=follow,
+                workers=workers, compile=compile, report=follow, contents=opened.contents,
                 described={"data": opened.described, "initial": start.name, "device": device, "threads": threads},
             )  # fmt: skip
     except BaseException:
