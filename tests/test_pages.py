@@ -375,7 +375,7 @@ def test_a_side_too_long_for_the_format_is_known_before_the_work(
 def test_nobody_learns_from_the_first_frame_alone(format: str, tmp_path: Path) -> None:
     path = tmp_path / f"moving.{format.lower()}"
     path.write_bytes(animation(format) if format != "TIFF" else saved(FRAMES, "TIFF"))
-    with pytest.raises(ImageError, match="has 3 pages or frames; a picture to learn from or to measure has one"):
+    with pytest.raises(ImageError, match="has 3 pages or frames, where one picture is wanted"):
         read_8bit(path)
     commands: list[list[str | Path]] = [["evaluate", tmp_path, "-s", "2"], ["test", path]]
     for command in commands:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fsrcnn.arguments import whole_number
 from fsrcnn.arrays import Array
 from fsrcnn.errors import UsageError
 
@@ -71,7 +72,7 @@ def check_format(name: str) -> str:
     Raises:
         UsageError: no format of this name can be written.
     """
-    ending = f".{name.lower().lstrip('.')}"
+    ending = f".{str(name).lower().lstrip('.')}"
     for format in FORMATS.values():
         if ending in format.endings:
             return format.name
@@ -144,8 +145,8 @@ def check_quality(quality: int | None) -> None:
     Raises:
         UsageError: a quality outside 1 … 100.
     """
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"quality is 1 to 100, not {quality}")
+    if quality is not None:
+        whole_number(quality, "quality", 1, 100)
 
 
 def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,18 +75,14 @@ def write(
             return Written(bytes(image.write_to_buffer(f".{format}", **options)))
         except vips.Error as error:
             raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        if target.is_dir():
-            raise ImageError(f"cannot write {target}: it is a folder")
+    if files.is_stream(target):
         written = write(picture, None, format=format, quality=quality, lossless=lossless)
         try:
             target.write_bytes(written.data or b"")
         except OSError as error:
             raise ImageError(f"cannot write {target}: {error.strerror}") from error
         return Written(notes=written.notes)
-    if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
-    with files.beside(target, ImageError) as part:
+    with files.beside(target, ImageError, replace=overwrite, ending=f".{format}") as part:
         try:
             getattr(image, _SAVERS[format])(os.fsencode(part), **options)  # by its format, whatever the name ends in
         except vips.Error as error:
@@ -123,17 +118,13 @@ def _put(data: bytes, target: Path | None, overwrite: bool) -> Written:
     """Bytes where `write` puts a file."""
     if target is None:
         return Written(data)
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        if target.is_dir():
-            raise ImageError(f"cannot write {target}: it is a folder")
+    if files.is_stream(target):
         try:
             target.write_bytes(data)
         except OSError as error:
             raise ImageError(f"cannot write {target}: {error.strerror}") from error
         return Written()
-    if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
-    files.write(target, data, ImageError)
+    files.write(target, data, ImageError, replace=overwrite)
     return Written()
 
 
