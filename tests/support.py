@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from fsrcnn import quarantine
 from fsrcnn.architecture import Architecture
@@ -70,11 +74,40 @@ def files_below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG, with its length and checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_tags(tiff: bytes, change: Callable[[list[bytes]], list[bytes]]) -> bytes:
+    """A little-endian TIFF of one page with other entries, of 12 bytes each, in its directory, which moves to the end."""
+    (start,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, start)
+    tags = change([tiff[at : at + 12] for at in range(start + 2, start + 2 + 12 * count, 12)])
+    whole = tiff + bytes(len(tiff) % 2)
+    return (
+        whole[:4] + struct.pack("<I", len(whole)) + whole[8:] + struct.pack("<H", len(tags)) + b"".join(tags) + bytes(4)
+    )
+
+
+def saved(pages: Sequence[npt.NDArray[Any]], format: str, mode: str | None = None, **options: Any) -> bytes:
+    """The file that Pillow makes of a picture, or of several frames or pages."""
+    first, *others = (
+        Image.fromarray(page) if mode is None else Image.frombytes(mode, page.shape[1::-1], page.tobytes())
+        for page in pages
+    )
+    buffer = io.BytesIO()
+    first.save(buffer, format, **({"save_all": True, "append_images": others} if others else {}), **options)
+    return buffer.getvalue()
+
+
 def png_bomb(width: int, height: int) -> bytes:
     """A PNG of a few hundred bytes that would decode to width × height."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b""))
+        + png_chunk(b"IEND", b"")
+    )

@@ -150,17 +150,6 @@ def test_transparency_becomes_white_in_a_jpeg() -> None:
     assert read(data).pages[0].min() > 250
 
 
-def test_bmp_through_pillow(tmp_path: Path) -> None:
-    Image.fromarray(RGB).save(tmp_path / "x.bmp")
-    picture = read(tmp_path / "x.bmp")
-    np.testing.assert_array_equal(picture.pages[0], RGB)
-    assert picture.format == "png"
-    with pytest.raises(ImageError, match="more than the limit"):
-        read(tmp_path / "x.bmp", max_pixels=100)
-    with pytest.raises(ImageError, match="broken BMP"):
-        read(b"BM not a bitmap")
-
-
 @pytest.mark.parametrize("format", ["gif", "webp", "tif"])
 def test_frames_and_pages(format: str, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (12, 10), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
@@ -178,16 +167,16 @@ def test_frames_and_pages(format: str, tmp_path: Path) -> None:
         assert np.abs(np.asarray(out.convert("RGB")).astype(int) - colour).max() < 12
     if format != "tif":
         assert picture.metadata["delay"] == [120, 120, 120]
-    with pytest.raises(UsageError, match="3 pages or frames, which png cannot hold"):
-        write(picture, tmp_path / "no.png")
+    with pytest.raises(UsageError, match="3 pages or frames, which jpg cannot hold"):
+        write(picture, tmp_path / "no.jpg")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     png, jpeg = pillow_bytes(np.tile(RGB, (8, 8, 1)), "PNG"), pillow_bytes(np.tile(RGB, (8, 8, 1)), "JPEG")
     cases: dict[str, tuple[bytes, str]] = {
         "empty.png": (b"", "is empty"),
-        "cut.png": (png[: len(png) // 2], "truncated or damaged"),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated or damaged"),
+        "cut.png": (png[: len(png) // 2], "is truncated; give tolerant=True"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "is truncated; give tolerant=True"),
         "text.png": (b"hello, I am text", "is not a picture that fsrcnn reads"),
         "bomb.png": (png_bomb(30_000, 30_000), "900 megapixels, more than the limit of 268.*max_pixels=900000000"),
         "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which this libvips cannot decode"),

@@ -7,6 +7,7 @@ time, shared out evenly), and no stage waits for another.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -140,12 +141,11 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     picture = images.read(
         source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
     )
-    height, width = picture.pages[0].shape[:2]
-    after = size.of(height, width)
+    shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
     format = formats.settle(job.format, job.target, picture.format)
-    formats.check_fits(after, len(picture.pages), format, job.label)
+    formats.check_fits(shapes, format, job.label, picture.animated)
     decoded = sum(page.nbytes for page in picture.pages)
-    bytes = decoded + decoded * after[0] * after[1] // (height * width)
+    bytes = decoded + sum(math.prod(shape) * page.itemsize for shape, page in zip(shapes, picture.pages, strict=True))
     return _Decoded(picture, format, bytes, time.perf_counter() - started)
 
 

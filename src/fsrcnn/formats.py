@@ -5,6 +5,7 @@ A new format is a row of `FORMATS`, and what the codec (`images/`) needs to know
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ class Format:
         endings: of file names, with their dot, in lower case; a file that has one keeps it.
         largest_side: in pixels, of the format or of its encoder (65,500 is libjpeg's, 35 fewer than the format has bits for).
         dtypes: of samples.
-        paged: whether a file holds several pages or frames.
+        paged: whether a file holds several pages.
+        animated: whether a file holds frames that are shown one after the other.
         quality: 1 … 100 where nobody says it; None where the format loses nothing.
     """
 
@@ -34,31 +36,34 @@ class Format:
     largest_side: int
     dtypes: tuple[str, ...] = ("uint8",)
     paged: bool = False
+    animated: bool = False
     quality: int | None = None
 
 
 FORMATS = {
     format.name: format
     for format in (
-        Format("png", (".png",), 10_000_000, ("uint8", "uint16")),
+        Format("png", (".png",), 10_000_000, ("uint8", "uint16"), animated=True),
         Format("jpg", (".jpg", ".jpeg", ".jpe", ".jfif"), 65_500, quality=92),
-        Format("webp", (".webp",), 16_383, paged=True, quality=90),
+        Format("webp", (".webp",), 16_383, paged=True, animated=True, quality=90),
         Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True),
-        Format("avif", (".avif",), 16_384, quality=70),
-        Format("gif", (".gif",), 65_535, paged=True),
+        Format("avif", (".avif",), 16_384, animated=True, quality=70),
+        Format("gif", (".gif",), 65_535, paged=True, animated=True),
     )
 }
 WRITABLE = tuple(FORMATS)
+DIFFERENT_PAGES = "tif"  # what holds pages of different sizes
 LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
 # In folders. A libvips with an HEVC decoder reads HEIC as well; an APNG and a DIB are a PNG and a BMP by another name.
 LOOKED_FOR = (*READABLE, ".dib", ".apng", ".heic", ".heif", ".hif")
 START = 64  # bytes of a file that tell its format
 _STARTS = {
-    b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF87a": "gif", b"GIF89a": "gif", b"BM": "png",
+    b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF87a": "gif", b"GIF89a": "gif", b"BM": "bmp",
     b"II*\0": "tif", b"MM\0*": "tif", b"II+\0": "tif", b"MM\0+": "tif",
 }  # fmt: skip
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis")
+_AV1_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
 def check_format(name: str) -> str:
@@ -107,17 +112,27 @@ def settle(format: str | None, target: Path | None, own: str) -> str:
     return own if format is None else check_format(format)
 
 
-def of_content(start: bytes) -> str | None:
-    """What a picture is written as by its first `START` bytes: its own format, PNG for a BMP, AVIF for HEIC; None for no picture.
+def kind_of(start: bytes) -> str | None:
+    """What a file is by its first bytes: `png`, `jpg`, `webp`, `tif`, `gif`, `bmp`, `avif`, `heic` (any other HEIF); None: none.
 
-    As `images.read` says it of the whole file.
+    Args:
+        start: the first `START` bytes, or more.
     """
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "webp"
     if start[4:8] == b"ftyp":
         end = min(int.from_bytes(start[:4], "big"), START)
-        return "avif" if any(start[at : at + 4] in _HEIF_BRANDS for at in (8, *range(16, end, 4))) else None
-    return next((format for magic, format in _STARTS.items() if start.startswith(magic)), None)
+        brands = [start[at : at + 4] for at in (8, *range(16, end, 4))]
+        if any(brand in _AV1_BRANDS for brand in brands):
+            return "avif"
+        return "heic" if any(brand in _HEIF_BRANDS for brand in brands) else None
+    return next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
+
+
+def of_content(start: bytes) -> str | None:
+    """What a picture is written as by its first `START` bytes: its own format, PNG for a BMP, AVIF for HEIC; None for no picture."""
+    kind = kind_of(start)
+    return {"bmp": "png", "heic": "avif"}.get(kind, kind) if kind else None
 
 
 def with_ending(path: Path, format: str) -> Path:
@@ -134,28 +149,38 @@ def check_quality(quality: int | None) -> None:
         whole_number(quality, "quality", 1, 100)
 
 
-def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> None:
+def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False) -> None:
     """Refuse, before the work, what a format cannot hold.
 
     Args:
-        shape: (height, width, …) of a page.
-        pages: pages or frames.
+        shapes: (height, width, …) of each page or frame.
         format: by its name.
         label: what to call the picture.
+        animated: the pages are frames, shown one after the other.
 
     Raises:
-        UsageError: too long a side, or several pages in a format for one.
+        UsageError: too long a side, several pages in a format for one, or pages of several sizes in a format for one size.
     """
-    largest = FORMATS[format].largest_side
-    if max(shape[:2]) > largest:
+    about = FORMATS[format]
+    height, width = max(shapes, key=lambda shape: max(shape[:2]))[:2]
+    if max(height, width) > about.largest_side:
         raise UsageError(
-            f"{label} would have {shape[1]}×{shape[0]} pixels, but {format} holds at most {largest:,} on a side",
+            f"{label} would have {width}×{height} pixels, but {format} holds at most {about.largest_side:,} on a side",
             "use {format='png'} or {format='tif'}",
         )
-    if pages > 1 and not FORMATS[format].paged:
-        paged = [f"{{format='{other.name}'}}" for other in FORMATS.values() if other.paged]
+    if len(shapes) == 1:
+        return
+    if not (about.paged or (animated and about.animated)):
+        holding = [other.name for other in FORMATS.values() if other.paged or (animated and other.animated)]
+        listed = " or ".join(f"{{format='{name}'}}" for name in holding)
         raise UsageError(
-            f"{label} has {pages} pages or frames, which {format} cannot hold", f"use {' or '.join(paged)}"
+            f"{label} has {len(shapes)} pages or frames, which {format} cannot hold",
+            f"use {listed}, or take one: {{page=1}}",
+        )
+    if len(set(shapes)) > 1 and format != DIFFERENT_PAGES:
+        raise UsageError(
+            f"{label} has pages of different sizes or channels, which {format} cannot hold",
+            f"use {{format='{DIFFERENT_PAGES}'}}, or take one: {{page=1}}",
         )
 
 

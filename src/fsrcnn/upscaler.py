@@ -164,8 +164,10 @@ class Upscaler:
             path = Path(image)
             if output:
                 check_output(Path(output), format)
-            picture = self.picture(images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant), size)
-            target = Path(output) if output else default_output(path, size, format or picture.format)
+            source = images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant)
+            target = Path(output) if output else default_output(path, size, format or source.format)
+            _check_fits(source, size, formats.settle(format, target, source.format), path)
+            picture = self.picture(source, size)
             written = images.write(
                 picture, target, format=format, quality=quality, lossless=lossless, overwrite=overwrite
             )
@@ -174,6 +176,7 @@ class Upscaler:
         if isinstance(image, (bytes, bytearray, memoryview)):
             _refuse("the bytes of a file", given, "output", "overwrite")
             source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
+            _check_fits(source, size, format or source.format, "the data")
             written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
             _warn("the data", (*source.notes, *written.notes))
             return written.data
@@ -250,6 +253,12 @@ class Upscaler:
         return result
 
 
+def _check_fits(picture: images.Picture, size: Size, format: str, label: object) -> None:
+    """Refuse, before the work, a result that its format cannot hold."""
+    shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
+    formats.check_fits(shapes, formats.check_format(format), str(label), picture.animated)
+
+
 def _warn(label: object, notes: Sequence[str]) -> None:
     """Say what was lost to the caller of `Upscaler.__call__`."""
     for note in notes:
@@ -267,7 +276,14 @@ def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:
 
 
 def default_output(path: Path, size: Size, format: str) -> Path:
-    """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format."""
+    """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format.
+
+    Raises:
+        UsageError: it is a pipe or a device, beside which nothing goes.
+        ImageError: the system does not say what lies there.
+    """
+    if kind(path) == "device":
+        raise UsageError(f"{path} is no file, so its result has no name", "give {output}")
     return formats.with_ending(path.with_name(f"{path.stem}_{mark_of(size)}{path.suffix}"), format)
 
 

@@ -114,7 +114,7 @@ def upscale(
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
     if any(job.source is None for job in plan.jobs):
-        options = replace(options, standard_input=_from_stdin())
+        options = replace(options, standard_input=_from_stdin(max_pixels))
 
     outcomes: list[batch.Outcome] = []
     count, cancelled = len(plan.jobs), False
@@ -177,9 +177,9 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
     return len(failures)
 
 
-def _from_stdin() -> bytes:
+def _from_stdin(max_pixels: int) -> bytes:
     try:
-        return sys.stdin.buffer.read()
+        return images.stream_content(sys.stdin.buffer, max_pixels, "standard input")
     except OSError as error:
         raise ImageError(f"cannot read standard input: {explained(error)}") from error
 

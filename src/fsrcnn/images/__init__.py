@@ -1,19 +1,26 @@
 """Pictures in and out of files, with what a file carries beside its pixels.
 
 libvips does the work (16 bit, ICC, TIFF, WebP, AVIF, GIF, fast PNG; loaders it holds for untrusted are blocked).
-It is the only image library the upscaling path needs; BMP, which it cannot read, goes through Pillow. `formats.py` says what each
-format can hold.
+It is the only image library the upscaling path needs; BMP and the frames of animated PNG and AVIF, of which it knows nothing, go
+through Pillow. `formats.py` says what each format can hold.
 
 | module | holds |
 |---|---|
 | `picture.py` | `Picture`: what a file becomes; `Written`: what became of one |
-| `reading.py` | `read` |
+| `reading.py` | `read`: the way of a file, and why it is refused |
+| `content.py` | its bytes, read once, from files, pipes and devices |
+| `structure.py` | what it says of itself: size, frames, whether its end is there |
+| `tiff.py` | the directories of a TIFF: pages, copies, masks; several TIFFs in one |
+| `bmp.py` | BMP |
+| `animation.py` | frames of PNG and AVIF |
+| `decoding.py` | pixels by libvips: every one, or an error |
 | `writing.py` | `write` |
 | `vips.py` | libvips: loaded when first needed, its errors in our words |
 """
 
+from fsrcnn.images.content import stream_content
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
 from fsrcnn.images.writing import write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "write"]
+__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "stream_content", "write"]

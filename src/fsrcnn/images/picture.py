@@ -15,8 +15,8 @@ class Picture:
     """Decoded pixels and what the file said about them.
 
     Attributes:
-        pages: one array per page or animation frame, all of one shape: (h, w) grey, (h, w, 2) grey + alpha, (h, w, 3) RGB or
-            (h, w, 4) RGBA; uint8, uint16, or float32 in [0, 1]. The EXIF orientation has been applied.
+        pages: one array per page or animation frame: (h, w) grey, (h, w, 2) grey + alpha, (h, w, 3) RGB or (h, w, 4) RGBA;
+            uint8, uint16, or float32 in [0, 1]. The EXIF orientation has been applied. Pages of a TIFF may differ in shape and dtype.
         format: `png`, `jpg`, `webp`, `tif`, `avif` or `gif`: what it is written as where nobody says otherwise.
         resolution: pixels per millimetre, horizontally and vertically; None where the file says nothing.
         metadata: libvips field name → value: ICC profile, EXIF, XMP, IPTC, frame delays, loop count.
@@ -28,6 +28,16 @@ class Picture:
     resolution: tuple[float, float] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def animated(self) -> bool:
+        """Its pages are frames, shown one after the other."""
+        return len(self.pages) > 1 and "delay" in self.metadata
+
+    @property
+    def uniform(self) -> bool:
+        """All pages have one shape and dtype."""
+        return len({(page.shape, page.dtype) for page in self.pages}) == 1
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import io
-import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.formats import endings_read
+from fsrcnn.formats import kind_of
+from fsrcnn.images import animation, bmp, tiff
+from fsrcnn.images.content import content
+from fsrcnn.images.decoding import decoded, opened, plain
 from fsrcnn.images.picture import Picture, oriented
-from fsrcnn.images.vips import first_line, libvips
-from fsrcnn.require import require
+from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
 if TYPE_CHECKING:
     import pyvips
 
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
+MAX_PAGES = 10_000  # of one file: at 25 frames a second, more than six minutes
 NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
-HEVC_BRANDS = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypheis")  # what telephones write
-_FORMAT_OF_LOADER = {
-    "png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif", "gif": "gif", "heif": "avif", "bmp": "png",
-}  # fmt: skip
-_DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+END_OF_JPEG = b"\xff\xd9"
+TOLERANT = "give {tolerant=True}"
+FORMAT_OF_KIND = {"heic": "avif"}
 # What to carry from the file read to the file written; everything else describes the pixels and is made anew.
 _CARRIED = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "delay", "loop", "gif-palette", "resolution-unit")
+_OF_ANIMATIONS = ("delay", "loop")
 
 
 def read(
@@ -37,12 +38,13 @@ def read(
     tolerant: bool = False,
     label: str | None = None,
 ) -> Picture:
-    """Decode a picture.
+    """Decode a picture: all of it, or an error.
 
-    CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB.
+    CMYK becomes sRGB through its profile; palettes and 1-bit pictures become 8-bit ones; CIELAB becomes sRGB. Reduced copies and
+    masks in a TIFF are no pages. A JPEG that lacks nothing but its end marker is whole.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, also of a pipe or device, or the bytes of a file.
         max_pixels: pictures with more (all pages together) are refused before they are decoded.
         page: read this page or frame alone, counted from 1; all where it is not given.
         tolerant: take what can be decoded of a damaged picture, and say so in its notes.
@@ -50,147 +52,229 @@ def read(
 
     Raises:
         UsageError: a page below 1.
-        ImageError: missing, empty, truncated, not a picture, too large, or of a kind that has no meaning here.
+        ImageError: missing, empty, truncated, damaged, not a picture, too large, or of a kind that has no meaning here.
     """
     if page is not None and page < 1:
         raise UsageError(f"page counts from 1, not {page}")
     label = label or ("the data" if isinstance(source, bytes) else str(source))
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        if path.is_dir():
-            raise ImageError(f"{label} is a folder, not a picture")
-        if not path.exists():
-            raise ImageError(f"{label} does not exist")
-        if path.is_file() and path.stat().st_size == 0:
-            raise ImageError(f"{label} is empty (0 bytes)")
-        if os.fsencode(path) != str(path).encode("utf-8", "replace"):  # pyvips takes names that are text alone
-            source = path.read_bytes()
-    elif not source:
-        raise ImageError(f"{label} is empty (0 bytes)")
-    vips = libvips()
+    data = content(source, max_pixels, label)
+    file = _File(data, kind_of(data) or "", max_pixels, page, label)
     try:
-        image = _open(source, max_pixels, tolerant, label)
-        loader = str(image.get("vips-loader")) if image.get_typeof("vips-loader") else "bmp"
-        _check_size(image.width, image.height, max_pixels, label)
-        image = _to_plain(image, label)
-        metadata = {key: image.get(key) for key in image.get_fields() if key in _CARRIED}
-        orientation = image.get("orientation") if image.get_typeof("orientation") else 1
-        resolution = (image.xres, image.yres) if (image.xres, image.yres) != NO_RESOLUTION else None
-        page_height = image.get_page_height()
-        shape = (image.height, image.width, image.bands) if image.bands > 1 else (image.height, image.width)
-        try:
-            memory = image.write_to_memory()
-        except (
-            vips.Error
-        ) as error:  # its header was in order; what libvips says of the rest may be another thread's error
-            raise ImageError(f"{label} is truncated or damaged ({first_line(error)})") from error
-        pixels = np.frombuffer(memory, _DTYPE[image.format]).reshape(shape)
-    except vips.Error as error:
-        if _start(source, label)[4:12] in HEVC_BRANDS:
+        return _read(file, tolerant=False)
+    except DamagedError as error:
+        refusal, truncated = _refusal(file, error.truncated), error.truncated
+        if not tolerant or not refusal.remedy.startswith(TOLERANT):
+            raise refusal from error
+    try:
+        picture = _read(file, tolerant=True)
+    except DamagedError as error:
+        raise ImageError(f"{label} is damaged, and nothing of it can be decoded") from error
+    note = f"it is {'truncated' if truncated else 'damaged'}: what could be decoded is taken, the rest is blank"
+    return replace(picture, notes=(note, *picture.notes))
+
+
+@dataclass(frozen=True)
+class _File:
+    """What is read, and the arguments of `read`."""
+
+    data: bytes
+    kind: str
+    max_pixels: int
+    page: int | None
+    label: str
+
+    def wanted(self, count: int) -> range:
+        """Which of so many pages, counted from 0."""
+        if self.page is None:
+            if count > MAX_PAGES:
+                raise ImageError(
+                    f"{self.label} has more than {MAX_PAGES:,} pages or frames, the most that are read at once",
+                    "take one: {page=1}",
+                )
+            return range(count)
+        if self.page > count:
+            pages = "one page" if count == 1 else f"{count} pages or frames"
+            raise ImageError(f"{self.label} has {pages}, so no page {self.page}")
+        return range(self.page - 1, self.page)
+
+    def check_size(self, width: int, height: int, pages: int = 1) -> None:
+        """
+        Raises:
+            DamagedError: it says that it has no pixels.
+            ImageError: it has more than are allowed.
+        """
+        pixels = width * height * pages
+        if width < 1 or height < 1:
+            raise DamagedError
+        if pixels > self.max_pixels:
+            times = f"{pages} × " if pages > 1 else ""
             raise ImageError(
-                f"{label} is HEIC, which this libvips cannot decode", "make it a JPEG, PNG or AVIF first"
-            ) from error
-        raise ImageError(_reason(label, error)) from error
-    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise ImageError(f"{label} holds floating-point values outside 0 … 1", "scale them first")
-    format = next((name for prefix, name in _FORMAT_OF_LOADER.items() if loader.startswith(prefix)), "png")
-    starts = range(0, pixels.shape[0], page_height)
-    pages = tuple(oriented(pixels[start : start + page_height], orientation) for start in starts)
-    if page is not None:
-        if page > len(pages):
-            raise ImageError(f"{label} has {len(pages)} pages or frames, so no page {page}")
-        pages = pages[page - 1 : page]
-        metadata = {key: value for key, value in metadata.items() if key not in ("delay", "loop")}
-    return Picture(pages, format, resolution, metadata)
-
-
-def _check_size(width: int, height: int, max_pixels: int, label: str) -> None:
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{label} has {width}×{height} = {_counted(width * height)}, more than the limit of {_counted(max_pixels)}",
-            f"if you trust the file, raise it with {{max_pixels={width * height}}}",
-        )
+                f"{self.label} has {times}{width}×{height} = {_counted(pixels)}, more than the limit of {_counted(self.max_pixels)}",
+                f"if you trust the file, raise it with {{max_pixels={pixels}}}",
+            )
 
 
 def _counted(pixels: int) -> str:
     return f"{pixels / 1e6:,.0f} megapixels" if pixels >= 1e6 else f"{pixels:,} pixels"
 
 
-def _open(source: str | Path | bytes, max_pixels: int, tolerant: bool, label: str) -> pyvips.Image:
-    vips = libvips()
-    if _start(source, label)[:2] == b"BM":
-        return _open_bmp(source, max_pixels, label)
-    options: dict[str, Any] = {"access": "sequential", "fail_on": "none" if tolerant else "truncated"}
-
-    def open_with(**extra: Any) -> pyvips.Image:
-        if isinstance(source, bytes):
-            return vips.Image.new_from_buffer(source, "", **options, **extra)
-        return vips.Image.new_from_file(str(source), **options, **extra)
-
-    image = open_with()
-    if image.get_typeof("n-pages") and image.get("n-pages") > 1:
-        if image.get("vips-loader").startswith("heif"):
-            return image  # further pictures of a HEIF file are thumbnails, depth maps, bursts: the primary one counts
-        try:
-            return open_with(n=-1)
-        except vips.Error as error:
-            if "page" in str(error):
-                raise ImageError(
-                    f"{label} has pages of different sizes", "split it into single pictures first"
-                ) from error
-            raise
-    return image
+def _read(file: _File, tolerant: bool) -> Picture:
+    """
+    Raises:
+        DamagedError: it breaks off, or cannot be decoded.
+        ImageError: it is whole and still cannot be taken.
+    """
+    if file.kind == "bmp":
+        return _read_bmp(file, tolerant)
+    if file.kind == "tif":
+        return _read_tiff(file, tolerant)
+    return _read_frames(file, tolerant)
 
 
-def _start(source: str | Path | bytes, label: str) -> bytes:
-    """The first bytes, which tell some formats apart."""
-    if isinstance(source, bytes):
-        return source[:12]
+def _read_bmp(file: _File, tolerant: bool) -> Picture:
+    header = bmp.header_of(file.data)
+    file.wanted(1)
+    file.check_size(*header.size)
+    metadata = {"icc-profile-data": header.profile} if header.profile else {}
+    return Picture((bmp.pixels_of(file.data, header, tolerant),), "png", header.resolution, metadata)
+
+
+def _read_tiff(file: _File, tolerant: bool) -> Picture:
+    found, complete = tiff.directories(file.data, MAX_PAGES + (file.page or 1))
+    if not found or not (complete or tolerant):
+        raise DamagedError(truncated=not complete)
+    pages = [directory for directory in found if directory.is_page]
+    notes = []
+    if not pages:
+        if any(tiff.SUB_DIRECTORIES in directory.tags for directory in found):
+            raise ImageError(
+                f"{file.label} holds a preview only; its picture is a camera's raw data, which fsrcnn does not read",
+                "develop it first",
+            )
+        pages = found
+    elif len(pages) < len(found):
+        notes.append(f"its reduced copies and masks ({len(found) - len(pages)}) are left out")
+    chosen = [pages[number] for number in file.wanted(len(pages))]
+    for directory in chosen:
+        file.check_size(*directory.size)
+        if directory.first(tiff.PHOTOMETRIC) == tiff.CIELAB and directory.first(tiff.BITS, 1) == 8:
+            raise ImageError(
+                f"{file.label} holds CIELAB colour in 8 bit, which fsrcnn does not read", "make it RGB first"
+            )
+    file.check_size(sum(width * height for width, height in (directory.size for directory in chosen)), 1)
+    if len({directory.tags.get(tiff.PROFILE) for directory in chosen}) > 1:
+        notes.append("its pages have different colour profiles; that of the first one is written to all")
+    head = plain(opened(file.data, "tif", page=chosen[0].index), file.label)
+    arrays: list[Array] = []
+    for run in _runs(chosen):
+        pixels = decoded(
+            file.data, "tif", file.label, tolerant=tolerant, page=run[0].index, n=len(run)
+        )  # one tall picture
+        arrays += [oriented(page, run[0].first(tiff.ORIENTATION, 1)) for page in _cut(pixels, len(run))]
+    return _picture(head, arrays, "tif", notes)
+
+
+def _runs(directories: list[tiff.Directory]) -> Iterator[list[tiff.Directory]]:
+    """Directories that follow each other and are alike, together."""
+    run: list[tiff.Directory] = []
+    for directory in directories:
+        if run and (directory.index != run[-1].index + 1 or directory.alike != run[0].alike):
+            yield run
+            run = []
+        run.append(directory)
+    yield run
+
+
+def _read_frames(file: _File, tolerant: bool) -> Picture:
+    """PNG, JPEG, WebP, GIF, AVIF, HEIC."""
+    data, kind, label, notes = file.data, file.kind, file.label, []
+    structure = structure_of(data, kind)
+    if structure.size:
+        file.check_size(*structure.size)
+    if structure.all_but_end:
+        data = data.rstrip(END_OF_JPEG[:1]) + END_OF_JPEG
+        notes.append("its end marker is missing; every pixel is there")
+    elif not (structure.complete or tolerant or (kind == "png" and structure.frames == 1)):
+        raise DamagedError(truncated=True)
+    if not (structure.intact or tolerant):
+        raise DamagedError
+    if structure.wrong_scans:
+        data = _with_sequential_scans(data, structure.wrong_scans)
     try:
-        with Path(source).open("rb") as file:
-            return file.read(12)
-    except OSError as error:
-        raise ImageError(f"cannot read {label}: {error.strerror}") from error
-
-
-def _open_bmp(source: str | Path | bytes, max_pixels: int, label: str) -> pyvips.Image:
-    pillow = require("PIL.Image", "BMP files", extra="pillow")
-    try:
-        with pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["BMP"]) as picture:
-            width, height = picture.size
-            _check_size(width, height, max_pixels, label)
-            plain = picture.convert("L" if picture.mode in ("1", "L") else "RGBA" if picture.mode == "RGBA" else "RGB")
-            return libvips().Image.new_from_array(np.asarray(plain))
-    except (OSError, ValueError, pillow.DecompressionBombError) as error:
-        raise ImageError(f"{label} is a broken BMP: {error}") from error
-
-
-def _to_plain(image: pyvips.Image, label: str) -> pyvips.Image:
-    """Grey or RGB, with or without alpha, 8 or 16 bit or float32: what `Picture` holds."""
-    space = image.interpretation
-    if space == "cmyk":
-        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", pcs="lab", intent="relative")
-        image = image.copy()
-        image.remove("icc-profile-data")
-    elif space in ("lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
-        image = image.colourspace("srgb")
-    if image.format not in _DTYPE:
-        if image.format == "double":
-            image = image.cast("float")
+        head = plain(opened(data, kind), label)
+        file.check_size(head.width, head.height)
+        stills = head.get("n-pages") if head.get_typeof("n-pages") else 1
+        animated = structure.frames > 1 and not (file.page == 1 and structure.still_first)
+        wanted = file.wanted(max(stills, structure.frames))
+        file.check_size(head.width, head.height, len(wanted))
+        if animated:
+            frames, timing = animation.frames_of(data, kind, structure.frames, label, tolerant)
+            if head.format != "uchar":
+                bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
+                notes.append(f"its frames have {bits} bits per sample, of which 8 are kept")
+            if file.page is not None:
+                frames = frames[wanted.start : wanted.stop]
+            return _picture(head, list(frames), kind, notes, timing)
+        orientation = head.get("orientation") if head.get_typeof("orientation") else 1
+        arrays: list[Array] = []
+        if kind in ("gif", "webp"):
+            tall = decoded(data, kind, label, tolerant=tolerant, page=wanted.start, n=len(wanted))
+            arrays = _cut(tall, len(wanted))
+        elif stills > 1:  # what a HEIF file lists beside its main picture: no thumbnails, depth maps, auxiliaries
+            for number in wanted:
+                file.check_size(*_size(opened(data, kind, page=number)))
+                arrays.append(decoded(data, kind, label, tolerant=tolerant, page=number))
         else:
-            raise ImageError(f"{label} holds {image.format} samples; fsrcnn takes 8 or 16 bit and floating point")
-    if not 1 <= image.bands <= 4:
-        raise ImageError(f"{label} has {image.bands} channels; fsrcnn takes grey or RGB, with or without alpha")
-    return image
+            arrays = [decoded(data, kind, label, tolerant=tolerant)]
+    except DamagedError as error:
+        raise DamagedError(truncated=not structure.complete) from error
+    return _picture(head, [oriented(page, orientation) for page in arrays], FORMAT_OF_KIND.get(kind, kind), notes)
 
 
-def _reason(label: str, error: Exception) -> str:
-    text = str(error)
-    lower = text.lower()
-    if "not a known file format" in text or "not in a known format" in text:
-        return f"{label} is not a picture that fsrcnn reads ({endings_read()})"
-    if any(
-        word in lower for word in ("premature", "truncated", "end of", "corrupt", "read error", "not enough", "eof")
-    ):
-        return f"{label} is truncated or damaged ({first_line(error)})"
-    return f"cannot read {label}: {first_line(error)}"
+def _with_sequential_scans(data: bytes, places: tuple[int, ...]) -> bytes:
+    """A JPEG as libjpeg wants it; some cameras write it otherwise, and libjpeg would warn of it as of damage."""
+    right = bytearray(data)
+    for place in places:
+        right[place : place + len(SEQUENTIAL_SCAN)] = SEQUENTIAL_SCAN
+    return bytes(right)
+
+
+def _size(image: pyvips.Image) -> tuple[int, int]:
+    return image.width, image.height
+
+
+def _cut(tall: Array, pages: int) -> list[Array]:
+    """Pages of one height that lie one below the other."""
+    height = tall.shape[0] // pages
+    return [tall[start : start + height] for start in range(0, pages * height, height)]
+
+
+def _picture(
+    head: pyvips.Image, pages: list[Array], format: str, notes: list[str], timing: dict[str, object] | None = None
+) -> Picture:
+    metadata = {key: head.get(key) for key in head.get_fields() if key in _CARRIED} | (timing or {})
+    if len(pages) == 1:
+        metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
+    resolution = (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
+    return Picture(tuple(pages), format, resolution, metadata, tuple(notes))
+
+
+def _refusal(file: _File, truncated: bool) -> ImageError:
+    """Why a file is not read, in one of few sentences."""
+    label = file.label
+    if truncated:
+        return ImageError(f"{label} is truncated", f"{TOLERANT} to take what is left of it")
+    if file.kind == "heic":
+        return ImageError(f"{label} is HEIC, which this libvips cannot decode", "make it a JPEG, PNG or AVIF first")
+    if file.kind == "jpg" and (kind := structure_of(file.data, "jpg").kind):
+        return ImageError(f"{label} is a {kind} JPEG, which this libvips cannot decode", "make it a PNG first")
+    if file.kind == "tif":
+        for directory in tiff.directories(file.data, 1)[0]:
+            if directory.first(tiff.COMPRESSION, 1) not in tiff.EVERYWHERE:
+                return ImageError(
+                    f"{label} is a TIFF in {directory.compression} compression, which this libvips cannot decode",
+                    "compress it by another method, as deflate",
+                )
+    return ImageError(
+        f"{label} is damaged, or of a kind that fsrcnn does not read", f"{TOLERANT} to take what can be decoded of it"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ import numpy as np
 from fsrcnn import files
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
-from fsrcnn.errors import ImageError
+from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import FORMATS, check_fits, encoder_options, settle
+from fsrcnn.images import animation, tiff
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import first_line, libvips
 
@@ -59,9 +61,14 @@ def write(
         ImageError: the target exists and may not be replaced, or cannot be written.
     """
     format = settle(format, target, picture.format)
-    check_fits(picture.pages[0].shape, len(picture.pages), format, str(target or "standard output"))
+    check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
     options = encoder_options(format, quality, picture.pages, lossless)
     vips = libvips()
+    by_pages = _by_pages(picture, format, quality, lossless)
+    if by_pages is not None:
+        lost = format == "avif" and picture.metadata.get("loop", 0) != 0
+        notes = ("how often it loops is left out: Pillow does not write it into an AVIF",) if lost else ()
+        return replace(_put(by_pages, target, overwrite), notes=notes)
     image = _assemble(picture, format)
     if target is None:
         try:
@@ -83,10 +90,48 @@ def write(
     return Written()
 
 
+def _by_pages(picture: Picture, format: str, quality: int | None, lossless: bool) -> bytes | None:
+    """The file, where libvips cannot make it of one tall picture (frames of a PNG or AVIF, pages of different sizes); else None."""
+    if len(picture.pages) == 1:
+        return None
+    if format in animation.FORMATS:
+        if lossless and format == "avif":
+            raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
+        pages = [_fit_depth(page, ("uint8",)) for page in picture.pages]
+        return animation.encoded(picture, pages, format, quality or FORMATS[format].quality)
+    if picture.uniform:
+        return None
+    large = sum(page.nbytes for page in picture.pages) > 2**31
+    parts = []
+    for page in picture.pages:
+        options = encoder_options(format, quality, (page,), lossless) | {"bigtiff": large}
+        try:
+            parts.append(
+                bytes(_assemble(replace(picture, pages=(page,)), format).write_to_buffer(f".{format}", **options))
+            )
+        except libvips().Error as error:
+            raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
+    return tiff.joined(parts)
+
+
+def _put(data: bytes, target: Path | None, overwrite: bool) -> Written:
+    """Bytes where `write` puts a file."""
+    if target is None:
+        return Written(data)
+    if files.is_stream(target):
+        try:
+            target.write_bytes(data)
+        except OSError as error:
+            raise ImageError(f"cannot write {target}: {error.strerror}") from error
+        return Written()
+    files.write(target, data, ImageError, replace=overwrite)
+    return Written()
+
+
 def _assemble(picture: Picture, format: str) -> pyvips.Image:
     """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
     vips = libvips()
-    deep_enough = _fit_depth(picture.pages, format)
+    deep_enough = [_fit_depth(page, FORMATS[format].dtypes) for page in picture.pages]
     stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
     height, width = stacked.shape[:2]
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
@@ -118,16 +163,14 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     return image
 
 
-def _fit_depth(pages: tuple[Array, ...], format: str) -> tuple[Array, ...]:
-    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has."""
-    dtype = pages[0].dtype
-    holds = FORMATS[format].dtypes
-    if dtype.name in holds:
-        return pages
+def _fit_depth(page: Array, holds: tuple[str, ...]) -> Array:
+    """A page in a depth that is held: its own, or else the deepest whole numbers there are."""
+    if page.dtype.name in holds:
+        return page
     goal = np.dtype("uint16" if "uint16" in holds else "uint8")
-    peak = peak_of(dtype)
+    peak = peak_of(page.dtype)
     factor = np.float32(peak_of(goal) / peak)
-    return tuple((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
+    return (np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal)
 
 
 def _write_reason(target: Path, error: Exception) -> str:

@@ -1,0 +1,185 @@
+"""What a file's own structure says before a pixel is decoded: how large it is, how many frames it has, whether its end is there.
+
+libvips decodes; but it takes an animation of which the end is missing for a shorter one, and knows nothing of frames in a PNG or AVIF.
+Sources: PNG 3rd edition (APNG is part of it), ITU-T T.81 (JPEG), the GIF89a specification, ISO/IEC 14496-12 (the boxes of AVIF).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
+SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class DamagedError(Exception):
+    """A file breaks off, or is not as its format wants it; `truncated` says which."""
+
+    def __init__(self, truncated: bool = False) -> None:
+        super().__init__()
+        self.truncated = truncated
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a file says of itself.
+
+    Attributes:
+        size: (width, height) in pixels; None where it was not looked for.
+        frames: of an animation that libvips does not know of; else 1.
+        complete: everything is there from the first byte to the end that the format marks.
+        all_but_end: of a file that is not complete: only the mark of its end is missing.
+        intact: no checksum is wrong that a decoder would pass over.
+        still_first: the picture that readers without animation see is the first frame.
+        kind: where libraries differ in what they decode of a format, what this one is: `12-bit`, `lossless`, `arithmetic`.
+        wrong_scans: where a sequential JPEG says nonsense of its scan, which matters to progressive ones only.
+    """
+
+    size: tuple[int, int] | None = None
+    frames: int = 1
+    complete: bool = True
+    all_but_end: bool = False
+    intact: bool = True
+    still_first: bool = True
+    kind: str = ""
+    wrong_scans: tuple[int, ...] = ()
+
+
+def structure_of(data: bytes, kind: str) -> Structure:
+    """Look through a file.
+
+    Args:
+        data: its bytes.
+        kind: as `kind_of` says it.
+    """
+    match kind:
+        case "png":
+            return _png(data)
+        case "jpg":
+            return _jpeg(data)
+        case "gif":
+            return _gif(data)
+        case "webp":
+            return Structure(complete=int.from_bytes(data[4:8], "little") + 8 <= len(data))
+        case "avif" | "heic":
+            return _avif(data)
+        case _:
+            return Structure()
+
+
+def _png(data: bytes) -> Structure:
+    size, frames, controls, still_first, intact, ended, at = None, 1, 0, True, True, False, 8
+    while at + 12 <= len(data) and not ended:
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = data[at + 8 : at + 8 + length]
+        if name == b"IHDR":
+            size = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big"))
+        elif name == b"acTL":
+            frames = max(1, int.from_bytes(body[:4], "big"))
+        elif name == b"fcTL":
+            controls += 1
+        elif name == b"IDAT" and not controls:
+            still_first = False
+        if frames > 1 and name in (b"IDAT", b"fcTL", b"fdAT"):
+            check = int.from_bytes(data[at + 8 + length : at + 12 + length], "big")
+            intact = intact and check == zlib.crc32(body, zlib.crc32(name))
+        ended = name == b"IEND"
+        at += 12 + length
+    complete = ended and (frames == 1 or controls == frames)
+    return Structure(size, frames, complete, intact=intact, still_first=still_first)
+
+
+def _jpeg(data: bytes) -> Structure:
+    size, kind, components, progressive, at = None, "", 0, False, 2
+    wrong: list[int] = []
+    missing: dict[int, set[int]] = {}  # of each component seen in a scan: coefficients of which bits are still to come
+    while found := _JPEG_MARKER.search(data, at):
+        marker, at = data[found.end() - 1], found.end()
+        if marker == 0xD9:
+            return Structure(size, kind=kind, wrong_scans=tuple(wrong))
+        length = int.from_bytes(data[at : at + 2], "big")
+        segment, at = data[at + 2 : at + length], at + length
+        if at > len(data):
+            break
+        if marker in _JPEG_FRAMES and len(segment) >= 6:
+            size = (int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big"))
+            components, progressive = segment[5], marker & 3 == 2
+            kind = (
+                f"{segment[0]}-bit" if segment[0] in (12, 16)
+                else "lossless" if marker & 3 == 3
+                else "arithmetic" if marker > 0xC8
+                else ""
+            )  # fmt: skip
+        elif marker == 0xDA and len(segment) >= 4 and len(segment) >= 4 + 2 * segment[0]:
+            first, last, bits = segment[-3:]
+            if not progressive and segment[-3:] != SEQUENTIAL_SCAN:
+                wrong.append(at - 3)
+            for component in segment[1 : 1 + 2 * segment[0] : 2]:
+                left = missing.setdefault(component, set(range(64)))
+                if not progressive:
+                    left.clear()
+                elif bits & 15 == 0:
+                    left.difference_update(range(first, last + 1))
+    all_scans = 0 < components == len(missing) and not any(missing.values())
+    # Arithmetic decoding reads zeros beyond the end and says nothing, so its last scan may be a part.
+    all_but_end = all_scans and kind == ""
+    return Structure(size, complete=False, all_but_end=all_but_end, kind=kind, wrong_scans=tuple(wrong))
+
+
+def _gif(data: bytes) -> Structure:
+    def table(packed: int) -> int:
+        return 3 << ((packed & 7) + 1) if packed & 0x80 else 0
+
+    size = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
+    complete, at = False, 13 + (table(data[10]) if len(data) > 10 else 0)
+    while at < len(data):
+        if data[at] == 0x3B:
+            complete = True
+            break
+        if data[at] == 0x21:
+            at += 2
+        elif data[at] == 0x2C and at + 10 < len(data):
+            at += 10 + table(data[at + 9]) + 1
+        else:
+            break
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+    return Structure(size, complete=complete)
+
+
+def _avif(data: bytes) -> Structure:
+    end = 0
+    frames = 1
+    for name, start, end in _boxes(data, 0, len(data)):
+        if name == b"moov":
+            tracks = [_samples(data, *box) for box in _boxes(data, start, end) if box[0] == b"trak"]
+            frames = max([1, *tracks])
+    return Structure(frames=frames, complete=0 < end <= len(data))
+
+
+def _samples(data: bytes, name: bytes, start: int, end: int) -> int:
+    """How many pictures a track holds: the samples in the `stsz` box below it."""
+    for inner, begin, stop in _boxes(data, start, end):
+        if inner == b"stsz":
+            return int.from_bytes(data[begin + 8 : begin + 12], "big")
+        if inner in (b"mdia", b"minf", b"stbl"):
+            return _samples(data, inner, begin, stop)
+    return 0
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of a stretch: name, where the content begins, where it ends (which may be beyond the data)."""
+    while start + 8 <= end:
+        length, head = int.from_bytes(data[start : start + 4], "big"), 8
+        if length == 1:
+            length, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
+        stop = start + length if length else end
+        if stop < start + head:
+            return
+        yield data[start + 4 : start + 8], start + head, stop
+        start = stop
