@@ -52,7 +52,7 @@ class Options:
         standard_input: what standard input held, for a job without a source.
 
     Raises:
-        UsageError: a quality outside 1 to 100.
+        UsageError: a quality outside 1 to 100, or one beside `lossless`.
     """
 
     quality: int | None = None
@@ -64,7 +64,7 @@ class Options:
     standard_input: bytes = b""
 
     def __post_init__(self) -> None:
-        formats.check_quality(self.quality)
+        formats.check_quality(self.quality, self.lossless)
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,8 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     after = size.of(height, width)
     format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)
     formats.check_fits(after, len(picture.pages), format, job.label)
+    if options.lossless:
+        formats.check_lossless(format, picture.pages[0].dtype, picture.metadata.get("bits-per-sample", 16))
     decoded = sum(page.nbytes for page in picture.pages)
     bytes = decoded + decoded * after[0] * after[1] // (height * width)
     return _Decoded(picture, format, bytes, time.perf_counter() - started)

@@ -43,11 +43,12 @@ FORMATS = {
         Format("jpg", (".jpg", ".jpeg"), 65_500, quality=92),
         Format("webp", (".webp",), 16_383, paged=True, quality=90),
         Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True),
-        Format("avif", (".avif",), 16_384, quality=70),
+        Format("avif", (".avif",), 16_384, ("uint8", "uint16"), quality=70),
         Format("gif", (".gif",), 65_535, paged=True),
     )
 }
 WRITABLE = tuple(FORMATS)
+AVIF_BITS = 12  # the deepest samples of AVIF
 LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
 LOOKED_FOR = (*READABLE, ".heic", ".heif")  # in folders; a libvips with an HEVC decoder reads these two as well
@@ -79,13 +80,32 @@ def format_of(path: Path) -> str:
     return check_format(path.suffix)
 
 
-def check_quality(quality: int | None) -> None:
+def check_quality(quality: int | None, lossless: bool = False) -> None:
     """
     Raises:
-        UsageError: a quality outside 1 … 100.
+        UsageError: a quality outside 1 … 100, or one of a picture that is to lose nothing.
     """
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(f"quality is 1 to 100, not {quality}")
+    if quality is not None and lossless:
+        raise UsageError("a picture that keeps every pixel has no quality", "give either {lossless} or {quality}")
+
+
+def check_lossless(format: str, dtype: np.dtype[Any], bits: int = 16) -> None:
+    """
+    Args:
+        bits: of whole numbers of 16 bits, how many mean something.
+
+    Raises:
+        UsageError: pixels of this type lose something in this format.
+    """
+    if format not in LOSSLESS:
+        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
+    if dtype.name not in FORMATS[format].dtypes or (format == "avif" and dtype == np.uint16 and bits > AVIF_BITS):
+        raise UsageError(
+            f"{format} cannot keep every pixel of a picture of {dtype.itemsize * 8} bits",
+            f"give {{format='{'tif' if dtype == np.float32 else 'png'}'}}",
+        )
 
 
 def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> None:
@@ -114,16 +134,19 @@ def check_fits(shape: tuple[int, ...], pages: int, format: str, label: str) -> N
 
 
 def encoder_options(
-    format: str, quality: int | None, pages: tuple[Array, ...], lossless: bool = False
+    format: str, quality: int | None, pages: tuple[Array, ...], lossless: bool = False, bits: int | None = None
 ) -> dict[str, Any]:
     """What libvips is told when it encodes: its names, its values.
 
+    Args:
+        bits: 10 or 12, where an AVIF said so.
+
     Raises:
-        UsageError: a quality outside 1 … 100, or `lossless` of a format that always loses.
+        UsageError: a quality outside 1 … 100, or `lossless` of a format that loses something of these pages.
     """
-    check_quality(quality)
-    if lossless and format not in LOSSLESS:
-        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
+    check_quality(quality, lossless)
+    if lossless:
+        check_lossless(format, pages[0].dtype, bits or 16)
     quality = quality or FORMATS[format].quality
     match format:
         case "png":
@@ -132,9 +155,11 @@ def encoder_options(
         case "jpg":
             return {"Q": quality, "optimize_coding": True, "background": [255]}  # what was transparent becomes white
         case "webp":
-            return {"lossless": True} if lossless else {"Q": quality, "effort": 3}
+            # Lossless, colours under alpha 0 are kept as well (`exact`).
+            return {"lossless": True, "exact": True} if lossless else {"Q": quality, "effort": 3}
         case "avif":
-            return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless}
+            depth = 8 if pages[0].dtype == np.uint8 else bits or AVIF_BITS
+            return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless, "bitdepth": depth}
         case "tif":
             predictor = "float" if pages[0].dtype == np.float32 else "horizontal"
             large = sum(page.nbytes for page in pages) > 2**31  # beyond the 32-bit offsets of a plain TIFF

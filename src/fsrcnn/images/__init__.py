@@ -9,11 +9,16 @@ format can hold.
 | `picture.py` | `Picture`: what a file becomes; `Written`: what became of one |
 | `reading.py` | `read` |
 | `writing.py` | `write` |
+| `metadata.py` | what a file carries beside its pixels, from format to format |
+| `colour.py` | what colours mean where no ICC profile says it |
+| `tags.py`, `xmp.py` | TIFF's and EXIF's tags; XMP: edited where they tell size and orientation |
+| `containers.py`, `isobmff.py` | what lies beside the pixels in PNG, JPEG, WebP, GIF; in AVIF |
 | `vips.py` | libvips: loaded when first needed, its errors in our words |
 """
 
+from fsrcnn.images.metadata import pil_info
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
 from fsrcnn.images.writing import write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "write"]
+__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "pil_info", "read", "write"]

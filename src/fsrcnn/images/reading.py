@@ -10,6 +10,7 @@ import numpy as np
 
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import endings_read
+from fsrcnn.images.metadata import carried
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.vips import first_line, libvips
 from fsrcnn.require import require
@@ -24,8 +25,6 @@ _FORMAT_OF_LOADER = {
     "png": "png", "jpeg": "jpg", "webp": "webp", "tiff": "tif", "gif": "gif", "heif": "avif", "bmp": "png",
 }  # fmt: skip
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
-# What to carry from the file read to the file written; everything else describes the pixels and is made anew.
-_CARRIED = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "delay", "loop", "gif-palette", "resolution-unit")
 
 
 def read(
@@ -69,8 +68,8 @@ def read(
         image = _open(source, max_pixels, tolerant, label)
         loader = str(image.get("vips-loader")) if image.get_typeof("vips-loader") else "bmp"
         _check_size(image.width, image.height, max_pixels, label)
+        metadata, notes = carried(source, image)
         image = _to_plain(image, label)
-        metadata = {key: image.get(key) for key in image.get_fields() if key in _CARRIED}
         orientation = image.get("orientation") if image.get_typeof("orientation") else 1
         resolution = (image.xres, image.yres) if (image.xres, image.yres) != NO_RESOLUTION else None
         page_height = image.get_page_height()
@@ -82,6 +81,8 @@ def read(
         ) as error:  # its header was in order; what libvips says of the rest may be another thread's error
             raise ImageError(f"{label} is truncated or damaged ({first_line(error)})") from error
         pixels = np.frombuffer(memory, _DTYPE[image.format]).reshape(shape)
+        if "bits-per-sample" in metadata:  # libvips leaves the lower bits 0, and so white short of 65,535
+            pixels = pixels | pixels >> metadata["bits-per-sample"]
     except vips.Error as error:
         if _start(source, label)[4:12] in HEVC_BRANDS:
             raise ImageError(
@@ -98,7 +99,7 @@ def read(
             raise ImageError(f"{label} has {len(pages)} pages or frames, so no page {page}")
         pages = pages[page - 1 : page]
         metadata = {key: value for key, value in metadata.items() if key not in ("delay", "loop")}
-    return Picture(pages, format, resolution, metadata)
+    return Picture(pages, format, resolution, metadata, notes)
 
 
 def _check_size(width: int, height: int, max_pixels: int, label: str) -> None:
@@ -157,7 +158,10 @@ def _open_bmp(source: str | Path | bytes, max_pixels: int, label: str) -> pyvips
             width, height = picture.size
             _check_size(width, height, max_pixels, label)
             plain = picture.convert("L" if picture.mode in ("1", "L") else "RGBA" if picture.mode == "RGBA" else "RGB")
-            return libvips().Image.new_from_array(np.asarray(plain))
+            image = libvips().Image.new_from_array(np.asarray(plain))
+            if "dpi" in picture.info:
+                image = image.copy(xres=picture.info["dpi"][0] / 25.4, yres=picture.info["dpi"][1] / 25.4)
+            return image
     except (OSError, ValueError, pillow.DecompressionBombError) as error:
         raise ImageError(f"{label} is a broken BMP: {error}") from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import io
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
@@ -15,14 +15,18 @@ from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError
 from fsrcnn.formats import FORMATS, check_fits, check_format, encoder_options, format_of
+from fsrcnn.images import containers, isobmff, metadata, tags
+from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
-from fsrcnn.images.vips import first_line, libvips
+from fsrcnn.images.vips import libvips
 
 if TYPE_CHECKING:
     import pyvips
 
-FULL = 2**16  # free bytes: a device that has no more was full for what was just written
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says: libvips would write 1 pixel per mm
+_INSERTIONS = {
+    "png": containers.png_insertion, "jpg": containers.jpeg_insertion, "gif": containers.gif_insertion,
+}  # fmt: skip
 _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
@@ -45,7 +49,8 @@ def write(
         target: a path, or None to get the bytes back.
         format: `png`, `jpg`, `webp`, `tif`, `avif`, `gif`; from the target's ending where it is not given, else the picture's own.
         quality: 1 … 100 for JPEG, WebP and AVIF; 92, 90 and 70 by default.
-        lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused.
+        lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused. A picture that
+            comes from a lossless WebP or AVIF stays lossless in its format where no quality is given.
         overwrite: replace an existing file.
 
     Returns:
@@ -53,18 +58,17 @@ def write(
 
     Raises:
         UsageError: a format or quality that does not exist, or that cannot hold this picture.
-        ImageError: the target exists and may not be replaced, or cannot be written.
+        ImageError: the target exists and may not be replaced, or cannot be written; or the picture would look wrong: HDR in a
+            format that cannot say so.
     """
     format = check_format(format) if format else (format_of(target) if target and target.suffix else picture.format)
     check_fits(picture.pages[0].shape, len(picture.pages), format, str(target or "standard output"))
-    options = encoder_options(format, quality, picture.pages, lossless)
-    vips = libvips()
-    image = _assemble(picture, format)
+    lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
+    options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
     if target is None:
-        try:
-            return Written(bytes(image.write_to_buffer(f".{format}", **options)))
-        except vips.Error as error:
-            raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
+        buffer = io.BytesIO()
+        notes = _encode(picture, buffer, None, format, options)
+        return Written(buffer.getvalue(), notes)
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         if target.is_dir():
             raise ImageError(f"cannot write {target}: it is a folder")
@@ -76,23 +80,151 @@ def write(
         return Written(notes=written.notes)
     if target.exists() and not overwrite:
         raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
-    with files.beside(target, ImageError) as part:
+    with files.beside(target, ImageError) as part, part.open("w+b") as file:
+        notes = _encode(picture, file, part, format, options)
+    return Written(notes=notes)
+
+
+def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]) -> Notes:
+    """Encode a picture into a file that is empty, and say what of it could not be written.
+
+    Args:
+        path: of the file, where it is one.
+
+    Raises:
+        OSError: from writing to the file.
+        ImageError: the encoder cannot do it.
+    """
+    pages, grey, notes = _channels(picture, format)
+    height, width = pages[0].shape[:2]
+    fitted = metadata.fitted(picture.metadata, format, grey=grey, width=width, height=height)
+    vips = libvips()
+    bits = options.get("bitdepth", 16)
+    try:
+        _stream(_assemble(pages, fitted.fields, picture.resolution, format, grey, bits), file, format, options, fitted)
+    except vips.Error:  # mostly a profile or an EXIF block that is damaged in a way of its own
+        file.seek(0)
+        file.truncate()
+        bare = Fitted()
         try:
-            image.write_to_file(f"{part}", **options)
+            _stream(_assemble(pages, {}, picture.resolution, format, grey, bits), file, format, options, bare)
         except vips.Error as error:
-            raise ImageError(f"cannot write {target}: {_write_reason(target, error)}") from error
-    return Written()
+            raise ImageError(f"the picture cannot be encoded as {format}") from error
+        return (*notes, "its metadata could not be written")
+    notes += fitted.notes
+    if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP}:
+        return notes
+    file.flush()
+    source = path or cast(io.BytesIO, file).getvalue()
+    opened = vips.Image.new_from_file(str(path)) if path else vips.Image.new_from_buffer(source, "")
+    return notes + metadata.missing(fitted, metadata.carried(source, opened)[0])
 
 
-def _assemble(picture: Picture, format: str) -> pyvips.Image:
+def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted) -> None:
+    """Let libvips encode into a file, and put in what it does not write.
+
+    The bytes pass through our hands, so what the system says of a write that fails is what the user reads. libvips keeps its
+    reasons in a buffer that all threads share.
+
+    Raises:
+        OSError: from writing to the file.
+        pyvips.Error: from encoding.
+    """
+    if format == "avif":
+        data = bytes(image.write_to_buffer(".avif", **options))
+        if fitted.colour:
+            data = isobmff.with_colour(data, fitted.colour, fitted.light)
+        file.write(data)
+        return
+    sink = _Sink(file, fitted.inserted, _INSERTIONS.get(format))
+    target = libvips().TargetCustom()
+    target.on_write(sink.write)
+    target.on_read(sink.read)
+    target.on_seek(sink.seek)
+    try:
+        image.write_to_target(target, f".{format}", **options)
+    except libvips().Error:
+        if sink.failure:
+            raise sink.failure from None
+        raise
+    if sink.failure:
+        raise sink.failure
+    if fitted.tags or fitted.pages:
+        tags.lay_into(file, fitted.tags, fitted.pages)
+
+
+Result = TypeVar("Result")
+
+
+class _Sink:
+    """A file that libvips writes to, with bytes put into the stream where `place` says.
+
+    Attributes:
+        failure: what a call from libvips raised: it cannot pass through C.
+    """
+
+    def __init__(self, file: BinaryIO, inserted: bytes, place: Callable[[bytes], int | None] | None) -> None:
+        self._file, self._inserted, self._place = file, inserted, place
+        self._head = b""
+        self.failure: BaseException | None = None
+
+    def write(self, data: Any) -> int:
+        def write_all() -> int:
+            self._file.write(self._spliced(bytes(data)) if self._inserted else data)
+            return len(data)
+
+        return self._safely(write_all, -1)
+
+    def read(self, size: int) -> bytes:
+        return self._safely(lambda: self._file.read(size), b"")
+
+    def seek(self, offset: int, whence: int) -> int:
+        return self._safely(lambda: self._file.seek(offset, whence), -1)
+
+    def _safely(self, call: Callable[[], Result], failed: Result) -> Result:
+        if self.failure is None:
+            try:
+                return call()
+            except BaseException as error:  # Ctrl-C, too
+                self.failure = error
+        return failed
+
+    def _spliced(self, data: bytes) -> bytes:
+        self._head += data
+        at = self._place(self._head) if self._place else 0
+        if at is None:
+            return b""
+        spliced = self._head[:at] + self._inserted + self._head[at:]
+        self._head, self._inserted = b"", b""
+        return spliced
+
+
+def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, Notes]:
+    """The pages with the channels that a format holds, whether they are grey, and what is left out."""
+    bands = 1 if picture.pages[0].ndim == 2 else picture.pages[0].shape[2]
+    extra = picture.extra
+    if not extra or format == "tif":
+        return picture.pages, bands - extra <= 2, ()
+    pages = tuple(page[:, :, : bands - extra] for page in picture.pages)
+    named = "a channel that is" if extra == 1 else f"{extra} channels that are"
+    return pages, bands - extra == 1, (f"{named} neither colour nor transparency left out: only tif holds it",)
+
+
+def _assemble(
+    pages: tuple[Array, ...],
+    fields: dict[str, Any],
+    resolution: tuple[float, float] | None,
+    format: str,
+    grey: bool,
+    bits: int,
+) -> pyvips.Image:
     """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
     vips = libvips()
-    deep_enough = _fit_depth(picture.pages, format)
+    deep_enough = _fit_depth(pages, format, bits)
     stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
     height, width = stacked.shape[:2]
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
     name = _SAMPLES[stacked.dtype]
-    grey = bands <= 2
     interpretation = {
         "uchar": "b-w" if grey else "srgb",
         "ushort": "grey16" if grey else "rgb16",
@@ -100,7 +232,7 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
-    for key, value in picture.metadata.items():
+    for key, value in fields.items():
         if isinstance(value, bytes):
             image.set_type(vips.GValue.blob_type, key, value)
         elif isinstance(value, str):
@@ -110,32 +242,29 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
         else:
             image.set_type(vips.GValue.gint_type, key, int(value))
     # Setting EXIF sets orientation and resolution from it; ours come after.
-    if "exif-data" in picture.metadata:
+    if metadata.EXIF in fields:
         image.set_type(vips.GValue.gint_type, "orientation", 1)
-    xres, yres = picture.resolution or SCREEN_RESOLUTION
+    xres, yres = resolution or SCREEN_RESOLUTION
     image = image.copy(xres=xres, yres=yres)
     if len(deep_enough) > 1:
         image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
     return image
 
 
-def _fit_depth(pages: tuple[Array, ...], format: str) -> tuple[Array, ...]:
-    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has."""
+def _fit_depth(pages: tuple[Array, ...], format: str, bits: int) -> tuple[Array, ...]:
+    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has.
+
+    Of samples of less than 16 `bits`, libvips takes the upper ones, so they are rounded to these.
+    """
     dtype = pages[0].dtype
     holds = FORMATS[format].dtypes
-    if dtype.name in holds:
+    if dtype.name in holds and bits == 16:
         return pages
-    goal = np.dtype("uint16" if "uint16" in holds else "uint8")
+    goal = np.dtype("uint16" if "uint16" in holds and dtype != np.uint8 else "uint8")
+    if goal == dtype == np.uint8:
+        return pages
     peak = peak_of(dtype)
-    factor = np.float32(peak_of(goal) / peak)
-    return tuple((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
-
-
-def _write_reason(target: Path, error: Exception) -> str:
-    if not target.parent.is_dir():
-        return "its folder does not exist"
-    if not os.access(target.parent, os.W_OK):
-        return "its folder is read-only"
-    if shutil.disk_usage(target.parent).free < FULL:
-        return "no space left on the device"
-    return first_line(error)
+    top = 2**bits - 1 if goal == np.uint16 else peak_of(goal)
+    factor = np.float32(top / peak)
+    scaled = ((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
+    return tuple(page << (16 - bits) if goal == np.uint16 and bits < 16 else page for page in scaled)
