@@ -420,8 +420,7 @@ def test_cmyk_is_said() -> None:
 def test_bmp_resolution_and_profile() -> None:
     plain = saved("bmp", dpi=(300, 150))
     pixels = plain[54:]
-    head = plain[:14] + struct.pack("<I", 124) + plain[18:54] + bytes(84)
-    head = bytearray(head)
+    head = bytearray(plain[:14] + struct.pack("<I", 124) + plain[18:54] + bytes(84))
     head[2:6], head[10:14] = struct.pack("<I", 138 + len(pixels) + len(PROFILE)), struct.pack("<I", 138)
     head[70:74] = b"DEBM"  # 'MBED', little endian
     head[126:134] = struct.pack("<II", 124 + len(pixels), len(PROFILE))
@@ -480,7 +479,7 @@ def test_damaged_bytes_lose_metadata_and_no_more(format: str) -> None:
         for at in generator.integers(0, min(len(source), 3000), 3):
             damaged[at] = generator.choice([0, 1, 127, 128, 255])
         try:
-            picture = read(bytes(damaged))
+            picture = read(bytes(damaged), max_pixels=20_000)
         except ImageError:
             continue
         assert isinstance(write(Picture((RGB,), format, None, picture.metadata), None), Written)

@@ -25,6 +25,7 @@ class Format:
         largest_side: in pixels, of the format or of its encoder (65,500 is libjpeg's, 35 fewer than the format has bits for).
         dtypes: of samples.
         paged: whether a file holds several pages or frames.
+        grey: whether it keeps grey apart from RGB.
         quality: 1 … 100 where nobody says it; None where the format loses nothing.
     """
 
@@ -33,16 +34,17 @@ class Format:
     largest_side: int
     dtypes: tuple[str, ...] = ("uint8",)
     paged: bool = False
+    grey: bool = False
     quality: int | None = None
 
 
 FORMATS = {
     format.name: format
     for format in (
-        Format("png", (".png",), 10_000_000, ("uint8", "uint16")),
-        Format("jpg", (".jpg", ".jpeg"), 65_500, quality=92),
+        Format("png", (".png",), 10_000_000, ("uint8", "uint16"), grey=True),
+        Format("jpg", (".jpg", ".jpeg"), 65_500, grey=True, quality=92),
         Format("webp", (".webp",), 16_383, paged=True, quality=90),
-        Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True),
+        Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True, grey=True),
         Format("avif", (".avif",), 16_384, ("uint8", "uint16"), quality=70),
         Format("gif", (".gif",), 65_535, paged=True),
     )

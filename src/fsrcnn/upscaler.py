@@ -146,6 +146,7 @@ class Upscaler:
             "quality": quality is not None, "lossless": lossless, "max_pixels": max_pixels != images.MAX_PIXELS,
             "page": page is not None, "tolerant": tolerant,
         }  # fmt: skip
+        formats.check_quality(quality, lossless)
         if isinstance(image, (str, Path)):
             path = Path(image)
             picture = self.picture(images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant), size)

@@ -1,4 +1,4 @@
-"""What colours mean where no ICC profile says it: code points (cICP of PNG, nclx of AVIF), gamma and chromaticities (gAMA, cHRM of PNG).
+"""What colours mean where no ICC profile says it: code points (PNG's cICP, AVIF's nclx), gamma and chromaticities (gAMA, cHRM).
 
 Sources: ITU-T H.273 (code points), PNG third edition (sections 11.3.2.1 to 11.3.2.6), ICC.1:2022 (matrix/TRC profiles).
 """
@@ -62,7 +62,7 @@ class CodePoints:
         """An ICC profile that says the same; None where there is none: HDR, or a code point of no known meaning."""
         corners = _PRIMARIES.get(1 if self.primaries == UNSPECIFIED else self.primaries)
         curve = _CURVES.get(SRGB_TRANSFER if self.transfer == UNSPECIFIED else self.transfer)
-        return None if corners is None or curve is None or not self.full else _profile(corners, curve, grey)
+        return None if corners is None or curve is None or not self.full else _profile(corners, _curve(*curve), grey)
 
 
 def profile_of_gamma(gamma: bytes | None, chromaticities: bytes | None, grey: bool) -> bytes | None:
@@ -83,15 +83,21 @@ def profile_of_gamma(gamma: bytes | None, chromaticities: bytes | None, grey: bo
     as_srgb = abs(exponent - _SRGB_GAMMA) <= 500
     if as_srgb and np.abs(np.subtract(corners, _PRIMARIES[1])).max() < 0.002:
         return None
-    return _profile(corners, _SRGB_CURVE if as_srgb and not gamma else (1e5 / exponent,), grey)
+    return _profile(corners, _curve(*(_SRGB_CURVE if as_srgb and not gamma else (1e5 / exponent,))), grey)
 
 
 def fitting_profile(profile: bytes, grey: bool) -> bytes | None:
-    """An ICC profile as far as its own header says it reaches; None where it is cut short, none, or of other colours than the picture."""
+    """An ICC profile as far as its header says it reaches; None where it is cut short, none, or of other colours than the picture."""
     size = int.from_bytes(profile[:4], "big")
-    if len(profile) < 128 or profile[36:40] != b"acsp" or not 128 <= size <= len(profile):
+    if len(profile) < 132 or profile[36:40] != b"acsp" or not 132 <= size <= len(profile):
         return None
-    return profile[:size] if profile[16:20] == (b"GRAY" if grey else b"RGB ") else None
+    profile = profile[:size]
+    if profile[16:20] == b"GRAY" and not grey:  # in a format that has no grey: the same curve for R, G and B
+        for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), size - 11), 12):
+            name, start, length = struct.unpack_from(">4sII", profile, at)
+            if name == b"kTRC":
+                return _profile(_PRIMARIES[1], profile[start : start + length], grey=False)
+    return profile if profile[16:20] == (b"GRAY" if grey else b"RGB ") else None
 
 
 def _to_xyz(corners: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
@@ -106,20 +112,24 @@ def _to_xyz(corners: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
     return adaptation @ matrix, adaptation
 
 
-def _profile(corners: tuple[tuple[float, float], ...], curve: tuple[float, ...], grey: bool) -> bytes:
+def _curve(*numbers: float) -> bytes:
+    """A parametric curve (ICC.1, section 10.18): function 0 of a gamma, function 3 of five numbers."""
+    return b"para\0\0\0\0" + struct.pack(">HH", 3 if len(numbers) > 1 else 0, 0) + _fixed(*numbers)
+
+
+def _profile(corners: tuple[tuple[float, float], ...], curve: bytes, grey: bool) -> bytes:
     """A version 4 display profile: matrix and curves, or the curve alone for grey."""
     matrix, adaptation = _to_xyz(corners)
     # A text starts at byte 28 of its tag, after one record of language, country, length and place.
     text = "fsrcnn: from the picture's own colour tags".encode("utf-16-be")
     words = b"mluc\0\0\0\0" + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(text), 28) + text
-    shape = b"para\0\0\0\0" + struct.pack(">HH", 3 if len(curve) > 1 else 0, 0) + _fixed(*curve)
     tags = {b"desc": words, b"cprt": words, b"wtpt": b"XYZ \0\0\0\0" + _fixed(*_D50)}
     tags[b"chad"] = b"sf32\0\0\0\0" + _fixed(*adaptation.ravel())
     if grey:
-        tags[b"kTRC"] = shape
+        tags[b"kTRC"] = curve
     else:
         tags |= {bytes([c]) + b"XYZ": b"XYZ \0\0\0\0" + _fixed(*matrix[:, i]) for i, c in enumerate(b"rgb")}
-        tags |= {bytes([c]) + b"TRC": shape for c in b"rgb"}
+        tags |= {bytes([c]) + b"TRC": curve for c in b"rgb"}
     table, body = struct.pack(">I", len(tags)), b""
     places: dict[bytes, int] = {}
     start = 128 + 4 + 12 * len(tags)

@@ -41,7 +41,8 @@ Notes = tuple[str, ...]
 
 _OF_LIBVIPS = (ICC, EXIF, XMP, "delay", "loop", "resolution-unit")
 _DAMAGED = (ValueError, struct.error, OverflowError, zlib.error)  # what walking through broken bytes may end in
-_PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"mDCV", b"cLLI")
+_PNG_LIGHT = (b"mDCV", b"cLLI")
+_PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _OF_PIL = ("icc_profile", "exif", "xmp", "gamma", "chromaticity", "srgb", "comment")
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
@@ -218,15 +219,15 @@ class Fitted:
     Attributes:
         fields: for libvips.
         inserted: bytes to put into its stream of PNG, JPEG, GIF.
-        tags, pages: for a TIFF: of its first page, of each page.
+        first, each: tags for a TIFF: of its first page, of each page.
         colour, light: for AVIF.
         notes: what does not fit.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
     inserted: bytes = b""
-    tags: tags.Tags = field(default_factory=tags.Tags)
-    pages: tags.Directory = field(default_factory=dict)
+    first: tags.Tags = field(default_factory=tags.Tags)
+    each: tags.Directory = field(default_factory=dict)
     colour: CodePoints | None = None
     light: tuple[bytes, ...] = ()
     notes: Notes = ()
@@ -248,6 +249,10 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
     for key in [key for key in kept if key not in _HELD[format]]:
         del kept[key]
         notes.append(f"its {_NAMES[key]} is left out: {format} holds none")
+    if format != "avif" and "light-levels" in metadata:
+        notes.append("its light levels (clli, mdcv) are left out: only avif holds them")
+    if format != "png" and any(kind in _PNG_LIGHT for kind, _ in metadata.get("png-chunks", ())):
+        notes.append("its light levels (mDCV, cLLI) are left out: only png holds them")
     texts = [(kind, data) for kind, data in metadata.get("png-chunks", ()) if kind in _PNG_TEXT]
     fields = {key: kept[key] for key in (ICC, EXIF, XMP) if key in kept}
     fields |= {key: metadata[key] for key in ("delay", "loop", "resolution-unit") if key in metadata}
@@ -292,7 +297,7 @@ def _colour(
     chunks = {kind: data for kind, data in metadata.get("png-chunks", ()) if kind in _PNG_COLOUR}
     if format == "png":
         named = [(b"cICP", bytes([points.primaries, points.transfer, 0, points.full]))] if points else []
-        return named + [chunk for chunk in chunks.items() if ICC not in kept or chunk[0] in (b"mDCV", b"cLLI")]
+        return named + [chunk for chunk in chunks.items() if ICC not in kept or chunk[0] in _PNG_LIGHT]
     if points and format != "avif" and ICC not in kept:
         if points.hdr:
             raise ImageError(
@@ -304,7 +309,9 @@ def _colour(
             if profile:
                 kept[ICC] = profile
             else:
-                notes.append(f"its colour (code points {points.primaries}, {points.transfer}) is left out")
+                notes.append(
+                    f"its colour (code points {points.primaries}, {points.transfer}) is left out: {format} cannot say it"
+                )
     elif not points and ICC not in kept and b"sRGB" not in chunks:
         try:
             profile = profile_of_gamma(chunks.get(b"gAMA"), chunks.get(b"cHRM"), grey)

@@ -20,9 +20,10 @@ ORIENTATION, EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 274, 34665, 34853, 40965,
 DESCRIPTION, EXTRA_SAMPLES, IPTC, PHOTOSHOP = 270, 338, 33723, 34377
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {
-    269: "DocumentName", DESCRIPTION: "ImageDescription", 271: "Make", 272: "Model", 285: "PageName", 305: "Software",
-    306: "DateTime", 315: "Artist", 316: "HostComputer", 18246: "Rating", 18249: "RatingPercent", 33432: "Copyright",
-    301: "TransferFunction", 318: "WhitePoint", 319: "PrimaryChromaticities", 40091: "XPTitle", 40092: "XPComment", 40093: "XPAuthor", 40094: "XPKeywords", 40095: "XPSubject",
+    269: "DocumentName", DESCRIPTION: "ImageDescription", 271: "Make", 272: "Model", 285: "PageName",
+    301: "TransferFunction", 305: "Software", 306: "DateTime", 315: "Artist", 316: "HostComputer", 318: "WhitePoint",
+    319: "PrimaryChromaticities", 18246: "Rating", 18249: "RatingPercent", 33432: "Copyright", 40091: "XPTitle",
+    40092: "XPComment", 40093: "XPAuthor", 40094: "XPKeywords", 40095: "XPSubject",
 }  # fmt: skip
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # GeoTIFF: where on earth the pixels of the old size lie
 _WIDTHS, _HEIGHTS = {256, 40962}, {257, 40963}  # ImageWidth and ImageLength; PixelXDimension and PixelYDimension

@@ -97,7 +97,8 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
     """
     pages, grey, notes = _channels(picture, format)
     height, width = pages[0].shape[:2]
-    fitted = metadata.fitted(picture.metadata, format, grey=grey, width=width, height=height)
+    grey_there = grey and FORMATS[format].grey
+    fitted = metadata.fitted(picture.metadata, format, grey=grey_there, width=width, height=height)
     vips = libvips()
     bits = options.get("bitdepth", 16)
     try:
@@ -149,8 +150,8 @@ def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str,
         raise
     if sink.failure:
         raise sink.failure
-    if fitted.tags or fitted.pages:
-        tags.lay_into(file, fitted.tags, fitted.pages)
+    if fitted.first or fitted.each:
+        tags.lay_into(file, fitted.first, fitted.each)
 
 
 Result = TypeVar("Result")
