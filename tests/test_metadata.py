@@ -243,12 +243,18 @@ def test_damaged_metadata_do_not_stop_a_picture(
         assert again.metadata.get(key) == kept
 
 
-def test_a_profile_that_only_the_encoder_refuses() -> None:
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "gif"])
+def test_a_profile_that_only_the_encoder_refuses(format: str) -> None:
+    """What else the picture has is written; the profile is there, or named."""
     profile = bytearray(PROFILE)
     profile[128:132] = b"\xff\xff\xff\xff"  # so many tags that libpng gives up
-    written = write(Picture((RGB,), "png", None, {"icc-profile-data": bytes(profile)}), None)
-    np.testing.assert_array_equal(read(written.data or b"").pages[0], RGB)
-    assert [note for note in written.notes if "could not be written" in note]
+    metadata = {"icc-profile-data": bytes(profile), "exif-data": exif_block(), "xmp-data": XMP}
+    written = write(Picture((RGB,), format, None, metadata), None)
+    assert {"EXIF", "XMP"} <= items(written.data)
+    kept = opened(written.data).info.get("icc_profile") == bytes(profile)
+    named = [note for note in written.notes if note.startswith("its ICC profile could not be written")]
+    assert len(named) == (not kept)
+    assert len(written.notes) == len(named)
 
 
 @pytest.mark.parametrize(
@@ -435,9 +441,14 @@ def test_bmp_resolution_and_profile() -> None:
 def test_frames_keep_their_times() -> None:
     frames = [Image.fromarray(np.roll(RGB, shift, 1)) for shift in (0, 5, 9)]
     source = io.BytesIO()
-    frames[0].save(source, "GIF", save_all=True, append_images=frames[1:], duration=[50, 120, 200], loop=3)
+    frames[0].save(
+        source, "GIF", save_all=True, append_images=frames[1:], duration=[50, 120, 200], loop=3, comment=b"said"
+    )
     for format in ("gif", "webp"):
-        picture = read(write(read(source.getvalue()), None, format=format).data or b"")
+        data = write(read(source.getvalue()), None, format=format).data or b""
+        picture = read(data)
+        assert opened(data).info.get("comment") == (b"said" if format == "gif" else None)
+        assert opened(data).info["loop"] == (3 if format == "gif" else 4)  # GIF counts repeats, WebP how often it plays
         assert picture.metadata["delay"] == [50, 120, 200]
         assert picture.metadata["loop"] == read(source.getvalue()).metadata["loop"]
 

@@ -153,9 +153,12 @@ def jpeg_insertion(head: bytes) -> int | None:
 
 
 def gif_insertion(head: bytes) -> int | None:
-    """Where blocks may be put into a GIF: after its table of colours."""
+    """Where blocks may be put into a GIF: after its table of colours, and after the block that says how often it plays."""
     at = _gif_blocks(head)
-    return at if at is not None and len(head) >= at else None
+    if at is None or len(head) < at + 2:
+        return None
+    at += 19 if head[at : at + 2] == b"\x21\xff" else 0
+    return at if len(head) >= at else None
 
 
 def resource(iptc: bytes) -> bytes:

@@ -46,7 +46,7 @@ _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _OF_PIL = ("icc_profile", "exif", "xmp", "gamma", "chromaticity", "srgb", "comment")
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
-_NAMES = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", "iptc": "IPTC", "comment": "comment"}
+NAMES = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", "iptc": "IPTC", "comment": "comment"}
 _HELD = {
     "png": {ICC, EXIF, XMP, "comment"}, "jpg": {ICC, EXIF, XMP, "iptc", "comment"}, "webp": {ICC, EXIF, XMP},
     "tif": {ICC, EXIF, XMP, "iptc"}, "avif": {ICC, EXIF, XMP}, "gif": {"comment"},
@@ -221,6 +221,7 @@ class Fitted:
         inserted: bytes to put into its stream of PNG, JPEG, GIF.
         first, each: tags for a TIFF: of its first page, of each page.
         colour, light: for AVIF.
+        profile: of a GIF, which holds none: its colours are to become sRGB through it.
         notes: what does not fit.
     """
 
@@ -230,6 +231,7 @@ class Fitted:
     each: tags.Directory = field(default_factory=dict)
     colour: CodePoints | None = None
     light: tuple[bytes, ...] = ()
+    profile: bytes | None = None
     notes: Notes = ()
 
 
@@ -240,15 +242,18 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
         ImageError: without its metadata the picture would look wrong: HDR in a format that cannot say so.
     """
     notes: list[str] = []
-    kept = {key: value for key, value in metadata.items() if key in _NAMES}
+    kept = {key: value for key, value in metadata.items() if key in NAMES}
     chunks = _colour(metadata, kept, format, grey, notes)
     if EXIF in kept:
         _replace(kept, EXIF, lambda block: tags.resized(block, width, height), notes)
     if XMP in kept:
         _replace(kept, XMP, lambda packet: xmp.resized(packet, width, height), notes)
+    profile = kept.pop(ICC, None) if ICC not in _HELD[format] else None
+    if profile:
+        notes.append(f"its ICC profile is left out: {format} holds none, so the colours became sRGB")
     for key in [key for key in kept if key not in _HELD[format]]:
         del kept[key]
-        notes.append(f"its {_NAMES[key]} is left out: {format} holds none")
+        notes.append(f"its {NAMES[key]} is left out: {format} holds none")
     if format != "avif" and "light-levels" in metadata:
         notes.append("its light levels (clli, mdcv) are left out: only avif holds them")
     if format != "png" and any(kind in _PNG_LIGHT for kind, _ in metadata.get("png-chunks", ())):
@@ -280,7 +285,7 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
             pages = {tags.EXTRA_SAMPLES: tags.Tag(3, bytes(2 * extra), "<")}
     colour = metadata.get("code-points") if format == "avif" else None
     light = metadata.get("light-levels", ()) if format == "avif" and colour else ()
-    return Fitted(fields, inserted, own, pages, colour, light, tuple(notes))
+    return Fitted(fields, inserted, own, pages, colour, light, profile, tuple(notes))
 
 
 def _colour(
@@ -327,7 +332,7 @@ def _replace(kept: dict[str, Any], key: str, change: Callable[[bytes], bytes], n
         kept[key] = change(kept[key])
     except _DAMAGED:
         del kept[key]
-        notes.append(f"its {_NAMES[key]} is damaged and left out")
+        notes.append(f"its {NAMES[key]} is damaged and left out")
 
 
 def _fit_into_jpeg(fields: dict[str, Any], notes: list[str]) -> None:
@@ -350,7 +355,7 @@ def _fit_into_jpeg(fields: dict[str, Any], notes: list[str]) -> None:
 def missing(wanted: Fitted, found: dict[str, Any]) -> Notes:
     """What was to be written and is not in the file, as `carried` found it there."""
     notes = [
-        f"its {_NAMES[key]} could not be written"
+        f"its {NAMES[key]} could not be written"
         for key in (ICC, XMP)
         if key in wanted.fields and found.get(key) != wanted.fields[key]
     ]

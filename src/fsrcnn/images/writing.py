@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -27,6 +28,8 @@ SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says:
 _INSERTIONS = {
     "png": containers.png_insertion, "jpg": containers.jpeg_insertion, "gif": containers.gif_insertion,
 }  # fmt: skip
+# What to leave out where an encoder refuses a picture: nothing, what mostly is the reason, all that can be.
+_ATTEMPTS = ((), (metadata.ICC,), (metadata.ICC, metadata.EXIF, metadata.XMP))
 _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
@@ -99,26 +102,36 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
     height, width = pages[0].shape[:2]
     grey_there = grey and FORMATS[format].grey
     fitted = metadata.fitted(picture.metadata, format, grey=grey_there, width=width, height=height)
-    vips = libvips()
     bits = options.get("bitdepth", 16)
-    try:
-        _stream(_assemble(pages, fitted.fields, picture.resolution, format, grey, bits), file, format, options, fitted)
-    except vips.Error:  # mostly a profile or an EXIF block that is damaged in a way of its own
-        file.seek(0)
-        file.truncate()
-        bare = Fitted()
+    for left_out in _ATTEMPTS:
+        named = [
+            metadata.NAMES[key] for key in left_out if key in fitted.fields or (key == metadata.ICC and fitted.profile)
+        ]
+        if left_out and not named:
+            continue
+        fields = {key: value for key, value in fitted.fields.items() if key not in left_out}
+        attempt = replace(fitted, fields=fields, profile=None if left_out else fitted.profile)
         try:
-            _stream(_assemble(pages, {}, picture.resolution, format, grey, bits), file, format, options, bare)
-        except vips.Error as error:
-            raise ImageError(f"the picture cannot be encoded as {format}") from error
-        return (*notes, "its metadata could not be written")
-    notes += fitted.notes
+            _stream(_assemble(pages, attempt, picture.resolution, format, grey, bits), file, format, options, attempt)
+            notes += fitted.notes
+            if named:
+                notes = (*notes, f"its {' and '.join(named)} could not be written: the encoder refuses it")
+            return notes + _missing(attempt, file, path)
+        except libvips().Error:
+            file.seek(0)
+            file.truncate()
+    raise ImageError(f"the picture cannot be encoded as {format}")
+
+
+def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
+    """What was to be written and is not there: encoders drop some metadata without a word."""
     if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP}:
-        return notes
+        return ()
     file.flush()
+    vips = libvips()
     source = path or cast(io.BytesIO, file).getvalue()
-    opened = vips.Image.new_from_file(str(path)) if path else vips.Image.new_from_buffer(source, "")
-    return notes + metadata.missing(fitted, metadata.carried(source, opened)[0])
+    image = vips.Image.new_from_file(str(path)) if path else vips.Image.new_from_buffer(source, "")
+    return metadata.missing(fitted, metadata.carried(source, image)[0])
 
 
 def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted) -> None:
@@ -213,7 +226,7 @@ def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, N
 
 def _assemble(
     pages: tuple[Array, ...],
-    fields: dict[str, Any],
+    fitted: Fitted,
     resolution: tuple[float, float] | None,
     format: str,
     grey: bool,
@@ -233,7 +246,7 @@ def _assemble(
     }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
-    for key, value in fields.items():
+    for key, value in fitted.fields.items():
         if isinstance(value, bytes):
             image.set_type(vips.GValue.blob_type, key, value)
         elif isinstance(value, str):
@@ -243,10 +256,14 @@ def _assemble(
         else:
             image.set_type(vips.GValue.gint_type, key, int(value))
     # Setting EXIF sets orientation and resolution from it; ours come after.
-    if metadata.EXIF in fields:
+    if metadata.EXIF in fitted.fields:
         image.set_type(vips.GValue.gint_type, "orientation", 1)
     xres, yres = resolution or SCREEN_RESOLUTION
     image = image.copy(xres=xres, yres=yres)
+    if fitted.profile:
+        image = image.colourspace("srgb").copy()
+        image.set_type(vips.GValue.blob_type, metadata.ICC, fitted.profile)
+        image = image.icc_transform("srgb", embedded=True, intent="relative")
     if len(deep_enough) > 1:
         image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
     return image
