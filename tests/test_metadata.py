@@ -469,6 +469,12 @@ def test_a_pil_picture_comes_out_upright(orientation: int) -> None:
     assert b'o:Orientation="6"' in result.info["xmp"]
 
 
+def test_a_pil_picture_of_a_png_keeps_its_texts() -> None:
+    result = Upscaler(WEIGHTS, engine="numpy")(opened(full("png")))
+    assert result.info["prompt"] == "a cat"
+    assert "exif:PixelXDimension='64'" in result.info["XML:com.adobe.xmp"]
+
+
 def test_notes_are_warnings_in_python(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(full("png"))

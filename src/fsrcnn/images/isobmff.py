@@ -54,7 +54,9 @@ def code_points(meta: bytes) -> CodePoints | None:
         kind, _, content, end = layout.properties[index - 1]
         if kind == b"colr" and meta[content : content + 4] == b"nclx" and end - content >= 11:
             primaries, transfer, matrix, full = struct.unpack_from(">HHHB", meta, content + 4)
-            return CodePoints(primaries, transfer, matrix, bool(full & 0x80))
+            return (
+                CodePoints(primaries, transfer, matrix, bool(full & 0x80)) if max(primaries, transfer) < 256 else None
+            )
     return None
 
 

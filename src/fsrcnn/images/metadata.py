@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,12 +39,12 @@ ICC, EXIF, XMP = "icc-profile-data", "exif-data", "xmp-data"
 Notes = tuple[str, ...]
 
 _OF_LIBVIPS = (ICC, EXIF, XMP, "delay", "loop", "resolution-unit")
-_DAMAGED = (ValueError, struct.error, OverflowError, zlib.error)  # what walking through broken bytes may end in
+_DAMAGED = (ValueError, struct.error, OverflowError, OSError)  # what walking through broken bytes may end in
 _PNG_LIGHT = (b"mDCV", b"cLLI")
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _OF_PIL = ("icc_profile", "exif", "xmp", "gamma", "chromaticity", "srgb", "comment")
-_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_XMP_TEXT = "XML:com.adobe.xmp"
 NAMES = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", "iptc": "IPTC", "comment": "comment"}
 _HELD = {
     "png": {ICC, EXIF, XMP, "comment"}, "jpg": {ICC, EXIF, XMP, "iptc", "comment"}, "webp": {ICC, EXIF, XMP},
@@ -103,7 +102,7 @@ def _of_png(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes
     for kind, data in chunks:
         if kind == b"cICP" and len(data) == 4:
             metadata["code-points"] = CodePoints(data[0], data[1], data[2], bool(data[3]))
-    kept = [chunk for chunk in chunks if chunk[0] != b"cICP" and not chunk[1].startswith(_XMP_KEYWORD)]
+    kept = [chunk for chunk in chunks if chunk[0] != b"cICP" and not chunk[1].startswith(_XMP_TEXT.encode() + b"\0")]
     if kept:
         metadata["png-chunks"] = kept
 
@@ -283,7 +282,8 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
             own.main[tags.IPTC] = tags.Tag(7, kept["iptc"], "<")
         if extra := metadata.get("extra-samples"):
             pages = {tags.EXTRA_SAMPLES: tags.Tag(3, bytes(2 * extra), "<")}
-    colour = metadata.get("code-points") if format == "avif" else None
+    colour: CodePoints | None = metadata.get("code-points") if format == "avif" else None
+    colour = None if colour is None or colour.plain else colour
     light = metadata.get("light-levels", ()) if format == "avif" and colour else ()
     return Fitted(fields, inserted, own, pages, colour, light, profile, tuple(notes))
 
@@ -359,6 +359,10 @@ def missing(wanted: Fitted, found: dict[str, Any]) -> Notes:
         for key in (ICC, XMP)
         if key in wanted.fields and found.get(key) != wanted.fields[key]
     ]
+    if wanted.colour:
+        points = found.get("code-points")
+        if points is None or (points.primaries, points.transfer) != (wanted.colour.primaries, wanted.colour.transfer):
+            notes.append("its colour (code points) could not be written")
     if EXIF in wanted.fields:
         lost = tags.of_block(wanted.fields[EXIF]).names()
         with contextlib.suppress(*_DAMAGED):
@@ -376,6 +380,8 @@ def pil_info(info: Mapping[Any, Any], size: tuple[int, int]) -> dict[Any, Any]:
         if isinstance(kept.get(key), bytes):
             with contextlib.suppress(*_DAMAGED):
                 kept[key] = change(kept[key], *size)
+    if _XMP_TEXT in kept:  # as Pillow calls it in a PNG
+        kept[_XMP_TEXT] = xmp.resized(kept[_XMP_TEXT].encode(), *size).decode()
     return kept
 
 

@@ -43,7 +43,7 @@ _SWAPPED = {
     18: 8,
 }  # by kind: bytes to turn round
 _MOST_TAGS = 10_000  # in a directory; more are damage
-_MOST_BYTES = 2**26  # of a value
+_MOST_BYTES = 2**26  # of a directory's values together
 
 
 @dataclass(frozen=True)
@@ -271,11 +271,13 @@ def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, byt
 def _directory(file: BinaryIO, form: _Form, start: int) -> tuple[Directory, int]:
     raw, following = _raw_entries(file, form, start)
     directory: Directory = {}
+    room = _MOST_BYTES
     for tag, entry in raw.items():
         _, kind, count, value = struct.unpack(form.entry, entry)
         size = _BYTES.get(kind, 0) * count
-        if not 0 < size <= _MOST_BYTES:
+        if not 0 < size <= room:
             continue  # of a kind that nobody knows, or damaged
+        room -= size
         if size > form.inline:
             file.seek(struct.unpack(form.offset, value)[0])
             value = file.read(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 from collections.abc import Callable
@@ -125,7 +126,7 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
 
 def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
     """What was to be written and is not there: encoders drop some metadata without a word."""
-    if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP}:
+    if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP} and not fitted.colour:
         return ()
     file.flush()
     vips = libvips()
@@ -147,7 +148,8 @@ def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str,
     if format == "avif":
         data = bytes(image.write_to_buffer(".avif", **options))
         if fitted.colour:
-            data = isobmff.with_colour(data, fitted.colour, fitted.light)
+            with contextlib.suppress(ValueError):  # `_missing` says so
+                data = isobmff.with_colour(data, fitted.colour, fitted.light)
         file.write(data)
         return
     sink = _Sink(file, fitted.inserted, _INSERTIONS.get(format))
