@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError
-from fsrcnn.images import Picture, read, write
+from fsrcnn.images import Picture, isobmff, read, write
 from fsrcnn.images.colour import CodePoints
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
@@ -175,6 +175,21 @@ def test_code_points_of_an_avif(points: tuple[int, int], lossless: bool) -> None
     assert again.metadata.get("lossless", False) == lossless
     assert nclx_of(written(again, "avif")[0])[:2] == points
     assert chunks_of(written(again, "png")[0])[b"cICP"] == bytes([*points, 0, 1])
+
+
+def test_code_points_in_an_avif_of_another_encoder() -> None:
+    """libavif counts places from the start of the file, libheif from a base."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.dstack([COLOURS, RAMP])).save(buffer, "AVIF", exif=Image.Exif(), xmp=b"<a/>")
+    source = buffer.getvalue()
+    bare = source.replace(b"colrnclx", b"freenclx")  # it has told its colours already
+    assert bare != source
+    data = isobmff.with_colour(bare, CodePoints(9, 16))
+    assert len(data) == len(bare) + 19 + 1
+    assert nclx_of(data)[:2] == (9, 16)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), np.asarray(Image.open(io.BytesIO(bare))))
+    np.testing.assert_array_equal(read(data).pages[0], read(bare).pages[0])
+    assert Image.open(io.BytesIO(data)).info["xmp"] == b"<a/>"
 
 
 def test_metadata_stay_where_boxes_move() -> None:

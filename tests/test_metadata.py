@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from fsrcnn import Upscaler
@@ -198,7 +199,7 @@ def test_exif_and_xmp_follow_the_pixels(format: str) -> None:
     assert read(written.data or b"").metadata["xmp-data"] == expected
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
 def test_xmp_in_any_encoding(encoding: str) -> None:
     before = XMP.decode().encode(encoding)
     picture = Picture((RGB,), "webp", None, {"xmp-data": before})
@@ -417,10 +418,29 @@ def test_what_follows_a_jpeg_in_its_file(source: bytes, notes: tuple[str, ...]) 
         assert b'x:Kept="yes"' in data
 
 
-def test_cmyk_is_said() -> None:
+@pytest.mark.parametrize("profile", [None, pyvips.Image.profile_load("cmyk")])
+def test_cmyk_is_said(profile: bytes | None) -> None:
     cmyk = io.BytesIO()
-    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(cmyk, "JPEG")
-    assert read(cmyk.getvalue()).notes == ("its CMYK colours became sRGB",)
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(cmyk, "JPEG", icc_profile=profile)
+    picture = read(cmyk.getvalue())
+    assert picture.notes == ("its CMYK colours became sRGB",)
+    assert write(picture, None).notes == ()
+
+
+def test_what_an_encoder_drops_without_a_word_is_named() -> None:
+    exif = Image.Exif()
+    exif[18246], exif[ExifTags.Base.Artist] = 4, "Artist of it"  # a rating, which libexif does not know
+    written = write(Picture((RGB,), "jpg", None, {"exif-data": exif.tobytes()}), None)
+    assert written.notes == ("of its EXIF Rating could not be written",)
+    assert opened(written.data).getexif()[ExifTags.Base.Artist] == "Artist of it"
+
+
+def test_channels_that_are_no_alpha_on_every_page() -> None:
+    picture = Picture(
+        (np.dstack([RGB, RGB[:, :, 0]]),) * 3, "tif", None, {"extra-samples": 1, "exif-data": exif_block()}
+    )
+    pages = tiff_pages(write(picture, None).data)
+    assert [[int(sample) for sample in page.extrasamples] for page in pages] == [[0]] * 3
 
 
 def test_bmp_resolution_and_profile() -> None:
@@ -448,6 +468,8 @@ def test_frames_keep_their_times() -> None:
         data = write(read(source.getvalue()), None, format=format).data or b""
         picture = read(data)
         assert opened(data).info.get("comment") == (b"said" if format == "gif" else None)
+        if format == "gif":  # some programs look for the number of repeats right after the colours
+            assert data.index(b"NETSCAPE2.0") < data.index(b"\x21\xfe\x04said")
         assert opened(data).info["loop"] == (3 if format == "gif" else 4)  # GIF counts repeats, WebP how often it plays
         assert picture.metadata["delay"] == [50, 120, 200]
         assert picture.metadata["loop"] == read(source.getvalue()).metadata["loop"]

@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 
 Order = Literal["<", ">"]
 
-ORIENTATION, EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 274, 34665, 34853, 40965, 37500
+EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
 DESCRIPTION, EXTRA_SAMPLES, IPTC, PHOTOSHOP = 270, 338, 33723, 34377
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {
@@ -165,7 +165,7 @@ def block(tags: Tags) -> bytes:
 def resized(exif: bytes, width: int, height: int) -> bytes:
     """An EXIF block of an upright picture of another size: edited in place, so that what points into it (maker notes) stays right.
 
-    Sizes and orientation are set where they are said; the thumbnail, of the old size and orientation, is let go.
+    Sizes are set where they are said (libvips and Pillow set the orientation); the thumbnail, of the old pixels, is let go.
 
     Raises:
         ValueError: damaged.
@@ -180,7 +180,7 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
     main, _ = _directory(file, form, first)
     if EXIF in main and main[EXIF].numbers:
         starts.append(main[EXIF].numbers[0])
-    wanted = {ORIENTATION: 1, **dict.fromkeys(_WIDTHS, width), **dict.fromkeys(_HEIGHTS, height)}
+    wanted = {**dict.fromkeys(_WIDTHS, width), **dict.fromkeys(_HEIGHTS, height)}
     for start in starts:
         if start + 2 > len(data):
             continue

@@ -198,12 +198,11 @@ class _Sink:
         return self._safely(lambda: self._file.seek(offset, whence), -1)
 
     def _safely(self, call: Callable[[], Result], failed: Result) -> Result:
-        if self.failure is None:
-            try:
-                return call()
-            except BaseException as error:  # Ctrl-C, too
-                self.failure = error
-        return failed
+        try:
+            return call()
+        except BaseException as error:  # Ctrl-C, too
+            self.failure = error
+            return failed
 
     def _spliced(self, data: bytes) -> bytes:
         self._head += data
