@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATASETS ?= ../shared/datasets
 
-.PHONY: demo test lint format bench hooks wheel train sanitize check-aarch64 clean help
+.PHONY: demo test lint format bench fuzz hooks wheel train sanitize check-aarch64 clean help
 
 help:  ## list the tasks
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,6 +34,9 @@ bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/training_speed.py
+
+fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, and count what becomes of them
+	$(BIN)/python tools/fuzz.py
 
 sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSanitizer, then ThreadSanitizer
 	cmake -S native -B build/address -DFSRCNN_SANITIZE=address,undefined

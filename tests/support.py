@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from fsrcnn import quarantine
 from fsrcnn.architecture import Architecture
 from fsrcnn.weights import Weights
 
@@ -50,6 +52,12 @@ def run_command(
     return subprocess.run(
         command, capture_output=True, cwd=cwd, input=stdin, env={**ENVIRONMENT, **environment}, timeout=120, check=False
     )
+
+
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `quarantine.call` call in the test's own process, without a limit of memory."""
+    monkeypatch.setattr(quarantine, "_limit_memory", lambda: None)
+    monkeypatch.setattr(quarantine, "_process", lambda *call: (*quarantine.outcome(*call), ""))
 
 
 def heed_interrupts() -> None:

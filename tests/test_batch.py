@@ -196,6 +196,36 @@ def test_a_bug_is_raised_where_the_outcomes_are_asked_for(tmp_path: Path) -> Non
         list(batch.run_all(jobs_for(tmp_path, 9), Buggy(2), DOUBLE))
 
 
+@pytest.mark.parametrize(
+    "raised",
+    [
+        PermissionError(13, "Permission denied"), OSError("no reason given"), UnicodeEncodeError("utf-8", "\udce9", 0, 1, "no text"),
+        MemoryError(),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stage", ["read", "write"])
+def test_what_the_system_says_of_a_file_is_its_own_outcome(
+    stage: str, raised: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    original = getattr(images, stage)
+
+    def third_fails(*arguments: object, **options: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise raised
+        return original(*arguments, **options)
+
+    jobs = jobs_for(tmp_path, 6)
+    monkeypatch.setattr(images, stage, third_fails)
+    outcomes = list(batch.run_all(jobs, Watched(1), DOUBLE))
+    assert [outcome.error is None for outcome in outcomes] == [True, True, False, True, True, True]
+    assert isinstance(outcomes[2].error, ImageError)
+    assert str(jobs[2].source) in str(outcomes[2].error)
+    assert outcomes[2].error.__traceback__ is None
+    assert len(files_below(tmp_path / "out")) == 5
+
+
 def test_no_jobs_no_outcomes() -> None:
     assert list(batch.run_all([], Watched(2), DOUBLE)) == []
 

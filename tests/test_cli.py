@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pickle
 import signal
@@ -146,6 +148,78 @@ def test_a_batch_goes_on_past_bad_files(tmp_path: Path) -> None:
     assert "2 of 5 pictures failed" in errors
 
 
+ODD = {
+    "marked [b]up[/b].png": "marked [b]up[/b].png", "in [a[/b].png": "in [a[/b].png", "new\nline.png": "new\\nline.png",
+    "\x1b[31mred.png": "\\x1b[31mred.png", "lat\udce9in.png": "lat\\udce9in.png", ":cat:.png": ":cat:.png",
+    "été.png": "été.png", "x.png[page=2].png": "x.png[page=2].png",
+}  # fmt: skip
+"""Names that some program obeys or cannot write, and how they are shown. A slash is a folder's."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow all of these names")
+def test_odd_names(tmp_path: Path) -> None:
+    """They are upscaled and scored like any other, wherever their names are shown."""
+    picture = make(tmp_path / "a.png", 40, 40).read_bytes()
+    for name in ODD:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(picture)
+    result = run("upscale", "in", "-r", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout.decode("ascii"))
+    legible = [name if "\udce9" not in name else ODD[name] for name in ODD]
+    assert sorted(row["output"] for row in report["done"]) == sorted(f"{tmp_path}/in_x2/{name}" for name in legible)
+    assert files_below(tmp_path / "in_x2") == files_below(tmp_path / "in")
+
+    arguments = ("evaluate", "in", "-r", "-s", "2", "--protocol", "paper", "--save", "out")
+    table = run(*arguments, cwd=tmp_path).stdout.decode()
+    for shown in ODD.values():
+        assert shown.removesuffix(".png") in table
+    assert len(files_below(tmp_path / "out")) == 2 * len(ODD)
+    result = run(*arguments, "--csv", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO(result.stdout.decode())))
+    assert sorted(row["picture"] for row in rows) == sorted(name.removesuffix(".png") for name in legible)
+
+    for name in ODD:
+        (tmp_path / "in" / name).write_bytes(b"text")
+    commands: list[list[str]] = [["upscale", "in", "-r", "-o", "none"], ["evaluate", "in", "-r"]]
+    for command in commands:
+        result = run(*command, cwd=tmp_path)
+        assert result.returncode == 1
+        errors = result.stderr.decode()
+        assert "Traceback" not in errors
+        for shown in ODD.values():
+            assert f"in/{shown}" in errors
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path: Path) -> None:
+    for name in ("in/a.png", "in/deep/b.png"):
+        make(tmp_path / name, 40, 40)
+    for name in ("in/notes.txt", "in/deep/list.csv"):
+        (tmp_path / name).write_bytes(b"text")
+    (tmp_path / "in/link").symlink_to("deep")
+    said = "fsrcnn: 2 other files in in left out\nfsrcnn: in/link is a link to a folder, which is not followed\n"
+    for arguments in (("upscale", "in", "-r", "--overwrite"), ("evaluate", "in", "-r", "-s", "2")):
+        result = run(*arguments, cwd=tmp_path)
+        assert result.returncode == 0
+        assert said in result.stderr.decode()
+        assert json.loads(run(*arguments, "--json", cwd=tmp_path).stdout)["others"] == 2
+    assert b"left out" not in run("upscale", "in/a.png", "-o", "b.png", cwd=tmp_path).stderr
+
+
+def test_evaluate_offers_what_it_has(tmp_path: Path) -> None:
+    """It looks into folders, and has no limit to raise."""
+    make(tmp_path / "outer/inner/a.png", 40, 40)
+    assert (
+        run("evaluate", "outer", cwd=tmp_path).stderr.decode().endswith("; give --recursive to look into its folders\n")
+    )
+    (tmp_path / "outer/inner/bomb.png").write_bytes(png_bomb(30_000, 30_000))
+    result = run("evaluate", "outer", "--recursive", "-s", "2", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.decode().endswith("more than the limit of 268 megapixels\n")
+    assert "inner/a " in result.stdout.decode()
+
+
 BAD: dict[str, tuple[list[str], str, int]] = {
     "missing file": (["missing.png"], "missing.png does not exist", 1),
     "folder without pictures": (["void"], "void holds no pictures", 1),
@@ -182,6 +256,20 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "threads": (["a.png", "--threads", "0"], "--threads is a whole number of at least 1, not 0", 2),
     "both ways": (["a.png", "--overwrite", "--skip-existing"], "either --overwrite or --skip-existing", 2),
     "json and picture": (["a.png", "-o", "-", "--json"], "cannot both go to standard output", 2),
+    "ending and format": (
+        ["a.png", "-o", "b.jpg", "--format", "gif"],
+        "ends in .jpg, but the format asked for is gif",
+        2,
+    ),
+    "several to one name": (["a.png", "a.jpg", "-o", "out.png"], "give a folder as --output: out/", 2),
+    "a folder to one name": (["deep", "-o", "out.png"], "give a folder as --output: out/", 2),
+    "a file as folder": (
+        ["a.png", "a.jpg", "-o", "text.png"],
+        "text.png is no folder, and several outputs need one",
+        2,
+    ),
+    "a name too long": (["n" * 300 + ".png"], "File name too long", 1),
+    "an output too long": (["a.png", "-o", "n" * 300 + ".png"], "File name too long", 1),
     "many to a pipe": (["a.png", "a.jpg", "-o", "-"], "standard output (-) holds one picture", 2),
     "empty input pipe": (["-"], "standard input is empty", 1),
     "too wide for jpeg": (["wide.png", "-s", "4", "-o", "wide.jpg"], "jpg holds at most 65,500", 1),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import copy
+import inspect
 import pickle
 import re
 from pathlib import Path
 
 import pytest
+import typer
+import typer.main
 
-from fsrcnn.cli.options import as_option
-from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError
+from fsrcnn.cli import COMMANDS, app
+from fsrcnn.cli.options import Command, as_option
+from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError, printable
 from support import ROOT
 
 
@@ -90,3 +95,62 @@ def test_options_would_be_found() -> None:
     ]
     assert options_in("hint = 'use --eval'") == ["use --eval"]
     assert options_in("hint = 'type: pip install --no-deps .'") == []
+
+
+def test_what_a_file_calls_itself_cannot_move_the_cursor() -> None:
+    """Control characters, turned writing, bytes of no text; and a name of 10,000 characters."""
+    error = FsrcnnError("a\x1b[2Jb\n\x9b\u202ec\udce9é×… is wrong", "give {overwrite=True} for \r")
+    assert str(error) == r"a\x1b[2Jb\n\x9b\u202ec\udce9é×… is wrong; give overwrite=True for \r"
+    assert printable(str(error)) == str(error)
+    long = str(FsrcnnError("A" * 10_000 + " is wrong"))
+    assert long.endswith("A is wrong")
+    assert len(long) < 1000
+
+
+def options_of(command: str) -> frozenset[str]:
+    group = typer.main.get_command(app)
+    single = group.get_command(None, command)  # type: ignore[attr-defined]
+    return frozenset(option for parameter in single.params for option in parameter.opts)
+
+
+def test_a_command_offers_no_option_that_it_does_not_have() -> None:
+    """Within a command, as it runs: a remedy that it cannot offer is left out, the fact stays."""
+    large = ImageError("a.png is large", "raise the limit with {max_pixels=9}")
+    either = UsageError("a.png exists", "give {existing='replace'} to replace or {existing='skip'} to leave")
+    said: list[list[str]] = []
+    for option in ("max_pixels", "overwrite"):
+        single = typer.Typer(add_completion=False)
+        parameter = inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+
+        def command(**given: bool) -> None:
+            said.append([error.sentence(as_option) for error in (large, either)])
+
+        command.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]
+        command.__annotations__ = {option: bool}
+        single.command("one", cls=Command)(command)
+        contextvars.copy_context().run(typer.main.get_command(single).main, [], standalone_mode=False)
+    assert said == [
+        ["a.png is large; raise the limit with --max-pixels 9", "a.png exists"],
+        ["a.png is large", "a.png exists"],
+    ]
+    assert large.sentence(as_option).endswith("--max-pixels 9")  # where no command runs, every option is known
+
+
+REMEDIES = [
+    (path, name)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error") and len(node.args) > 1
+    for text in ["".join(str(part.value) for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant))]
+    for name in re.findall(r"\{(\w+)", text)
+]
+
+
+def test_remedies_name_arguments_that_some_command_has() -> None:
+    assert {name for _, name in REMEDIES} > {"output", "overwrite", "format"}
+    known = frozenset().union(*(options_of(command) for command in COMMANDS))
+    for path, name in REMEDIES:
+        option = as_option(name, None)
+        assert option is not None
+        assert option in known or option == "`fsrcnn prepare --eval`", f"{path.name}: {option}"
+    assert "--eval" in options_of("prepare")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn import engines, images, pretrained
 from fsrcnn.architecture import family
-from fsrcnn.errors import ImageError
-from fsrcnn.evaluation import compare, evaluate, mean
+from fsrcnn.arrays import Uint8
+from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.evaluation import compare, evaluate, find_sets, mean
 from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import psnr
 from fsrcnn.protocol import PROTOCOLS, read_8bit
-from support import random_weights
+from support import files_below, random_weights
 
 # Bicubic PSNR on Set5, Set14 and BSD200 as all papers since SRCNN print it; the SSIM of Set5 and Set14 likewise.
 BICUBIC = {
@@ -112,6 +114,75 @@ def test_a_bad_picture_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "11 by 11" in str(failures[1])
     with pytest.raises(ImageError, match="does not exist"):
         evaluate([tmp_path / "none"], engines.create(random_weights(family("fsrcnn-x", 2))))
+
+
+def engine_x2() -> engines.Engine:
+    return engines.create(random_weights(family("fsrcnn-x", 2)), "numpy")
+
+
+def test_pictures_of_a_tree_keep_apart(tmp_path: Path) -> None:
+    """Two that differ in their folder, or in their ending, have two names; so none is written over another."""
+    for name in ("set/a.png", "set/deep/a.png", "set/deep/b.png"):
+        write_picture(tmp_path / name, 40, 40, 3)
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "set/a.jpg")
+    names = ["a.jpg", "a.png", "deep/a", "deep/b"]
+    results, failures = evaluate(
+        [tmp_path / "set"], engine_x2(), protocols=["paper"], recursive=True, save=tmp_path / "out"
+    )
+    assert failures == []
+    assert [result.picture for result in results] == names
+    assert files_below(tmp_path / "out/set") == sorted(
+        f"{name}_x2{tail}.png" for name in names for tail in ("", "_panes")
+    )
+    assert [path.name for each in find_sets([tmp_path / "set"]) for path in each.found.pictures] == ["a.jpg", "a.png"]
+    (alone,) = find_sets([tmp_path / "set/deep/b.png"], recursive=True)
+    assert (alone.name, list(alone.names.values())) == ("b.png", ["b"])
+
+
+def test_two_sets_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    for name in ("mine/Set5", "theirs/Set5"):
+        write_picture(tmp_path / name / "a.png", 40, 40, 3)
+    with pytest.raises(
+        UsageError, match=r"mine/Set5 and .*theirs/Set5 have the same name; evaluate one after the other"
+    ):
+        evaluate([tmp_path / "mine/Set5", tmp_path / "theirs/Set5"], engine_x2())
+
+
+@pytest.mark.parametrize("raised", [PermissionError(13, "Permission denied"), UnicodeError("no text"), MemoryError()])
+def test_what_the_system_says_of_a_picture_stays_with_it(
+    raised: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write_picture(tmp_path / f"{name}.png", 40, 40)
+
+    def read(path: Path) -> Uint8:
+        if path.stem == "b":
+            raise raised
+        return read_8bit(path)
+
+    monkeypatch.setattr("fsrcnn.protocol.read_8bit", read)
+    results, failures = evaluate([tmp_path], engine_x2(), protocols=["paper"], threads=2)
+    assert [result.picture for result in results] == ["a", "c"]
+    assert len(failures) == 1
+    assert str(tmp_path / "b.png") in str(failures[0])
+
+
+def test_a_folder_that_may_not_be_read_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "closed/b.png"):
+        write_picture(tmp_path / name, 40, 40)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    results, failures = evaluate([tmp_path], engine_x2(), protocols=["paper"], recursive=True)
+    assert [result.picture for result in results] == ["a"]
+    assert [str(failure) for failure in failures] == [
+        f"the folder {tmp_path}/closed cannot be read, so its pictures are missing"
+    ]
 
 
 def test_three_panes_hold_the_pictures_unchanged() -> None:

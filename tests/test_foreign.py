@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
-from fsrcnn import foreign, pretrained, weights
+import fuzz_weights
+from fsrcnn import engines, foreign, pretrained, weights
 from fsrcnn.architecture import Architecture, family
 from fsrcnn.color import luma
 from fsrcnn.engines.numpy import NumpyEngine
-from fsrcnn.errors import UsageError, WeightsError
+from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop, psnr, shave
 from fsrcnn.protocol import read_8bit, round_8bit
 from fsrcnn.weights import Weights
-from support import files_below, random_weights, run_command
+from support import files_below, in_this_process, random_weights, run_command
 
 scipy_io = pytest.importorskip("scipy.io", reason="SciPy is not installed; type: pip install 'fsrcnn[convert]'")
+scipy_signal = pytest.importorskip("scipy.signal", reason="SciPy is not installed; type: pip install 'fsrcnn[convert]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[convert]'")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[torch]'")
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting PyTorch takes seconds; tests/test_quarantine.py, the command's tests and those with `own_process` use a process."""
+    if "own_process" not in request.fixturenames:
+        in_this_process(monkeypatch)
+
+
+@pytest.fixture
+def own_process() -> None:
+    pass
+
 
 # Set5, protocol `paper`: measured by running the files in their own frameworks and geometry (shared/README.md). The authors'
 # networks replicate borders, the others pad with zeros as we do.
@@ -108,7 +128,7 @@ def test_an_srcnn_is_an_fsrcnn(scale: int, middle: int, tmp_path: Path) -> None:
 )
 def test_other_srcnns(shapes: tuple[tuple[int, ...], ...], sentence: str, tmp_path: Path) -> None:
     arrays = {f"weights_conv{number}": np.zeros(shape) for number, shape in enumerate(shapes, 1)}
-    biases = {f"biases_conv{number}": np.zeros((shape[-1], 1)) for number, shape in enumerate(shapes, 1)}
+    biases = {f"biases_conv{number}": np.zeros((n, 1)) for number, n in enumerate((shapes[0][-1], shapes[1][-1], 1), 1)}
     scipy_io.savemat(tmp_path / "srcnn_x2.mat", arrays | biases)
     with pytest.raises(WeightsError, match=sentence):
         foreign.read(tmp_path / "srcnn_x2.mat")
@@ -192,18 +212,27 @@ def test_keras_computes_the_same(scale: int, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "sr.npy")[0, :, :, 0], NumpyEngine(ours).run(lr), atol=1e-5)
 
 
-def test_nothing_in_a_pth_is_run(tmp_path: Path) -> None:
-    flag = tmp_path / "run"
+class Hostile:
+    """Pickled, it touches a file when it is unpickled."""
 
-    class Hostile:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path.touch, (flag,))  # type: ignore[return-value]
+    def __init__(self, flag: Path) -> None:
+        self.flag = flag
 
-    (tmp_path / "hostile_x2.pth").write_bytes(pickle.dumps({"first_part.0.weight": Hostile()}))
-    torch.save({"first_part.0.weight": Hostile()}, tmp_path / "zipped_x2.pth")
-    for name in ("hostile_x2.pth", "zipped_x2.pth"):
-        with pytest.raises(WeightsError, match="without running code from it"):
-            foreign.read(tmp_path / name)
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (self.flag,))
+
+
+@pytest.mark.parametrize("ending", foreign.CHECKPOINTS)
+@pytest.mark.parametrize("zipped", [True, False, None], ids=["zip", "legacy", "bare pickle"])
+def test_nothing_in_a_file_is_run(ending: str, zipped: bool | None, tmp_path: Path) -> None:
+    flag, path = tmp_path / "run", tmp_path / f"hostile_x2{ending}"
+    content = {"first_part.0.weight": Hostile(flag)}
+    if zipped is None:
+        path.write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsError, match=r"without running code from it|damaged"):
+        foreign.read(path)
     assert not flag.exists()
 
 
@@ -226,10 +255,21 @@ def changed(path: Path, **changes: np.ndarray | None) -> Path:
             {"mid_part__2__weight": np.zeros((5, 4, 3, 3))},
             r"mid_part.2 \(mapping.0.weight\) has shape \(5, 4, 3, 3\), .* \(5, 5, 3, 3\)",
         ),
-        ({"mid_part__2__weight": np.zeros((5, 5, 3))}, r"the kernel of mid_part.2 has shape \(5, 5, 3\)"),
-        ({"mid_part__3__weight": None}, "mid_part.3.weight is missing|has no partner"),
-        ({"upsample__weight": np.zeros((4, 4))}, r"upsample.weight \(4, 4\) is no array of the port"),
-        ({"last_part__weight": None, "last_part__bias": None}, "but no last_part"),
+        ({"mid_part__2__weight": np.zeros((5, 5, 3))}, r"mid_part.2.weight \(5, 5, 3\) is no array of an FSRCNN"),
+        (
+            {"mid_part__3__weight": None},
+            "4 convolutions before the deconvolution and 3 PReLUs; an FSRCNN has one behind each",
+        ),
+        ({"upsample__weight": np.zeros((4, 4))}, r"upsample.weight \(4, 4\) is no array of an FSRCNN"),
+        ({"last_part__weight": None, "last_part__bias": None}, "none of its kernels makes one channel of many"),
+        (
+            {"first_part__0__weight": np.zeros((32, 3, 5, 5))},
+            r"its network reads 3 channels \(first_part.0 .*an FSRCNN has 1, luma",
+        ),
+        (
+            {"last_part__weight": np.zeros((32, 3, 9, 9)), "last_part__bias": np.zeros(3)},
+            r"none of its kernels makes one channel of many",
+        ),
         ({"first_part__0__bias": np.full(32, np.nan)}, "feature_extraction.bias holds NaN"),
     ],
 )
@@ -248,7 +288,10 @@ def test_other_files(tmp_path: Path) -> None:
         foreign.read(tmp_path / "weights.onnx")
     with pytest.raises(UsageError, match=r"not as \.onnx"):
         foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "weights.onnx")
-    for ending, sentence in ((".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "cannot be read")):
+    for ending, sentence in (
+        (".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "cannot be read"), (".pb", "not a TensorFlow graph"),
+        (".safetensors", "not a safetensors file"),
+    ):  # fmt: skip
         bad = tmp_path / f"bad_x2{ending}"
         bad.write_bytes(b"nonsense" * 100)
         with pytest.raises(WeightsError, match=sentence) as caught:
@@ -306,6 +349,8 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
         (["fsrcnn-x2", "a.onnx"], "not as .onnx", 2),
         (["w.pth", "a.h5"], "w.pth does not say its scale; give --scale 2, 3 or 4", 2),
         (["esrgan", "a.h5"], "there is no model 'esrgan'", 2),
+        (["a\x1b[2J.pth"], "cannot read the weights a\\x1b[2J.pth: No such file", 1),
+        (["none.safetensors"], "cannot read the weights none.safetensors: No such file", 1),
         (["none.onnx"], "cannot read the weights none.onnx: No such file", 1),
         (["bad_x2.pth"], "(or it is no PyTorch file); save a plain state_dict instead", 1),
         (["bad_x2.h5"], "bad_x2.h5 is not a Keras file", 1),
@@ -323,3 +368,346 @@ def test_what_convert_refuses(arguments: list[str], sentence: str, code: int, tm
     assert result.stderr.count(b"\n") == 1
     assert files_below(tmp_path) == before
     assert (tmp_path / "fsrcnn-x2.safetensors").read_bytes() == b"precious"
+
+
+def state_of(weights: Weights) -> dict[str, Any]:
+    """A state dictionary under the port's names, in the order of computation."""
+    return dict(torch.load(io.BytesIO(foreign.port.encode(weights)[0]), weights_only=True))
+
+
+SMALL = Architecture(6, 4, 2, 5, 9, 2, 4)  # the port's geometry
+PLAIN = ("feature_extraction", "shrink", "map.0", "map.1", "expand", "deconv")
+
+
+def renamed(weights: Weights, names: Sequence[str]) -> dict[str, Any]:
+    """The port's arrays under other names of its layers: `NAME.0` a convolution, `NAME.1` its PReLU."""
+    state = {}
+    for stage, name in zip(weights.architecture.stages, names, strict=True):
+        last = stage.kind == "deconvolution"
+        kernel = name if last else f"{name}.0"
+        state[f"{kernel}.weight"] = torch.from_numpy(weights.arrays[f"{stage.name}.weight"])
+        state[f"{kernel}.bias"] = torch.from_numpy(weights.arrays[f"{stage.name}.bias"])
+        if not last:
+            state[f"{name}.1.weight"] = torch.from_numpy(weights.arrays[f"{stage.name}.prelu"])
+    return state
+
+
+def same(after: Weights, before: Weights) -> None:
+    assert after.architecture == before.architecture
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(after.arrays[name], array)
+
+
+@pytest.mark.parametrize("ending", [".pth", ".pt", ".pth.tar", ".tar", ".ckpt", ".safetensors"])
+@pytest.mark.parametrize(
+    "names", [PLAIN, tuple(f"model.module.body.{n}" for n in range(8, 14)), None], ids=["words", "numbers", "port"]
+)
+def test_names_do_not_count(names: tuple[str, ...] | None, ending: str, tmp_path: Path) -> None:
+    """Kernels by their shapes, in the file's order; safetensors have none, so there that of names and shapes."""
+    ours = random_weights(SMALL)
+    state = state_of(ours) if names is None else renamed(ours, names)
+    path = tmp_path / f"net_x2{ending}"
+    if ending == ".safetensors":
+        safetensors.numpy.save_file({name: array.numpy() for name, array in state.items()}, path)
+    else:
+        torch.save({"epoch": 7, "state_dict": state, "optimizer": {"state": {}, "lr": 0.1}}, path)
+    notes: list[str] = []
+    same(foreign.read(path, note=notes.append), ours)
+    assert ["4 is taken, the padding of the common port" in note for note in notes] == ([] if names is None else [True])
+
+
+@pytest.mark.parametrize("key", ["state_dict", "net", "generator", "params", "model", "anything", "a/b"])
+def test_a_state_dict_is_found_at_any_key(key: str, tmp_path: Path) -> None:
+    ours = random_weights(SMALL)
+    inner: dict[str, Any] = {key: state_of(ours), "iteration": 9, "losses": [0.5], "n_averaged": torch.tensor(3)}
+    torch.save({"outer": inner} if key == "net" else inner, tmp_path / "w_x2.pth")
+    same(foreign.read(tmp_path / "w_x2.pth"), ours)
+
+
+@pytest.mark.parametrize("flat", [True, False], ids=["prefixes", "keys"])
+def test_of_several_networks_the_averaged_one(flat: bool, tmp_path: Path) -> None:
+    plain, averaged = random_weights(SMALL), random_weights(SMALL, seed=1)
+
+    def saved(*names: str) -> Path:
+        networks = dict(zip(names, (state_of(plain), state_of(averaged)), strict=True))
+        flattened = {f"{name}.{key}": value for name, state in networks.items() for key, value in state.items()}
+        torch.save({"state_dict": flattened} if flat else networks, tmp_path / "w_x2.pth")
+        return tmp_path / "w_x2.pth"
+
+    notes: list[str] = []
+    same(foreign.read(saved("params", "params_ema"), note=notes.append), averaged)
+    place = "state_dict." if flat else ""
+    assert (
+        notes[0]
+        == f"it holds 2 networks ({place}params, {place}params_ema); {place}params_ema, the averaged one, is taken"
+    )
+    with pytest.raises(WeightsError, match=r"it holds 2 networks \(.*one, .*two\); save the state_dict of one of them"):
+        foreign.read(saved("one", "two"))
+
+
+def test_one_slope_and_no_bias(tmp_path: Path) -> None:
+    ours = random_weights(SMALL)
+    state = state_of(ours)
+    del state["mid_part.0.bias"], state["last_part.bias"]
+    state["mid_part.1.weight"] = torch.tensor([0.25])
+    torch.save(state, tmp_path / "w_x2.pth")
+    after = foreign.read(tmp_path / "w_x2.pth")
+    assert after.arrays["shrinking.prelu"].tolist() == [0.25] * 4
+    assert after.arrays["shrinking.bias"].tolist() == [0] * 4
+    assert after.arrays["deconvolution.bias"].tolist() == [0]
+    shared = {name: value for name, value in state.items() if value.ndim == 4 or name.endswith("bias")}
+    torch.save({**shared, "act.weight": torch.tensor([0.5])}, tmp_path / "shared_x2.pth")
+    notes: list[str] = []
+    after = foreign.read(tmp_path / "shared_x2.pth", note=notes.append)
+    assert all((after.arrays[f"{stage.name}.prelu"] == 0.5).all() for stage in SMALL.convolutions)
+    assert "its one PReLU is taken to follow each of the 5 convolutions" in notes
+
+
+def test_safetensors_of_others(tmp_path: Path) -> None:
+    """Half and brain floats are read; names that say no order are refused instead of guessed at."""
+    ours, path = random_weights(SMALL), tmp_path / "w_x2.safetensors"
+    halves = {name: array.to(torch.bfloat16) for name, array in state_of(ours).items()}
+    data = pytest.importorskip("safetensors.torch").save(halves)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(
+        foreign.read(path).arrays["shrinking.weight"], halves["mid_part.0.weight"].float().numpy()
+    )
+    state = renamed(ours, PLAIN)
+    loose = {re.sub(r"^(.*)\.1\.weight$", r"act_\1.weight", name): array.numpy() for name, array in state.items()}
+    safetensors.numpy.save_file(loose, path)
+    with pytest.raises(WeightsError, match="neither the order of its arrays nor their names say how its layers follow"):
+        foreign.read(path)
+    safetensors.numpy.save_file({name: array.numpy().astype(np.int32) for name, array in state.items()}, path)
+    with pytest.raises(WeightsError, match="holds I32, not floating-point numbers"):
+        foreign.read(path)
+    safetensors.numpy.save_file({name: array.numpy() for name, array in state.items()}, path)
+    assert "crop 4" in converted(path.name, "ours.safetensors", cwd=tmp_path)
+    assert weights.load(tmp_path / "ours.safetensors").architecture == SMALL
+
+
+@pytest.mark.parametrize(("scale", "crop"), [(2, 1), (3, None)])
+def test_a_wrong_geometry_is_noticed(scale: int, crop: int | None, tmp_path: Path) -> None:
+    """`fsrcnn-x2` has crop 3; as another one it would move the picture, as ×3 tear it."""
+    foreign.write(pretrained.load("fsrcnn-x2"), tmp_path / "w.h5")
+    state = {"net": renamed(pretrained.load("fsrcnn-x2"), [f"layer{n}" for n in range(8)])}
+    torch.save(state, tmp_path / "w.pth")
+    notes: list[str] = []
+    foreign.read(tmp_path / "w.pth", 2, 3, note=notes.append)
+    assert notes == []
+    foreign.read(tmp_path / "w.pth", scale, crop, note=notes.append)
+    assert re.fullmatch(r"as ×\d with crop \d these weights .* as ×2 with crop 3 of .* most likely its own", notes[-1])
+
+
+GRAPHS = [
+    ("FSRCNN_x2", 34.82), ("FSRCNN_x3", 30.57), ("FSRCNN_x4", 28.39),
+    ("FSRCNN-small_x2", 34.46), ("FSRCNN-small_x3", 30.21), ("FSRCNN-small_x4", 28.19),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "published"), GRAPHS)
+def test_opencvs_graphs(name: str, published: float, datasets: Path, references: Path) -> None:
+    """Set5, protocol `files`: what shared/README.md says of OpenCV itself, which pads with zeros as we do."""
+    engine = NumpyEngine(foreign.read(references / "weights" / "opencv-pb" / f"{name}.pb"))
+    scale, scores = engine.architecture.scale, []
+    for picture in sorted((datasets / "Set5").glob("*.png")):
+        pixels = modcrop(read_8bit(picture), scale)
+        lr = imresize(pixels.astype(np.float64), output_size=(pixels.shape[0] // scale, pixels.shape[1] // scale))
+        sr = engine.luma((luma(np.rint(lr.clip(0, 255)).astype(np.uint8)) / 255.0).astype(np.float32))
+        scores.append(psnr(shave(luma(pixels), scale), shave(round_8bit(sr), scale)))
+    assert len(scores) == 5
+    assert np.mean(scores) == pytest.approx(published, abs=0.02)
+
+
+def evaluated(data: bytes, y: np.ndarray) -> np.ndarray:
+    """A graph as TensorFlow would compute it, node by node, in float64: read by its own protocol classes, convolved by SciPy."""
+    graph_pb2 = pytest.importorskip("tensorboard.compat.proto.graph_pb2", reason="tensorboard is not installed")
+    graph = graph_pb2.GraphDef.FromString(data)
+    done: dict[str, np.ndarray] = {}
+    for node in graph.node:
+        x = [done[name] for name in node.input]
+        match node.op:
+            case "Const":
+                tensor = node.attr["value"].tensor
+                shape = [side.size for side in tensor.tensor_shape.dim]
+                kind = np.int32 if tensor.dtype == 3 else np.float32
+                values = (
+                    np.frombuffer(tensor.tensor_content, kind) if tensor.tensor_content else np.array(tensor.float_val)
+                )
+                value = values.reshape(shape)
+            case "Placeholder":
+                value = y[:, :, None].astype(np.float64)
+            case "Conv2D":
+                kernel = x[1].astype(np.float64)
+                planes = [
+                    sum(
+                        scipy_signal.correlate2d(x[0][:, :, c], kernel[:, :, c, o], "same")
+                        for c in range(kernel.shape[2])
+                    )
+                    for o in range(kernel.shape[3])
+                ]
+                value = np.stack(planes, -1)
+            case "DepthToSpace":
+                s = node.attr["block_size"].i
+                h, w, _ = x[0].shape
+                value = x[0].reshape(h, w, s, s).transpose(0, 2, 1, 3).reshape(h * s, w * s, 1)
+            case "Transpose":
+                value = x[0]
+            case op:
+                operation = {"Add": np.add, "BiasAdd": np.add, "Sub": np.subtract, "Mul": np.multiply, "Abs": np.abs}
+                value = np.maximum(x[0], 0) if op == "Relu" else operation[op](*x)
+        done[node.name] = value
+    return done[graph.node[-1].name][:, :, 0]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in GRAPHS])
+@pytest.mark.parametrize("engine", ["numpy", "native", "torch:cpu"])
+def test_a_graph_computes_the_same(name: str, engine: str, references: Path) -> None:
+    """OpenCV's luma has full range, ours is of studio swing, before and after; so zeros at the border are another grey."""
+    path = references / "weights" / "opencv-pb" / f"{name}.pb"
+    converted = foreign.read(path)
+    y = np.random.default_rng(0).random((24, 21))
+    expected = evaluated(path.read_bytes(), y) * 219 / 255 + 16 / 255
+    try:
+        ours = engines.create(converted, engine).luma((y * 219 / 255 + 16 / 255).astype(np.float32))
+    except FsrcnnError as error:
+        if engine != "native":
+            raise
+        pytest.skip(str(error))
+    inside = slice(8 * converted.architecture.scale, -8 * converted.architecture.scale)
+    np.testing.assert_allclose(ours[inside, inside], expected[inside, inside], atol=2e-5)
+
+
+def synthetic() -> Any:
+    graph_pb2 = pytest.importorskip("tensorboard.compat.proto.graph_pb2", reason="tensorboard is not installed")
+    return graph_pb2.GraphDef.FromString(fuzz_weights.graph(2))
+
+
+@pytest.mark.parametrize(
+    ("node", "change", "sentence"),
+    [
+        ("conv3", lambda node: node.attr["strides"].list.i.__setitem__(1, 2), r"conv3 \(Conv2D\) of its graph is no part"),
+        ("conv2", lambda node: setattr(node.attr["padding"], "s", b"VALID"), r"conv2 \(Conv2D\)"),
+        ("relu2", lambda node: setattr(node, "op", "Tanh"), r"prelu2 \(Add\)"),
+        ("relu2", lambda node: node.input.__setitem__(0, "sum1"), r"sub2 \(Sub\)"),
+        ("sub2", lambda node: node.input.__setitem__(0, "sum1"), r"sub2 \(Sub\)"),
+        ("shuffle", lambda node: setattr(node.attr["block_size"], "i", 5), "shuffle enlarges by 5"),
+        ("shuffle", lambda node: setattr(node, "op", "Identity"), "its graph has 0 DepthToSpace"),
+        ("conv1", lambda node: node.input.__setitem__(0, "prelu4"), "Conv2D|prelu|in a circle|no part"),
+        ("f1", lambda node: node.attr["value"].tensor.tensor_shape.dim.__getitem__(0).__setattr__("size", 2**40), "or it is damaged"),
+        ("conv4", lambda node: node.input.__setitem__(1, "nothing"), "its graph has no node nothing"),
+    ],
+)  # fmt: skip
+def test_other_graphs(node: str, change: Callable[[Any], None], sentence: str, tmp_path: Path) -> None:
+    graph = synthetic()
+    path = tmp_path / "net_x2.pb"
+    path.write_bytes(graph.SerializeToString())
+    assert foreign.read(path).architecture == Architecture(6, 3, 1, 5, 3, 2, 0)
+    change(next(candidate for candidate in graph.node if candidate.name == node))
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(WeightsError, match=sentence):
+        foreign.read(path)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".pb"])
+def test_three_channels_are_counted(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rgb_x2{ending}"
+    if ending == ".pb":
+        graph = synthetic()
+        first = next(node for node in graph.node if node.name == "f1").attr["value"].tensor
+        first.tensor_shape.dim[2].size, first.tensor_content = 3, first.tensor_content * 3
+        path.write_bytes(graph.SerializeToString())
+    else:
+        foreign.write(random_weights(family("fsrcnn-s", 2)), path)
+        with h5py.File(path, "r+") as file:
+            group = file["model_weights/feature_extraction/feature_extraction"]
+            del group["kernel:0"]
+            group["kernel:0"] = np.zeros((5, 5, 3, 32), np.float32)
+    with pytest.raises(WeightsError, match=r"its network reads 3 channels \(.*\); an FSRCNN has 1, luma"):
+        foreign.read(path)
+
+
+def test_a_tensor_larger_than_its_file(own_process: None, tmp_path: Path) -> None:
+    """One number that stands for a million million; and a pickle, and a description of a model, of 100,000 brackets."""
+    state = state_of(random_weights(SMALL))
+    state["mid_part.0.weight"] = torch.zeros(1).as_strided((2**20, 2**20, 1, 1), (0, 0, 1, 1))
+    torch.save(state, tmp_path / "w_x2.pth")
+    with pytest.raises(
+        WeightsError, match=r"mid_part.0.weight has shape \(1048576, 1048576, 1, 1\), which is more than 64 MiB"
+    ):
+        foreign.read(tmp_path / "w_x2.pth")
+    (tmp_path / "deep_x2.pth").write_bytes(b"\x80\x02" + b"](" * 100_000 + b"e" * 100_000 + b".")
+    with pytest.raises(WeightsError, match="no PyTorch file"):
+        foreign.read(tmp_path / "deep_x2.pth")
+    foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "r+", libver="latest") as file:
+        del file.attrs["model_config"]
+        file.attrs["model_config"] = "[" * 60_000
+    with pytest.raises(WeightsError, match="not a Keras file, or it is damaged"):
+        foreign.read(tmp_path / "w.h5")
+
+
+def outside(file: Any, name: str, kind: str, secret: Path) -> None:
+    """Put something that leads out of an HDF5 file in the place of a dataset."""
+    data = file[name][()]
+    del file[name]
+    if kind == "external storage":
+        file.create_dataset(name, data.shape, data.dtype, external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+    elif kind == "external link":
+        file[name] = h5py.ExternalLink(str(secret), "/x")
+    elif kind == "loop":
+        file[name] = h5py.SoftLink(f"/{name}")
+    else:
+        layout = h5py.VirtualLayout(data.shape, data.dtype)
+        layout[...] = h5py.VirtualSource(str(secret), "x", data.shape)
+        file.create_virtual_dataset(name, layout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("external storage", "kernel:0 lie in other files"), ("virtual", "kernel:0 lie in other files"),
+        ("external link", r"is a link to another file \(.*secret\)"), ("loop", "is a symbolic link"),
+    ],
+)  # fmt: skip
+def test_nothing_is_read_from_other_files(kind: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.h5"
+    (tmp_path / "secret").write_bytes(bytes(10**6))
+    foreign.write(random_weights(family("fsrcnn-s", 2)), path)
+    with h5py.File(path, "r+") as file:
+        outside(file, "model_weights/shrinking/shrinking/kernel:0", kind, tmp_path / "secret")
+    with pytest.raises(WeightsError, match=sentence):
+        foreign.read(path)
+
+
+@pytest.mark.parametrize("ending", foreign.CHECKPOINTS)
+def test_devices_pipes_and_folders(ending: str, tmp_path: Path) -> None:
+    """None of them may hang, or fill the memory."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes in folders")
+    path = tmp_path / f"w_x2{ending}"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(WeightsError, match="is a device or a pipe"):
+        foreign.read(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(WeightsError, match="is a device or a pipe"):
+        foreign.read(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(WeightsError, match="is a folder"):
+        foreign.read(path)
+    path.rmdir()
+    with path.open("wb") as file:
+        file.truncate(weights.LARGEST_FILE + 1)
+    with pytest.raises(WeightsError, match="has more than 67,108,864 bytes"):
+        foreign.read(path)
+
+
+def test_names_in_a_file_do_not_reach_the_terminal_as_they_are(tmp_path: Path) -> None:
+    state: dict[str, Any] = {**state_of(random_weights(SMALL)), "\x1b[2J" + "A" * 10_000: torch.zeros(3, 3)}
+    torch.save(state, tmp_path / "w_x2.pth")
+    result = run_command("convert", "w_x2.pth", cwd=tmp_path)
+    assert result.returncode == 1
+    assert b"\\x1b[2JAAA" in result.stderr
+    assert b"\x1b" not in result.stderr
+    assert len(result.stderr) < 1200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,32 @@ def test_remedies_name_what_would_hold_the_picture() -> None:
     assert str(caught.value) == (
         "a.png would have 70000×10 pixels, but jpg holds at most 65,500 on a side; use format='png' or format='tif'"
     )
+
+
+def test_the_first_bytes_tell_what_a_picture_is_written_as() -> None:
+    for format in FORMATS:
+        data = write(Picture((np.zeros((8, 8, 3), np.uint8),), format), None).data
+        assert data is not None
+        assert formats.of_content(data[: formats.START]) == format
+    for order in "<>":  # TIFF 6.0, and BigTIFF, whose version is 43
+        for version in (42, 43):
+            mark = b"II" if order == "<" else b"MM"
+            assert formats.of_content(mark + struct.pack(f"{order}H", version) + bytes(60)) == "tif"
+    for brands, expected in (  # ISO/IEC 14496-12: size, ftyp, major brand, version, compatible brands
+        ([b"avif"], "avif"), ([b"heic", b"mif1"], "avif"), ([b"mif1", b"heic"], "avif"), ([b"xxxx", b"avif"], "avif"),
+        ([b"isom", b"mp42"], None),
+    ):  # fmt: skip
+        box = b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
+        assert formats.of_content(struct.pack(">I", len(box) + 4) + box + b"avif") == expected
+    assert formats.of_content(b"BM" + bytes(60)) == "png"
+    for text in (b"", b"text", b"RIFF\0\0\0\0WAVE", b"\x89PNG", b"<svg>"):
+        assert formats.of_content(text) is None
+
+
+def test_an_ending_stays_where_it_names_the_format() -> None:
+    for name, format, expected in (
+        ("a.jfif", "jpg", "a.jfif"), ("a.JPE", "jpg", "a.JPE"), ("a.png", "jpg", "a.jpg"), ("a", "tif", "a.tif"),
+        ("a.b.bmp", "png", "a.b.png"),
+        ("a.apng", "png", "a.png"), ("a.heic", "avif", "a.avif"), ("a.TIFF", "tif", "a.TIFF"),
+    ):  # fmt: skip
+        assert formats.with_ending(Path(name), format) == Path(expected)

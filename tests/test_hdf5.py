@@ -11,7 +11,7 @@ import pytest
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 
-from fsrcnn import images  # noqa: E402
+from fsrcnn import images, quarantine  # noqa: E402
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError  # noqa: E402
 from fsrcnn.imresize import imresize  # noqa: E402
 from fsrcnn.training.hdf5_reader import read_pictures, read_sub_images  # noqa: E402
@@ -19,6 +19,12 @@ from fsrcnn.training.hdf5_writer import prepare  # noqa: E402
 from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS, pair_of, read_luma  # noqa: E402
 from fsrcnn.training.sources import SubImageBatches  # noqa: E402
 from fsrcnn.training.sub_images import SubImages, paper_sub_images  # noqa: E402
+from support import in_this_process  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_this_process(monkeypatch)  # tests/test_quarantine.py uses a process
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +221,79 @@ def test_more_sources_than_an_old_attribute_holds(folder: Path, tmp_path: Path) 
 def test_cuts_that_make_no_sense(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         replace(paper_sub_images(3), **change)  # type: ignore[arg-type]
+
+
+def stored(path: Path, whole: bool, **attributes: object) -> Path:
+    """A legal file of ×2: sub-images, or one whole picture."""
+    with h5py.File(path, "w") as file:
+        for name, side in (("lr", 6), ("hr", 12)):
+            file[f"{name}/0" if whole else name] = np.zeros((side, side) if whole else (4, side, side), np.uint8)
+        file.attrs.update(attributes)
+    return path
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["sub-images", "pictures"])
+@pytest.mark.parametrize("name", ["lr", "hr"])
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("external storage", "lie in other files, which are not read"), ("virtual", "lie in other files, which are not read"),
+        ("external link", r"is a link to another file \(.*secret\), which is not followed"), ("loop", "is a symbolic link"),
+        ("text", "holds object, not numbers"), ("huge", "more than the .* GiB of this machine|do not fit|not ×2"),
+    ],
+)  # fmt: skip
+def test_nothing_is_read_from_other_files(
+    kind: str, sentence: str, name: str, whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(10**6))
+    path = stored(tmp_path / "a.h5", whole)
+    with h5py.File(path, "r+") as file:
+        place = f"{name}/0" if whole else name
+        shape = file[place].shape
+        del file[place]
+        if kind == "external storage":
+            file.create_dataset(place, shape, "u1", external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout(shape, "u1")
+            layout[...] = h5py.VirtualSource(str(secret), "x", shape)
+            file.create_virtual_dataset(place, layout)
+        elif kind == "text":
+            file.create_dataset(place, shape, h5py.string_dtype())
+        elif kind == "huge":
+            for other, factor in (("lr", 1), ("hr", 2)):
+                both = f"{other}/0" if whole else other
+                if both in file:
+                    del file[both]
+                big = (2**24 * factor, 2**24 * factor) if whole else (2**44, 6 * factor, 6 * factor)
+                file.create_dataset(both, big, "u1", chunks=(1, 2**20) if whole else (1, 6, 6))
+        else:
+            file[place] = (
+                h5py.ExternalLink(str(secret), "/x") if kind == "external link" else h5py.SoftLink(f"/{place}")
+            )
+    if kind == "huge":  # a rehearsal would read it all
+        monkeypatch.setattr(quarantine, "_process", lambda *call: (0, b"", ""))
+    with pytest.raises(FsrcnnError, match=sentence) as caught:
+        (read_pictures if whole else read_sub_images)(path, 2)
+    assert str(caught.value).count(str(path)) == 1
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["sub-images", "pictures"])
+@pytest.mark.parametrize(
+    ("attribute", "value", "sentence"),
+    [
+        ("scale", "abc", "attribute scale is a number, not 'abc'"), ("scale", 2.5, "scale is a whole number, not 2.5"),
+        ("scale", [2, 3], "scale is a number"), ("peak", 0, "peak is above 0 and at most 65535, not 0"),
+        ("peak", np.nan, "peak is a number, not"), ("peak", 1e300, "at most 65535"), ("scale", 10**9, "scale is 2, 3 or 4|is of ×"),
+        ("label_offset", -1, "label_offset is 0 to 0, not -1"),
+    ],
+)  # fmt: skip
+def test_attributes_of_no_meaning(attribute: str, value: object, sentence: str, whole: bool, tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.h5", whole, **{attribute: value})
+    if whole and attribute in ("label_offset",):
+        return  # not read
+    if whole and value == 10**9:
+        assert len(read_pictures(path, 2)) == 1
+        return
+    with pytest.raises(FsrcnnError, match=sentence):
+        (read_pictures if whole else read_sub_images)(path, 2)

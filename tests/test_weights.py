@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fsrcnn import pretrained, weights
+from fsrcnn import models, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
-from fsrcnn.errors import UsageError, WeightsError
+from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
 from fsrcnn.weights import KIND, KIND_KEY, METADATA_KEY, Weights
 from support import random_weights
 
@@ -82,6 +83,40 @@ def _file(tmp_path: Path, data: bytes) -> Path:
     return path
 
 
+def _header(content: object) -> bytes:
+    text = (content if isinstance(content, str) else json.dumps(content)).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, [1], {"__metadata__": None}, {"__metadata__": [1]}], ids=lambda c: str(c)[:20]
+)
+def test_a_file_that_says_nothing_of_itself(content: object) -> None:
+    assert weights.metadata_of(_header(content)) == {}
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
+def test_only_files_are_read(kind: str, tmp_path: Path) -> None:
+    """`/dev/zero` has no end, a pipe may have no writer."""
+    path = tmp_path / "w.safetensors"
+    if kind == "folder":
+        path.mkdir()
+    elif not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no pipes in folders")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(WeightsError, match="is a folder" if kind == "folder" else "is a device or a pipe"):
+        models.resolve(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000, "zero\0byte.safetensors"])
+def test_names_that_no_file_has(name: str) -> None:
+    with pytest.raises(FsrcnnError):
+        models.resolve(name)
+
+
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     arrays = dict(random_weights(family("fsrcnn-x", 2)).arrays)
     legal = {
@@ -107,6 +142,14 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
         safetensors.numpy.save(arrays, {METADATA_KEY: "[1]"}): "no legal architecture",
         safetensors.numpy.save(arrays, {METADATA_KEY: '{"scale": 9}'}): "scale is 2, 3 or 4",
         safetensors.numpy.save(arrays, {METADATA_KEY: '{"layers": 9}'}): "no legal architecture",
+        safetensors.numpy.save(arrays, {METADATA_KEY: "[" * 100_000}): "no legal architecture",
+        safetensors.numpy.save(arrays, {METADATA_KEY: '{"m": -1' + "0" * 4000 + "}"}): r"\[…\]",
+        _header({"__metadata__": None}): "not a safetensors|no fsrcnn.architecture metadata",
+        _header(
+            {"__metadata__": {}, "x": {"dtype": "BF16", "shape": [0], "data_offsets": [0, 0]}}
+        ): "not a safetensors|no fsrcnn",
+        _header("[" * 100_000): "not a safetensors",
+        _header({"x": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 0]}}): "not a safetensors",
     }
     for data, sentence in cases.items():
         with pytest.raises(WeightsError, match=sentence):

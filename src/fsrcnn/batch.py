@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fsrcnn import formats, images
-from fsrcnn.errors import Cancelled, FsrcnnError, ImageError
+from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_system
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
 from fsrcnn.size import Size
@@ -95,8 +95,9 @@ def run_all(
         for outcome in run_all(plan(["photos"], "larger/", size).jobs, upscaler, size):
             print(outcome.result().output)  # or raises what went wrong
 
-    An error is the outcome of its job; the others go on. A result has the same bytes at any number of threads. Memory does not grow
-    with the number of jobs: a picture waits until it fits into the room for those under way; one larger than that goes alone.
+    An error, of ours or of the system, is the outcome of its job; the others go on. A result has the same bytes at any number of
+    threads. Memory does not grow with the number of jobs: a picture waits until it fits into the room for those under way; one
+    larger than that goes alone.
 
     Args:
         jobs: from `plan`.
@@ -130,8 +131,10 @@ class _Decoded:
 def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     """
     Raises:
-        FsrcnnError: it is no picture, or its result would be too large.
+        FsrcnnError: it is no picture, its result would be too large, or the plan says why not.
     """
+    if job.error is not None:
+        raise job.error
     started = time.perf_counter()
     source = options.standard_input if job.source is None else job.source
     picture = images.read(
@@ -139,7 +142,7 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     )
     height, width = picture.pages[0].shape[:2]
     after = size.of(height, width)
-    format = job.format or (formats.format_of(job.target) if job.target and job.target.suffix else picture.format)
+    format = formats.settle(job.format, job.target, picture.format)
     formats.check_fits(after, len(picture.pages), format, job.label)
     if options.lossless:
         formats.check_lossless(format, picture.pages[0].dtype, picture.metadata.get("bits-per-sample", 16))
@@ -257,6 +260,8 @@ class _Pipeline:
                 decoded = _decode(job, self._size, self._options)
             except FsrcnnError as error:
                 outcome = Outcome(job, error=_bare(error))
+            except SYSTEM_ERRORS as error:
+                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
                 self._failure = error
             if decoded is not None:
@@ -268,6 +273,8 @@ class _Pipeline:
                 pass
             except FsrcnnError as error:
                 outcome = Outcome(job, error=_bare(error))
+            except SYSTEM_ERRORS as error:
+                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
                 self._failure = error
         with self._changed:

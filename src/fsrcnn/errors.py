@@ -12,8 +12,23 @@ import re
 from collections.abc import Callable
 from typing import Self
 
-Spelling = Callable[[str, str | None], str]
-"""How a door spells an argument: its name in Python, and its value as Python writes it or None → text."""
+Spelling = Callable[[str, str | None], str | None]
+"""How a door spells an argument: its name in Python, and its value as Python writes it or None → text; None if it has no such one."""
+ARGUMENT = r"\{(\w+)(?:=([^{}]*))?\}"  # in a remedy
+
+LONGEST = 1000  # characters of a fact or a remedy that are shown: a path of a system's longest names, and a sentence around it
+CONTROL = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+"""What a terminal obeys instead of showing it: control characters, marks that turn the direction of writing; and bytes of no text."""
+
+
+def printable(text: str) -> str:
+    """Text in which names of files may stand, as it can be shown: control characters escaped, the middle of a very long one left out.
+
+    `\x1b[2J` (clear the screen) → `\\x1b[2J`. What is printable already stays as it is.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST * 2 // 3]} […] {text[-LONGEST // 4 :]}"
+    return re.sub(CONTROL, lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def in_python(name: str, value: str | None) -> str:
@@ -40,10 +55,12 @@ class FsrcnnError(Exception):
         return self.sentence()
 
     def sentence(self, spell: Spelling = in_python) -> str:
-        """Fact and remedy as one sentence, the arguments as a door spells them."""
-        remedy = re.sub(r"\{(\w+)(?:=([^{}]*))?\}", lambda found: spell(found[1], found[2]), self.remedy)
-        fact = self.fact if self.argument is None else f"{spell(self.argument, None)} {self.fact}"
-        return f"{fact}; {remedy}" if remedy else fact
+        """Fact and remedy as one sentence, the arguments as a door spells them; without a remedy that this door cannot offer."""
+        spelt = {found[0]: spell(found[1], found[2]) for found in re.finditer(ARGUMENT, self.remedy)}
+        offered = self.remedy and all(spelt.values())
+        remedy = re.sub(ARGUMENT, lambda found: spelt[found[0]] or "", self.remedy) if offered else ""
+        fact = self.fact if self.argument is None else f"{spell(self.argument, None) or self.argument} {self.fact}"
+        return f"{printable(fact)}; {printable(remedy)}" if remedy else printable(fact)
 
     def about(self, label: object, spell: Spelling = in_python) -> str:
         """The sentence, with what it is about in front where the fact does not name it already."""
@@ -66,6 +83,18 @@ class UsageError(FsrcnnError, ValueError):
 
 class ImageError(FsrcnnError):
     """A picture cannot be read, is not one, is too large, or cannot be written."""
+
+
+SYSTEM_ERRORS = (OSError, UnicodeError, MemoryError)
+"""What the system may raise of any single file, where nothing of ours has foreseen it."""
+
+
+def of_system(label: object, reason: OSError | UnicodeError | MemoryError) -> ImageError:
+    """What the system says of a file, as an error that is about this file alone."""
+    if isinstance(reason, MemoryError):
+        return ImageError(f"{label}: not enough memory")
+    said = reason.strerror if isinstance(reason, OSError) else None
+    return ImageError(f"cannot use {label}: {said or reason}")
 
 
 class WeightsError(FsrcnnError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -12,8 +13,8 @@ import numpy as np
 from fsrcnn import figures, images, metrics, protocol
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.engines import Engine
-from fsrcnn.errors import FsrcnnError
-from fsrcnn.folders import find
+from fsrcnn.errors import SYSTEM_ERRORS, FsrcnnError, UsageError, of_system
+from fsrcnn.folders import Found, find, kind, unread
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 
@@ -56,6 +57,7 @@ def evaluate(
     engine: Engine,
     *,
     protocols: Sequence[Protocol] = PROTOCOLS,
+    recursive: bool = False,
     save: Path | None = None,
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
@@ -63,57 +65,101 @@ def evaluate(
     """Score an engine on all pictures of the folders.
 
     Args:
-        folders: each a set of HR pictures, or a single picture.
+        folders: each a set of HR pictures, or a single picture; no two of one name.
         engine: holds the network and so the scale.
         protocols: which of `paper` and `files`.
+        recursive: look into the folders of folders, too.
         save: a folder for, per picture, `SET/NAME_xS.png` (SR) and `SET/NAME_xS_panes.png` (HR | bicubic | SR, labelled;
             of the first protocol).
         threads: pictures at a time.
         progress: called with the part done, 0 … 1.
 
     Returns:
-        The results, in the order of folders, pictures and protocols; and an error for each picture that could not be used, which
-        names it.
+        The results, in the order of folders, pictures and protocols; and an error for each picture that could not be used, and each
+        folder below one that could not be read, which names it.
 
     Raises:
-        ImageError: a folder that does not exist or has no pictures.
+        ImageError: a folder that does not exist, cannot be read or has no pictures.
+        UsageError: two folders of one name.
         MissingExtraError: `save` is given and Pillow, which draws the labels, is not installed.
     """
     if save is not None:
         figures.pillow()
-    tasks: list[tuple[str, Path]] = []
-    for folder in folders:
-        paths = [folder] if folder.is_file() else find(folder).pictures
-        tasks += [(folder.name or folder.resolve().name, path) for path in paths]
+    sets = find_sets(folders, recursive=recursive)
+    tasks = [(each, path) for each in sets for path in each.found.pictures]
     outcomes: dict[int, list[Result] | FsrcnnError] = {}
 
     def work(number: int) -> None:
-        folder, path = tasks[number]
+        each, path = tasks[number]
         try:
-            outcomes[number] = _evaluate_picture(folder, path, engine, protocols, save)
+            outcomes[number] = _evaluate_picture(each, path, engine, protocols, save)
         except FsrcnnError as error:
             outcomes[number] = error.named(path)
+        except SYSTEM_ERRORS as error:
+            outcomes[number] = of_system(path, error)
 
     run_all(work, list(range(len(tasks))), Control(threads, progress))
     ordered = [outcomes[number] for number in range(len(tasks))]
     results = [result for outcome in ordered if not isinstance(outcome, FsrcnnError) for result in outcome]
-    return results, [outcome for outcome in ordered if isinstance(outcome, FsrcnnError)]
+    failures = [outcome for outcome in ordered if isinstance(outcome, FsrcnnError)]
+    return results, failures + [unread(path) for each in sets for path in each.found.closed]
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures that are scored together.
+
+    Attributes:
+        name: of their folder.
+        folder: where they lie; the picture itself, of a single one.
+        found: they, and what else lies there.
+        names: what each is called: `baby`, `deep/baby`; with its ending where another one differs in nothing else.
+    """
+
+    name: str
+    folder: Path
+    found: Found
+    names: Mapping[Path, str]
+
+
+def find_sets(folders: Sequence[Path], *, recursive: bool = False) -> list[PictureSet]:
+    """A set for each folder, or for a single picture.
+
+    Raises:
+        ImageError: a folder that does not exist, cannot be read or has no pictures.
+        UsageError: two of one name, by which results are told apart.
+    """
+    sets: dict[str, PictureSet] = {}
+    for folder in folders:
+        alone = kind(folder) == "file"
+        found = Found((folder,)) if alone else find(folder, recursive=recursive)
+        name = folder.name or folder.resolve().name
+        if name in sets:
+            raise UsageError(f"{sets[name].folder} and {folder} have the same name", "evaluate one after the other")
+        stems = Counter(path.with_suffix("") for path in found.pictures)
+        inside = {path: path.relative_to(folder.parent if alone else folder) for path in found.pictures}
+        names = {
+            path: (below if stems[path.with_suffix("")] > 1 else below.with_suffix("")).as_posix()
+            for path, below in inside.items()
+        }
+        sets[name] = PictureSet(name, folder, found, names)
+    return list(sets.values())
 
 
 def _evaluate_picture(
-    folder: str, path: Path, engine: Engine, protocols: Sequence[Protocol], save: Path | None
+    pictures: PictureSet, path: Path, engine: Engine, protocols: Sequence[Protocol], save: Path | None
 ) -> list[Result]:
-    original = protocol.read_8bit(path)
+    original, name = protocol.read_8bit(path), pictures.names[path]
     scale = engine.architecture.scale
     results = []
-    for name in protocols:
-        comparison = compare(original, engine, name, Control(1))
-        result = result_of(comparison, folder, path.stem, name, scale)
+    for each in protocols:
+        comparison = compare(original, engine, each, Control(1))
+        result = result_of(comparison, pictures.name, name, each, scale)
         results.append(result)
-        if save is not None and name == protocols[0]:
-            pictures = pictures_of(original, comparison, result, scale)
-            for pixels, ending in ((pictures.sr, ""), (pictures.panes, "_panes")):
-                target = save / folder / f"{path.stem}_x{scale}{ending}.png"
+        if save is not None and each == protocols[0]:
+            looked_at = pictures_of(original, comparison, result, scale)
+            for pixels, ending in ((looked_at.sr, ""), (looked_at.panes, "_panes")):
+                target = save / pictures.name / f"{name}_x{scale}{ending}.png"
                 images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     return results
 

@@ -21,7 +21,7 @@ class Format:
 
     Attributes:
         name: `png`, `jpg`, …: what options call it, and the ending of new files.
-        endings: of file names, with their dot, in lower case.
+        endings: of file names, with their dot, in lower case; a file that has one keeps it.
         largest_side: in pixels, of the format or of its encoder (65,500 is libjpeg's, 35 fewer than the format has bits for).
         dtypes: of samples.
         paged: whether a file holds several pages or frames.
@@ -42,7 +42,7 @@ FORMATS = {
     format.name: format
     for format in (
         Format("png", (".png",), 10_000_000, ("uint8", "uint16"), grey=True),
-        Format("jpg", (".jpg", ".jpeg"), 65_500, grey=True, quality=92),
+        Format("jpg", (".jpg", ".jpeg", ".jpe", ".jfif"), 65_500, grey=True, quality=92),
         Format("webp", (".webp",), 16_383, paged=True, quality=90),
         Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True, grey=True),
         Format("avif", (".avif",), 16_384, ("uint8", "uint16"), quality=70),
@@ -53,7 +53,14 @@ WRITABLE = tuple(FORMATS)
 AVIF_BITS = 12  # the deepest samples of AVIF
 LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
-LOOKED_FOR = (*READABLE, ".heic", ".heif")  # in folders; a libvips with an HEVC decoder reads these two as well
+# In folders. A libvips with an HEVC decoder reads HEIC as well; an APNG and a DIB are a PNG and a BMP by another name.
+LOOKED_FOR = (*READABLE, ".dib", ".apng", ".heic", ".heif", ".hif")
+START = 64  # bytes of a file that tell its format
+_STARTS = {
+    b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF87a": "gif", b"GIF89a": "gif", b"BM": "png",
+    b"II*\0": "tif", b"MM\0*": "tif", b"II+\0": "tif", b"MM\0+": "tif",
+}  # fmt: skip
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis")
 
 
 def check_format(name: str) -> str:
@@ -69,17 +76,55 @@ def check_format(name: str) -> str:
     raise UsageError(f"pictures are written as {', '.join(WRITABLE)}, not as {name!r}")
 
 
-def format_of(path: Path) -> str:
-    """The format that a path's ending asks for.
+def format_of(path: Path, format: str | None = None) -> str:
+    """The format that a path's ending names, or that is asked for beside it: `a.jpg`; `a` and `a.old` with `jpg`.
 
     Raises:
-        UsageError: no ending, or one that cannot be written.
+        UsageError: the two contradict each other; or, where none is asked for, no ending, or one that cannot be written.
     """
-    if not path.suffix:
+    ending = path.suffix.lower()
+    if format is None:
+        if not ending:
+            raise UsageError(
+                f"{path} has no ending that names a format", f"give one of .{', .'.join(WRITABLE)}, or {{format}}"
+            )
+        return check_format(ending)
+    format = check_format(format)
+    if ending in LOOKED_FOR and ending not in FORMATS[format].endings:
         raise UsageError(
-            f"{path} has no ending that names a format", f"give one of .{', .'.join(WRITABLE)}, or {{format}}"
+            f"{path} ends in {ending}, but the format asked for is {format}",
+            "give another {output} or another {format}",
         )
-    return check_format(path.suffix)
+    return format
+
+
+def settle(format: str | None, target: Path | None, own: str) -> str:
+    """What a picture is written as: the format asked for, else the one that the target's ending names, else its own.
+
+    Raises:
+        UsageError: as `format_of`.
+    """
+    if target is not None and target.suffix:
+        return format_of(target, format)
+    return own if format is None else check_format(format)
+
+
+def of_content(start: bytes) -> str | None:
+    """What a picture is written as by its first `START` bytes: its own format, PNG for a BMP, AVIF for HEIC; None for no picture.
+
+    As `images.read` says it of the whole file.
+    """
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "webp"
+    if start[4:8] == b"ftyp":
+        end = min(int.from_bytes(start[:4], "big"), START)
+        return "avif" if any(start[at : at + 4] in _HEIF_BRANDS for at in (8, *range(16, end, 4))) else None
+    return next((format for magic, format in _STARTS.items() if start.startswith(magic)), None)
+
+
+def with_ending(path: Path, format: str) -> Path:
+    """A path whose ending names a format: its own where it does (`a.jfif` for jpg), else the format's name in its place."""
+    return path if path.suffix.lower() in FORMATS[format].endings else path.with_suffix(f".{format}")
 
 
 def check_quality(quality: int | None, lossless: bool = False) -> None:

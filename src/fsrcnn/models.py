@@ -6,6 +6,7 @@ weights file.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
     if name in table:
         return {table[name].scale: _loader(name)}
     path = Path(model)
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if path.suffix or len(path.parts) > 1 or os.path.exists(path):  # noqa: PTH110  (pathlib's raises where a name is too long)
         loaded = weights.load(path)
         return {loaded.architecture.scale: lambda: loaded}
     raise UsageError(

@@ -20,6 +20,7 @@ from fsrcnn import engines, formats, images, models
 from fsrcnn.arrays import Array
 from fsrcnn.engines import Engine
 from fsrcnn.errors import PictureWarning, UsageError
+from fsrcnn.folders import kind
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import Planes
@@ -134,13 +135,15 @@ class Upscaler:
             The path written, bytes of a file, a PIL image of the same mode, or an array of the same dtype and number of channels.
 
         Raises:
-            UsageError: another kind of thing, shape or dtype, or an argument that this kind does not take.
+            UsageError: another kind of thing, shape or dtype, an argument that this kind does not take, or an `output` whose ending
+                contradicts `format`.
             ImageError: a file cannot be read or written; an existing one is not replaced.
 
         Warns:
             PictureWarning: something that the file held could not be taken along.
         """
         size = size or Size(factor=self.scale)
+        format = None if format is None else formats.check_format(format)
         given = {
             "output": output is not None, "overwrite": overwrite, "format": format is not None,
             "quality": quality is not None, "lossless": lossless, "max_pixels": max_pixels != images.MAX_PIXELS,
@@ -149,6 +152,8 @@ class Upscaler:
         formats.check_quality(quality, lossless)
         if isinstance(image, (str, Path)):
             path = Path(image)
+            if output:
+                check_output(Path(output), format)
             picture = self.picture(images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant), size)
             target = Path(output) if output else default_output(path, size, format or picture.format)
             written = images.write(
@@ -267,11 +272,18 @@ def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:
 
 def default_output(path: Path, size: Size, format: str) -> Path:
     """Where a picture goes if nobody says: `photo.jpg` → `photo_x2.jpg` beside it; the ending changes only with the format."""
-    try:
-        ending = path.suffix if formats.format_of(path) == format else f".{format}"
-    except UsageError:  # no ending, or one that cannot be written (.heic, .bmp)
-        ending = f".{format}"
-    return path.with_name(f"{path.stem}_{mark_of(size)}{ending}")
+    return formats.with_ending(path.with_name(f"{path.stem}_{mark_of(size)}{path.suffix}"), format)
+
+
+def check_output(target: Path, format: str | None) -> None:
+    """Refuse a name that does not say what to write, or says another thing than `format`. A device needs no ending.
+
+    Raises:
+        UsageError: that is so.
+        ImageError: the system does not say what lies there.
+    """
+    if kind(target) != "device" or format or target.suffix:
+        formats.format_of(target, format)
 
 
 def check_array(pixels: Array) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -58,8 +61,12 @@ class Weights:
         Raises:
             WeightsError: the file cannot be written.
         """
+        files.write(Path(path), self.to_bytes(), WeightsError)
+
+    def to_bytes(self) -> bytes:
+        """The file that `save` writes."""
         metadata = {KIND_KEY: KIND, METADATA_KEY: json.dumps(asdict(self.architecture))}
-        files.write(Path(path), _in_order(safetensors.numpy.save(self.arrays, metadata)), WeightsError)
+        return _in_order(safetensors.numpy.save(self.arrays, metadata))
 
 
 def load(path: str | Path) -> Weights:
@@ -69,18 +76,45 @@ def load(path: str | Path) -> Weights:
         WeightsError: no such file, not safetensors (a pickle, say), no architecture in its metadata, or arrays that
             do not fit the architecture.
     """
-    path = Path(path)
+    return from_bytes(contents(path), str(path))
+
+
+def contents(path: str | Path) -> bytes:
+    """The bytes of a file of weights, ours or another's: a regular one of at most `LARGEST_FILE` bytes.
+
+    Raises:
+        WeightsError: there is none, it cannot be read, it is larger, or a folder, a device or a pipe, which may never end.
+    """
+
+    def without_waiting(name: str, flags: int) -> int:  # for someone who writes into a pipe
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
     try:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  (pathlib's raises for a name that is too long)
             raise WeightsError(f"{path} is a folder, not a weights file")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise WeightsError(
-                f"{path} has {size:,} bytes, far more than any FSRCNN: it is not a weights file of fsrcnn"
-            )
-        return from_bytes(path.read_bytes(), str(path))
+        with open(path, "rb", opener=without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise WeightsError(f"{path} is a device or a pipe, and weights are read from files")
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise WeightsError(f"cannot read the weights {path}: {error.strerror}") from error
+    except ValueError as error:  # a zero byte
+        raise WeightsError(f"{path} is no name of a file") from error
+    if len(data) > LARGEST_FILE:
+        raise WeightsError(
+            f"{path} has more than {LARGEST_FILE:,} bytes, far more than any FSRCNN: it is not a weights file of fsrcnn"
+        )
+    return data
+
+
+def metadata_of(data: bytes) -> dict[str, Any]:
+    """What a safetensors file says of itself; nothing where it says nothing, or is no such file."""
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__")
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def from_bytes(data: bytes, source: str) -> Weights:
@@ -91,24 +125,26 @@ def from_bytes(data: bytes, source: str) -> Weights:
     """
     try:
         arrays = safetensors.numpy.load(data)
-        header_length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
-    except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
+    except (
+        Exception
+    ) as error:  # the library's own; and KeyError, TypeError, … for types of numbers that NumPy does not have
         found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
         raise WeightsError(
             f"{source} is not a safetensors weights file (it is {found})",
-            "`fsrcnn convert` makes one of a .pth, .h5 or .mat",
+            "`fsrcnn convert` makes one of a .pth, .h5, .mat or .pb",
         ) from error
+    metadata = metadata_of(data)
     kind = metadata.get(KIND_KEY, KIND)
     if kind != KIND:
         raise WeightsError(f"{source} holds a network of kind {kind!r}; this version of fsrcnn knows only {KIND!r}")
     if METADATA_KEY not in metadata:
         raise WeightsError(
-            f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn"
+            f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn",
+            "`fsrcnn convert` reads it if it is an FSRCNN of others",
         )
     try:
         architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
-    except (TypeError, ValueError) as error:  # UsageError is a ValueError
+    except (TypeError, ValueError, RecursionError) as error:  # UsageError is a ValueError
         raise WeightsError(f"{source} describes no legal architecture: {error}") from error
     try:
         return Weights(architecture, arrays)

@@ -43,9 +43,11 @@ class Commands(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
+        from fsrcnn.cli.options import Command
+
         module, _, function = COMMANDS[cmd_name].partition(":")
         single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
-        single.command(cmd_name)(getattr(import_module(f"fsrcnn.cli.{module}"), function))
+        single.command(cmd_name, cls=Command)(getattr(import_module(f"fsrcnn.cli.{module}"), function))
         return typer.main.get_command(single)
 
 

@@ -11,7 +11,7 @@ import typer
 from fsrcnn import foreign, models, pretrained
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.cli import options
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import UsageError, printable
 from fsrcnn.weights import Weights
 
 OURS = ".safetensors"
@@ -21,7 +21,7 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT", help="A .mat, .h5 or .pth file, or a model: a family, a bundled one, a weights file of ours."
+            metavar="INPUT", help="A .mat, .h5, .pth, .ckpt, .safetensors or .pb file, or a model: a family, a bundled one, our file."
         ),
     ],
     output: Annotated[
@@ -37,38 +37,40 @@ def convert(
     crop: Annotated[
         int | None,
         typer.Option(
-            help="HR rows cut before the deconvolution's first, if not as usual for a .mat, .h5 or .pth.", show_default=False
+            help="HR rows cut before the deconvolution's first, if not as usual for the file's kind.", show_default=False
         ),
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:  # fmt: skip
     """Turn other people's FSRCNN checkpoints into ours, and ours into theirs. No code in a file is ever run."""
     path = Path(source)
-    if path.suffix.lower() in foreign.CHECKPOINTS:
-        target = free(output or path.with_suffix(OURS), overwrite)
-        weights = foreign.read(path, scale, crop)
+    notes: list[str] = []
+    if foreign.is_foreign(path):
+        target = free(output or beside(path), overwrite)
+        weights = foreign.read(path, scale, crop, notes.append)
     else:
         if crop is not None:
             raise UsageError(f"{source} says its crop itself; --crop is for other people's files")
         weights = models.resolve(source, scale)
         target = free(output or default_output(source, weights), overwrite)
-    note = None
     if target.suffix.lower() == OURS:
         weights.save(target)
-    else:
-        note = foreign.write(weights, target)
+    elif (change := foreign.write(weights, target)) is not None:
+        notes.append(change)
     a = weights.architecture
     print(
         f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
         f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights"
     )
-    if path.suffix.lower() == ".mat":
-        note = (
-            f"these weights were trained with replicated borders, here borders are zeros: pixels within {a.halo} LR pixels of the "
-            "picture's edge suffer (on whole Set5 pictures 0.3 to 0.9 dB with FSRCNN, 0.2 to 5.2 dB with SRCNN), the others are exact"
-        )
-    if note:
-        print(f"fsrcnn: {note}", file=sys.stderr)
+    for note in notes:
+        print(f"fsrcnn: {printable(note)}", file=sys.stderr)
+
+
+def beside(path: Path) -> Path:
+    """`net.pth.tar` → `net.safetensors`."""
+    while path.suffix.lower() in foreign.CHECKPOINTS:
+        path = path.with_suffix("")
+    return path.with_name(path.name + OURS)
 
 
 def default_output(source: str, weights: Weights) -> Path:

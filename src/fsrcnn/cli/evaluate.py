@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn.cli.options import EngineName, Model, Precision, Threads, as_option
-from fsrcnn.cli.terminal import bar, print_table
-from fsrcnn.errors import UsageError
-from fsrcnn.evaluation import Result, mean
+from fsrcnn.cli.options import EngineName, Model, Precision, Recursive, Threads, as_option
+from fsrcnn.cli.terminal import bar, legible, print_json, print_table, say_left_out
+from fsrcnn.errors import UsageError, printable
+from fsrcnn.evaluation import Result, find_sets, mean
 from fsrcnn.evaluation import evaluate as score_folders
 from fsrcnn.models import check_scale
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
@@ -43,6 +42,7 @@ def evaluate(
         typer.Option("--scale", "-s", help="2, 3 or 4. Default: all that the model has.", show_default=False),
     ] = None,
     protocol: Annotated[str, typer.Option(help="paper (LR in float), files (LR rounded to 8 bit), or both.")] = "both",
+    recursive: Recursive = False,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -68,23 +68,27 @@ def evaluate(
         check_scale(model, upscaler.scales, scale)
     scales = [scale] if scale is not None else list(upscaler.scales)
 
+    found = find_sets(folders, recursive=recursive)
     rows: list[Scaled] = []
     failures: list[str] = []
     with bar("") as update:
         for number, factor in enumerate(scales):
             update(number / len(scales), f"×{factor}")
             results, bad = score_folders(
-                folders, upscaler.engine(factor), protocols=protocols, save=save, threads=upscaler.threads,
+                folders, upscaler.engine(factor), protocols=protocols, recursive=recursive, save=save, threads=upscaler.threads,
                 progress=lambda part, number=number: update((number + part) / len(scales), None),  # type: ignore[misc]
             )  # fmt: skip
             rows += [Scaled(factor, result) for result in results]
             failures += [error.sentence(as_option) for error in bad]
     if as_json:
-        print(json.dumps(_as_json(model, rows, failures), indent=2))
+        others = sum(pictures.found.others for pictures in found)
+        print_json({**_as_json(model, rows, list(dict.fromkeys(failures))), "others": others})
     elif as_csv:
         _print_csv(rows)
     else:
         _print_table(model, rows)
+    for pictures in found:
+        say_left_out(pictures.folder, pictures.found)
     for sentence in dict.fromkeys(failures):
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if failures:
@@ -127,7 +131,7 @@ def _print_csv(rows: list[Scaled]) -> None:
     for row in rows:
         r = row.result
         numbers = [f"{r.bicubic.psnr:.4f}", f"{r.bicubic.ssim:.6f}", f"{r.sr.psnr:.4f}", f"{r.sr.ssim:.6f}"]
-        writer.writerow([r.folder, r.picture, row.scale, r.protocol, *numbers])
+        writer.writerow([legible(r.folder), legible(r.picture), row.scale, r.protocol, *numbers])
 
 
 def _print_table(model: str, rows: list[Scaled]) -> None:
@@ -140,8 +144,8 @@ def _print_table(model: str, rows: list[Scaled]) -> None:
             table.add_column(title, justify="right" if title in ("bicubic", model, "gain") else "left", no_wrap=True)
     for (folder, scale, protocol), results in _groups(rows).items():
         for r in results:
-            pictures.add_row(folder, r.picture, f"×{scale}", protocol, *_cells(r.bicubic, r.sr))
-        means.add_row(folder, str(len(results)), f"×{scale}", protocol, *_cells(*_means(results)))
+            pictures.add_row(printable(folder), printable(r.picture), f"×{scale}", protocol, *_cells(r.bicubic, r.sr))
+        means.add_row(printable(folder), str(len(results)), f"×{scale}", protocol, *_cells(*_means(results)))
     print_table(pictures)
     print("\nMeans: PSNR in dB / SSIM, on the luma, clipped, rounded, shaved")
     print_table(means)

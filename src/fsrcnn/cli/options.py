@@ -6,9 +6,11 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Annotated, Any, get_type_hints
 
 import typer
+import typer.core
 
 from fsrcnn.engines import ENGINE_NAMES
 
@@ -20,9 +22,10 @@ EngineName = Annotated[str, typer.Option("--engine", help=f"One of {', '.join(EN
 Precision = Annotated[str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.02 dB less on Set5).")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON on standard output.")]
 
-# Arguments whose option has another name.
+# Arguments whose option has another name, or belongs to another command.
 OPTIONS = {
     "rate": "--lr",
     "scalar_rate": "--scalar-lr",
@@ -30,16 +33,33 @@ OPTIONS = {
     "average": "--ema",
     "factor": "--scale",
     "run": "--output",
-    "whole": "--eval",
+    "whole": "`fsrcnn prepare --eval`",
 }
 FLAGS = {("existing", "'skip'"): "--skip-existing", ("existing", "'replace'"): "--overwrite"}
 
 
-def as_option(name: str, value: str | None) -> str:
-    """How a remedy spells an argument here: `max_pixels`, "900" → `--max-pixels 900`; `overwrite`, "True" → `--overwrite`."""
+_running: ContextVar[frozenset[str]] = ContextVar("options of the command that runs")
+
+
+class Command(typer.core.TyperCommand):
+    """A command of which `as_option` knows the options."""
+
+    def invoke(self, ctx: Any) -> Any:
+        _running.set(frozenset(option for parameter in self.params for option in parameter.opts))
+        return super().invoke(ctx)
+
+
+def as_option(name: str, value: str | None) -> str | None:
+    """How a remedy spells an argument here: `max_pixels`, "900" → `--max-pixels 900`; `overwrite`, "True" → `--overwrite`.
+
+    None where the command that runs has no such option: nobody is told to give what does not exist.
+    """
     if value is not None and (name, value) in FLAGS:
-        return FLAGS[name, value]
-    option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        option, value = FLAGS[name, value], None
+    else:
+        option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    if option.startswith("--") and option not in _running.get(frozenset({option})):
+        return None
     return option if value in (None, "True") else f"{option} {str(value).strip(chr(39))}"
 
 

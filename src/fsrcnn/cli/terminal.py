@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fsrcnn.errors import printable
+from fsrcnn.folders import Found
 from fsrcnn.parallel import Control
 
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ def bar(label: str) -> Iterator[Update]:
     console = Console(stderr=True)
     name = Column(max_width=28, no_wrap=True, overflow="ellipsis")  # a long file name leaves room for the bar
     columns = (
-        TextColumn("{task.description}", table_column=name),
+        TextColumn("{task.description}", markup=False, table_column=name),  # a file may be called [/b].png
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -76,6 +81,35 @@ def print_table(table: Table) -> None:
     """On standard output, never wrapped: a narrow terminal or a pipe gets the whole lines."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # a file may be called [/b].png, or :cat:.png
     console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
     console.print(table)
+
+
+def say_left_out(folder: Path, found: Found) -> None:
+    """On standard error: what lies in a folder and is not taken."""
+    if found.others:
+        files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
+        print(printable(f"fsrcnn: {files} in {folder} left out"), file=sys.stderr)
+    for link in found.links:
+        print(printable(f"fsrcnn: {link} is a link to a folder, which is not followed"), file=sys.stderr)
+
+
+def print_json(report: object) -> None:
+    """A report on standard output. JSON has no infinity and no NaN, which become null, and no bytes that are no text (`legible`)."""
+    print(json.dumps(_as_json(report), indent=2, allow_nan=False))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    if isinstance(value, str):
+        return legible(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def legible(text: str) -> str:
+    """Text that any program can read: a byte of a file's name that is no text, as 0xe9, becomes the six characters `\\udce9`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

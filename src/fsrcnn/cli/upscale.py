@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ import typer
 
 from fsrcnn import batch, formats, images, planning
 from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
-from fsrcnn.cli.terminal import bar, interruptible
-from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError
+from fsrcnn.cli.terminal import bar, interruptible, print_json, say_left_out
+from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job, Plan
 from fsrcnn.size import Size
@@ -65,7 +64,8 @@ def upscale(
     format: Annotated[
         str | None,
         typer.Option(
-            help=f"Format to write: {', '.join(formats.WRITABLE)}. Default: the output's ending, or the input's format.",
+            help=f"Format to write: {', '.join(formats.WRITABLE)}. Default: the output's ending, or what the input holds. "
+            "With it, the output may have no ending, or one that names no format.",
             show_default=False,
         ),
     ] = None,
@@ -74,7 +74,10 @@ def upscale(
     ] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Keep every pixel, in webp and avif too.")] = False,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too; the tree is kept.")
+        bool,
+        typer.Option(
+            "--recursive", "-r", help="Look into the folders of folders, too; the tree is kept. Links are not followed."
+        ),
     ] = False,
     overwrite: Overwrite = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that exist.")] = False,
@@ -103,7 +106,7 @@ def upscale(
     )  # fmt: skip
     existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
-    if any(job.target is None for job in plan.jobs):
+    if any(job.target is None for job in plan.jobs if job.error is None):
         if as_json:
             raise UsageError("--json and the picture cannot both go to standard output; give -o a file")
         if sys.stdout.isatty():
@@ -133,7 +136,7 @@ def upscale(
 
 def _label(jobs: Sequence[Job], number: int) -> str:
     """What the progress bar calls a job, counted from 1; nothing after the last one."""
-    return f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}" if number < len(jobs) else ""
+    return printable(f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}") if number < len(jobs) else ""
 
 
 def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int:
@@ -150,13 +153,15 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
             failures.append(error.about(outcome.job.label, as_option))
     if as_json:
         skipped = [str(job.target) for job in plan.skipped]
-        report = {"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures}
-        print(json.dumps(report, indent=2))
+        others = sum(found.others for found in plan.found.values())
+        print_json({"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures, "others": others})
     for item in done:
         for note in item.notes:
-            print(f"fsrcnn: {item.input}: {note}", file=sys.stderr)
+            print(printable(f"fsrcnn: {item.input}: {note}"), file=sys.stderr)
         if not as_json and item.output != "standard output":
-            print(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}", file=sys.stderr)
+            print(printable(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}"), file=sys.stderr)
+    for folder, found in plan.found.items():
+        say_left_out(folder, found)
     if plan.skipped:
         print(
             f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left", file=sys.stderr

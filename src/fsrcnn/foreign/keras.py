@@ -12,84 +12,91 @@ from typing import Any
 
 import numpy as np
 
+from fsrcnn import hdf5
 from fsrcnn.arrays import Array
-from fsrcnn.errors import UsageError, WeightsError
-from fsrcnn.foreign.assemble import Convolution, Deconvolution, assemble, scale_of
-from fsrcnn.require import require
-from fsrcnn.weights import Weights
+from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
+from fsrcnn.foreign.assemble import Layer, Note, assemble, scale_of
+from fsrcnn.weights import LARGEST_FILE, Weights
 
 CENTRED = -1  # "same" crops (k - scale) // 2 as we do where nobody says a crop
 VERSION = {"keras_version": b"2.3.1", "backend": b"tensorflow"}
 
 
-def read(path: Path, scale: int | None, crop: int | None) -> Weights:
-    """See `foreign.read`."""
-    h5py = _h5py()
+def read(data: bytes, path: Path, scale: int | None, crop: int | None, note: Note) -> Weights:
+    """See `foreign.Checkpoint`."""
+    h5py = hdf5.library("convert")
     try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            names = [_text(name) for name in root.attrs.get("layer_names", [])]
-            config = file.attrs.get("model_config")
+        with h5py.File(h5py.h5f.open_file_image(data)) as file:
+            root = hdf5.member(file, "model_weights", WeightsError) if hdf5.has(file, "model_weights") else file
+            config = hdf5.attribute(file, "model_config", WeightsError)
+            stored = None if config is None else _stride(json.loads(_text(config)))
             layers = [
-                (name, [np.asarray(root[name][_text(array)]) for array in root[name].attrs.get("weight_names", [])])
-                for name in names
+                (
+                    name,
+                    [
+                        hdf5.values(_array(group, array), LARGEST_FILE, WeightsError)
+                        for array in _names(group, "weight_names")
+                    ],
+                )
+                for name in _names(root, "layer_names")
+                if isinstance(group := hdf5.member(root, name, WeightsError), h5py.Group)
             ]
-    except (OSError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{path} is not a Keras file, or it is truncated") from error
+    except FsrcnnError:
+        raise
+    except (*hdf5.DAMAGED, RecursionError) as error:
+        raise WeightsError(f"{path} is not a Keras file, or it is damaged") from error
     layers = [(name, arrays) for name, arrays in layers if arrays]
     if not layers:
         raise WeightsError("it holds no layer_names with arrays, as Keras files do (sub-images are for fsrcnn train)")
-    kernel_names, convolutions, deconvolution = _in_order(layers)
-    scale = scale_of(path, scale, None if config is None else _stride(json.loads(_text(config))))
-    return assemble(kernel_names, convolutions, deconvolution, scale, CENTRED if crop is None else crop)
+    return assemble(_in_order(layers), scale_of(path, scale, stored), CENTRED if crop is None else crop)
 
 
-def _in_order(layers: list[tuple[str, list[Array]]]) -> tuple[list[str], list[Convolution], Deconvolution]:
+def _names(group: Any, attribute: str) -> list[str]:
+    names = hdf5.attribute(group, attribute, WeightsError)
+    return [] if names is None else [_text(name) for name in np.ravel(names)]
+
+
+def _array(group: Any, name: str) -> Any:
+    data = hdf5.member(group, name, WeightsError)
+    if not hasattr(data, "shape"):
+        raise WeightsError(f"its {name} is no array")
+    return data
+
+
+def _in_order(layers: list[tuple[str, list[Array]]]) -> list[Layer]:
     """Layers with arrays as convolutions, each with the PReLU behind it, and the deconvolution.
 
     Raises:
         WeightsError: another order, or a layer that is none of these.
     """
-    names: list[str] = []
-    convolutions: list[Convolution] = []
-    deconvolution: Deconvolution | None = None
-    before_prelu: tuple[Array, Array] | None = None  # a convolution whose slopes are still to come
+    found: list[Layer] = []
     for name, arrays in layers:
         shapes = ", ".join(str(array.shape) for array in arrays)
-        if deconvolution is not None:
-            raise WeightsError(f"layer {name} ({shapes}) comes after the deconvolution")
-        if len(arrays) == 1 and before_prelu is not None:
-            slopes, count = arrays[0], before_prelu[1].size
-            if slopes.size != count:
+        if arrays[0].ndim == 4 and len(arrays) in (1, 2):
+            if found and found[-1].slopes is None:
+                raise WeightsError(f"layer {name} ({shapes}) comes where a PReLU is to follow {found[-1].name}")
+            bias = arrays[1].ravel() if len(arrays) == 2 else None
+            found.append(Layer(name, arrays[0].transpose(3, 2, 0, 1), bias))
+        elif len(arrays) == 1 and found and found[-1].slopes is None:
+            count, slopes = found[-1].kernel.shape[0], arrays[0]
+            if slopes.size not in (1, count):
                 raise WeightsError(
                     f"layer {name} has slopes of shape {slopes.shape}; a PReLU with shared axes has (1, 1, {count})"
                 )
-            convolutions.append((*before_prelu, slopes.ravel()))
-            before_prelu = None
-        elif len(arrays) == 2 and arrays[0].ndim == 4 and before_prelu is None:
-            names.append(name)
-            kernel, bias = arrays[0].transpose(3, 2, 0, 1), arrays[1]
-            if len(convolutions) >= 3 and kernel.shape[1] == 1 and bias.size == 1:
-                deconvolution = (kernel, bias)
-            else:
-                before_prelu = (kernel, bias)
+            found[-1] = found[-1]._replace(slopes=slopes.ravel())
         else:
-            raise WeightsError(
-                f"layer {name} ({shapes}) is neither a convolution with bias followed by a PReLU, nor that PReLU"
-            )
-    if deconvolution is None:
+            raise WeightsError(f"layer {name} ({shapes}) is neither a convolution followed by a PReLU, nor that PReLU")
+    if not found or found[-1].slopes is not None:
         raise WeightsError(f"it ends in {layers[-1][0]}, not in a transposed convolution to one channel")
-    return names, convolutions, deconvolution
+    return found
 
 
-def _stride(model: dict[str, Any]) -> int | None:
+def _stride(model: Any) -> int | None:
     """The scale that a model's description says; None where it has no transposed convolution."""
     strides = [
-        int(layer["config"]["strides"][0])
-        for layer in model["config"]["layers"]
-        if layer["class_name"] == "Conv2DTranspose"
+        layer["config"]["strides"][0] for layer in model["config"]["layers"] if layer["class_name"] == "Conv2DTranspose"
     ]
-    return strides[-1] if strides else None
+    return int(strides[-1]) if strides else None
 
 
 def encode(weights: Weights) -> tuple[bytes, str | None]:
@@ -125,7 +132,7 @@ def encode(weights: Weights) -> tuple[bytes, str | None]:
             stored.append((f"{name}_prelu", {"alpha:0": arrays[f"{stage.name}.prelu"][None, None]}))
 
     buffer = io.BytesIO()
-    with _h5py().File(buffer, "w") as file:
+    with hdf5.library("convert").File(buffer, "w") as file:
         model = {"class_name": "Sequential", "config": {"name": "fsrcnn", "layers": layers}}
         file.attrs["model_config"] = json.dumps(model).encode()
         file.attrs.update(VERSION)
@@ -138,10 +145,6 @@ def encode(weights: Weights) -> tuple[bytes, str | None]:
             for part, array in parts.items():
                 group.create_dataset(f"{name}/{part}", data=np.ascontiguousarray(array))
     return buffer.getvalue(), None
-
-
-def _h5py() -> Any:
-    return require("h5py", ".h5 files", extra="convert")
 
 
 def _text(value: Any) -> str:

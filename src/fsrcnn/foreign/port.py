@@ -1,4 +1,4 @@
-"""The common PyTorch port: state dictionaries with `first_part`, `mid_part` and `last_part` (`.pth`).
+"""The common PyTorch port: state dictionaries with `first_part`, `mid_part` and `last_part` (`.pth`); `state_dict.py` reads them.
 
 `first_part` is convolution, PReLU; `mid_part` alternates them; `last_part` is
 `nn.ConvTranspose2d(d, 1, 9, stride=scale, padding=4, output_padding=scale - 1)`.
@@ -7,17 +7,11 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
-from fsrcnn.errors import WeightsError
-from fsrcnn.foreign.assemble import Convolution, assemble, scale_of
 from fsrcnn.require import require
 from fsrcnn.weights import Weights
 
@@ -25,79 +19,7 @@ FIRST_KERNEL, LAST_KERNEL = 5, 9
 CROP = 4  # a ConvTranspose2d crops its `padding`, here 9 // 2 at every scale
 
 
-def read(path: Path, scale: int | None, crop: int | None) -> Weights:
-    """See `foreign.read`."""
-    arrays = _state(path)
-    modules = _modules(arrays)
-    if "last_part" not in modules or "first_part.0" not in modules:
-        raise WeightsError(
-            f"it holds {', '.join(modules)}, but no {'last_part' if 'last_part' not in modules else 'first_part.0'}"
-        )
-    ordered = sorted((module for module in modules if module != "last_part"), key=_position)
-    convolutions: list[Convolution] = []
-    for module, prelu in zip(ordered[::2], ordered[1::2], strict=False):
-        needed = (f"{module}.weight", f"{module}.bias", f"{prelu}.weight")
-        for name in needed:
-            if name not in arrays:
-                raise WeightsError(f"{name} is missing")
-        kernel, bias, slopes = (arrays[name] for name in needed)
-        convolutions.append((kernel, bias, np.repeat(slopes, len(bias)) if slopes.size == 1 else slopes))
-    if "last_part.bias" not in arrays or "last_part.weight" not in arrays:
-        raise WeightsError("last_part.weight and last_part.bias are needed, and one is missing")
-    if len(ordered) % 2:
-        shape = arrays.get(f"{ordered[-1]}.weight", np.zeros(0)).shape
-        raise WeightsError(f"{ordered[-1]} {shape} has no partner: convolution and PReLU alternate")
-    stamp, crop = _without_widening(arrays["last_part.weight"], CROP if crop is None else crop)
-    names = [*ordered[::2], "last_part"]
-    return assemble(names, convolutions, (stamp, arrays["last_part.bias"]), scale_of(path, scale), crop)
-
-
-def _state(path: Path) -> dict[str, Array]:
-    """The arrays of a state dictionary, also of one inside of a checkpoint.
-
-    Raises:
-        WeightsError: it cannot be read without running code from it, or holds something else.
-    """
-    torch = _torch()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes PyTorch raise
-        raise WeightsError(
-            f"{path} cannot be read without running code from it (or it is no PyTorch file)",
-            "save a plain state_dict instead",
-        ) from error
-    for key in ("state_dict", "model_state_dict", "model", "params"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError("it holds no state_dict of tensors")
-    return {name.removeprefix("module."): value.float().numpy() for name, value in state.items()}
-
-
-def _modules(state: Mapping[str, Array]) -> list[str]:
-    """The modules that arrays belong to, in the file's order: `first_part.0`, … `last_part`.
-
-    Raises:
-        WeightsError: an array that the port does not have.
-    """
-    modules: dict[str, None] = {}
-    for name, array in state.items():
-        match = re.fullmatch(r"((?:first_part|mid_part)\.\d+|last_part)\.(weight|bias)", name)
-        if match is None:
-            raise WeightsError(
-                f"{name} {array.shape} is no array of the port, whose names begin with first_part, mid_part, last_part"
-            )
-        modules[match[1]] = None
-    return list(modules)
-
-
-def _position(module: str) -> tuple[bool, int]:
-    """`first_part.0`, `first_part.1`, `mid_part.0`, …"""
-    part, _, number = module.partition(".")
-    return part != "first_part", int(number)
-
-
-def _without_widening(stamp: Array, crop: int) -> tuple[Array, int]:
+def without_widening(stamp: Array, crop: int) -> tuple[Array, int]:
     """A deconvolution kernel without the leading rows and columns of zeros that `encode` gave it, and the crop that is left."""
     if stamp.ndim == 4:
         while crop > 0 and stamp.shape[2] > 1 and not stamp[:, :, 0].any() and not stamp[:, :, :, 0].any():
@@ -107,7 +29,7 @@ def _without_widening(stamp: Array, crop: int) -> tuple[Array, int]:
 
 def encode(weights: Weights) -> tuple[bytes, str | None]:
     """A state dictionary under the port's names, and what to change in the port's class so that it computes the same, if anything."""
-    torch = _torch()
+    torch = require("torch", ".pth files", extra="torch")
     architecture, arrays = weights.architecture, weights.arrays
     leading, trailing, padding, output_padding = widening(architecture)
     side = leading + architecture.deconvolution_kernel + trailing
@@ -152,7 +74,3 @@ def widening(architecture: Architecture) -> tuple[int, int, int, int]:
     leading = padding - crop
     trailing = max(0, 2 * padding + 1 - side - leading)
     return leading, trailing, padding, 2 * padding + scale - side - leading - trailing
-
-
-def _torch() -> Any:
-    return require("torch", ".pth files", extra="torch")

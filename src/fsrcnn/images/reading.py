@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,8 @@ def read(
             raise ImageError(f"{label} does not exist")
         if path.is_file() and path.stat().st_size == 0:
             raise ImageError(f"{label} is empty (0 bytes)")
+        if os.fsencode(path) != str(path).encode("utf-8", "replace"):  # pyvips takes names that are text alone
+            source = path.read_bytes()
     elif not source:
         raise ImageError(f"{label} is empty (0 bytes)")
     vips = libvips()

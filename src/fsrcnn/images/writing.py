@@ -16,7 +16,7 @@ from fsrcnn import files
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError
-from fsrcnn.formats import FORMATS, check_fits, check_format, encoder_options, format_of
+from fsrcnn.formats import FORMATS, check_fits, encoder_options, settle
 from fsrcnn.images import containers, isobmff, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
@@ -61,11 +61,12 @@ def write(
         The bytes where there is no target, and what could not be written.
 
     Raises:
-        UsageError: a format or quality that does not exist, or that cannot hold this picture.
+        UsageError: a format or quality that does not exist, or that cannot hold this picture; a format that the target's ending
+            contradicts.
         ImageError: the target exists and may not be replaced, or cannot be written; or the picture would look wrong: HDR in a
             format that cannot say so.
     """
-    format = check_format(format) if format else (format_of(target) if target and target.suffix else picture.format)
+    format = settle(format, target, picture.format)
     check_fits(picture.pages[0].shape, len(picture.pages), format, str(target or "standard output"))
     lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
     options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
@@ -128,11 +129,11 @@ def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
     """What was to be written and is not there: encoders drop some metadata without a word."""
     if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP} and not fitted.colour:
         return ()
-    file.flush()
+    file.seek(0)
     vips = libvips()
     source = path or cast(io.BytesIO, file).getvalue()
-    image = vips.Image.new_from_file(str(path)) if path else vips.Image.new_from_buffer(source, "")
-    return metadata.missing(fitted, metadata.carried(source, image)[0])
+    opened = vips.Source.new_from_descriptor(file.fileno()) if path else vips.Source.new_from_memory(source)
+    return metadata.missing(fitted, metadata.carried(source, vips.Image.new_from_source(opened, ""))[0])
 
 
 def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted) -> None:

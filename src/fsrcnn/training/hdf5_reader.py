@@ -1,7 +1,11 @@
-"""Reading HDF5 files of sub-images and of whole pictures: those of `prepare`, and those that others wrote by the same conventions."""
+"""Reading HDF5 files of sub-images and of whole pictures: those of `prepare`, and those that others wrote by the same conventions.
+
+A file is read twice: first in a process of its own, which hands nothing back (`quarantine.py`): a damaged one can crash libhdf5.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fsrcnn import hdf5, quarantine
 from fsrcnn.architecture import SCALES
 from fsrcnn.arrays import Array, Float32
-from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.require import require
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.layouts import CHUNK_ITEMS, LAYOUTS, Layout
 from fsrcnn.training.pairs import Pair
 from fsrcnn.training.sub_images import SubImages
@@ -22,8 +26,9 @@ from fsrcnn.training.sub_images import SubImages
 if TYPE_CHECKING:
     import h5py
 else:
-    h5py = require("h5py", "HDF5 files", extra="train")
+    h5py = hdf5.library("train")
 
+LARGEST_PEAK = 65535
 READ_ITEMS = 16 * CHUNK_ITEMS  # sub-images that are read and checked at a time
 
 
@@ -47,11 +52,12 @@ def read_sub_images(path: Path, scale: int) -> Stored:
 
     Raises:
         UsageError: the file is of another scale.
-        ImageError: not HDF5, truncated, without the datasets, of whole pictures, or with NaN.
+        ImageError: not HDF5, damaged, without the datasets, of whole pictures, with NaN, with values in other files, or larger than
+            the memory of the machine.
     """
     with _opened(path) as file:
         layout = _layout_of(path, file)
-        lr_data, hr_data = file[layout.lr], file[layout.hr]
+        lr_data, hr_data = (hdf5.member(file, name, ImageError) for name in (layout.lr, layout.hr))
         if isinstance(lr_data, h5py.Group) or isinstance(hr_data, h5py.Group):
             raise ImageError(
                 f"{path} holds whole pictures for validation", "train on a file that is prepared without {whole}"
@@ -60,6 +66,7 @@ def read_sub_images(path: Path, scale: int) -> Stored:
         offset = _check_scale(path, file, lr_data.shape[-2:], hr_data.shape[-2:], scale)
         hr_dtype = np.uint8 if hr_data.dtype == np.uint8 else np.float32
         peak = _peak(file, layout)
+        _check_memory(lr_data.size * 4 + hr_data.size * np.dtype(hr_dtype).itemsize)
         lr = _read_items(path, layout, lr_data, np.float32, peak)
         return Stored(lr, _read_items(path, layout, hr_data, hr_dtype, peak), offset)
 
@@ -84,32 +91,37 @@ def read_pictures(path: Path, scale: int) -> list[Pair]:
 
     Raises:
         UsageError: the file is of another scale.
-        ImageError: not HDF5, truncated, without the groups, or with NaN.
+        ImageError: not HDF5, damaged, without the groups, with NaN, with values in other files, or larger than the machine's memory.
     """
     with _opened(path) as file:
         layout = _layout_of(path, file)
-        lr_group, hr_group = file[layout.lr], file[layout.hr]
+        lr_group, hr_group = (hdf5.member(file, name, ImageError) for name in (layout.lr, layout.hr))
         if not isinstance(lr_group, h5py.Group) or not isinstance(hr_group, h5py.Group):
             raise ImageError(
                 f"{path} holds sub-images, and validation needs whole pictures",
                 "prepare the file with {whole=True}, or give a folder of pictures",
             )
         peak = _peak(file, layout)
+        stored = hdf5.whole_number(file, "scale", ImageError)
         pairs = []
         for key in sorted(lr_group, key=lambda key: (len(key), key)):
-            if key not in hr_group:
+            if not hdf5.has(hr_group, key):
                 raise ImageError(f"{path} holds {layout.lr}/{key} but no {layout.hr}/{key}")
-            lr, hr = lr_group[key][()], hr_group[key][()]
-            if lr.ndim != 2 or hr.ndim != 2:
-                raise ImageError(f"{path}: {layout.lr}/{key} is a picture (h, w), not {lr.shape}")
+            lr_data, hr_data = (hdf5.member(group, key, ImageError) for group in (lr_group, hr_group))
+            for name, data in ((layout.lr, lr_data), (layout.hr, hr_data)):
+                if isinstance(data, h5py.Group) or data.ndim != 2:
+                    shape = "a group" if isinstance(data, h5py.Group) else data.shape
+                    raise ImageError(f"{path}: {name}/{key} is a picture (h, w), not {shape}")
+            if hr_data.shape != (lr_data.shape[0] * scale, lr_data.shape[1] * scale):
+                raise UsageError(
+                    f"{path} is of ×{stored}, not ×{scale}" if stored is not None and stored != scale else
+                    f"{path}: {layout.hr}/{key} is {hr_data.shape[1]}×{hr_data.shape[0]}, not ×{scale} of "
+                    f"{lr_data.shape[1]}×{lr_data.shape[0]}"
+                )  # fmt: skip
+            _check_memory(lr_data.size * 4 + hr_data.size)
+            lr, hr = lr_data[()], hr_data[()]
             _check_finite(path, f"{layout.lr}/{key}", lr, 0)
             _check_finite(path, f"{layout.hr}/{key}", hr, 0)
-            if hr.shape != (lr.shape[0] * scale, lr.shape[1] * scale):
-                stored = file.attrs.get("scale")
-                raise UsageError(
-                    f"{path} is of ×{stored}, not ×{scale}" if stored is not None and int(stored) != scale else
-                    f"{path}: {layout.hr}/{key} is {hr.shape[1]}×{hr.shape[0]}, not ×{scale} of {lr.shape[1]}×{lr.shape[0]}"
-                )  # fmt: skip
             pairs.append(
                 Pair((lr / peak).astype(np.float32), np.rint(hr * (255.0 / peak)).clip(0, 255).astype(np.uint8))
             )
@@ -120,25 +132,72 @@ def read_pictures(path: Path, scale: int) -> list[Pair]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
+    """
+    Raises:
+        ImageError: no such file, or what is read in the body is damaged or missing, with the file's name in front.
+    """
     if not path.is_file():
         raise ImageError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     try:
+        quarantine.call(f"{__name__}:_rehearse", str(path.absolute()), libraries=("h5py",), error=ImageError)
         with h5py.File(path, "r") as file:
             yield file
-    except OSError as error:
-        raise ImageError(f"{path} is not an HDF5 file, or it is truncated") from error
+    except FsrcnnError as error:
+        raise error.named(path) from error.__cause__
+    except hdf5.DAMAGED as error:
+        raise ImageError(f"{path} is not an HDF5 file, or it is truncated or damaged") from error
+
+
+def _rehearse(_: bytes, name: str) -> bytes:
+    """In the process of its own: look at all that is read afterwards, a few sub-images or a picture at a time."""
+    path = Path(name)
+    try:
+        with h5py.File(path, "r") as file:
+            layout = _layout_of(path, file)
+            for attribute in ("scale", "peak", "label_offset"):
+                hdf5.number(file, attribute, ImageError)
+            for part in (layout.lr, layout.hr):
+                data = hdf5.member(file, part, ImageError)
+                for item in (
+                    [hdf5.member(data, key, ImageError) for key in data] if isinstance(data, h5py.Group) else [data]
+                ):
+                    if isinstance(item, h5py.Dataset) and item.ndim:
+                        for start in range(0, len(item), READ_ITEMS):
+                            item[start : start + READ_ITEMS]
+    except FsrcnnError:
+        raise
+    except hdf5.DAMAGED as error:
+        raise ImageError(f"{path} is not an HDF5 file, or it is truncated or damaged") from error
+    return b""
 
 
 def _layout_of(path: Path, file: h5py.File) -> Layout:
     for layout in LAYOUTS.values():
-        if layout.lr in file and layout.hr in file:
+        if hdf5.has(file, layout.lr) and hdf5.has(file, layout.hr):
             return layout
     held = ", ".join(file) or "nothing"
     raise ImageError(f"{path} holds {held}, but neither lr and hr nor data and label; fsrcnn prepare makes such files")
 
 
 def _peak(file: h5py.File, layout: Layout) -> np.float32:
-    return np.float32(file.attrs.get("peak", layout.peak))
+    peak = hdf5.number(file, "peak", ImageError)
+    if peak is not None and not 0 < peak <= LARGEST_PEAK:
+        raise ImageError(f"its attribute peak is above 0 and at most {LARGEST_PEAK}, not {peak}")
+    return np.float32(layout.peak if peak is None else peak)
+
+
+def _check_memory(size: int) -> None:
+    """
+    Raises:
+        ImageError: so many bytes are more than the machine has, as far as the system says it.
+    """
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        raise ImageError(
+            f"its pictures take {size / 2**30:,.0f} GiB, more than the {memory / 2**30:,.0f} GiB of this machine"
+        )
 
 
 def _check_shapes(path: Path, layout: Layout, lr: tuple[int, ...], hr: tuple[int, ...]) -> None:
@@ -158,11 +217,13 @@ def _check_finite(path: Path, name: str, items: Array, start: int) -> None:
 
 def _check_scale(path: Path, file: h5py.File, lr: tuple[int, ...], hr: tuple[int, ...], scale: int) -> int:
     """The label's offset, if sizes and attributes allow this scale."""
-    stored = file.attrs.get("scale")
-    if stored is not None and int(stored) != scale:
+    stored = hdf5.whole_number(file, "scale", ImageError)
+    if stored is not None and stored not in SCALES:
+        raise ImageError(f"its attribute scale is 2, 3 or 4, not {stored}")
+    if stored is not None and stored != scale:
         raise UsageError(
-            f"{path} is of ×{int(stored)}, not ×{scale}",
-            f"prepare it with {{scale={scale}}}, or train with {{scale={int(stored)}}}",
+            f"{path} is of ×{stored}, not ×{scale}",
+            f"prepare it with {{scale={scale}}}, or train with {{scale={stored}}}",
         )
     # A sub-image of n LR pixels has a label of more than scale·(n - 1) and at most scale·n HR pixels: 10 and 19 are of ×2.
     fitting = [s for s in SCALES if (lr[0] - 1) * s < hr[0] <= lr[0] * s]
@@ -172,4 +233,9 @@ def _check_scale(path: Path, file: h5py.File, lr: tuple[int, ...], hr: tuple[int
         raise UsageError(
             f"{path}: sub-images of {lr[1]}×{lr[0]} and labels of {hr[1]}×{hr[0]} do not fit ×{scale}{hint}"
         )
-    return int(file.attrs.get("label_offset", SubImages(scale, lr[0], hr[0]).offset))
+    offset = hdf5.whole_number(file, "label_offset", ImageError)
+    if offset is None:
+        return SubImages(scale, lr[0], hr[0]).offset
+    if not 0 <= offset <= lr[0] * scale - hr[0]:
+        raise ImageError(f"its attribute label_offset is 0 to {lr[0] * scale - hr[0]}, not {offset}")
+    return offset
