@@ -164,6 +164,14 @@ def test_nothing_is_lost_silently(before: str, after: str) -> None:
     assert all(any(f"its {name}" in note for note in written.notes) for name in lost)
 
 
+@pytest.mark.parametrize("after", FORMATS)
+@pytest.mark.parametrize("before", FORMATS)
+def test_a_plain_picture_needs_no_word(before: str, after: str) -> None:
+    """What an encoder writes into every file is nothing that a person had there."""
+    picture = read(write(Picture((RGB,), before), None).data or b"")
+    assert picture.notes == write(picture, None, format=after).notes == ()
+
+
 def test_texts_of_a_png_stay_byte_for_byte() -> None:
     texts = [
         (b"tEXt", b"prompt\0a caf\xe9"), (b"zTXt", b"Long text\0\0" + zlib.compress(b"word " * 999)),

@@ -251,8 +251,9 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
     if profile:
         notes.append(f"its ICC profile is left out: {format} holds none, so the colours became sRGB")
     for key in [key for key in kept if key not in _HELD[format]]:
-        del kept[key]
-        notes.append(f"its {NAMES[key]} is left out: {format} holds none")
+        value = kept.pop(key)
+        if key != EXIF or tags.of_block(value).names():
+            notes.append(f"its {NAMES[key]} is left out: {format} holds none")
     if format != "avif" and "light-levels" in metadata:
         notes.append("its light levels (clli, mdcv) are left out: only avif holds them")
     if format != "png" and any(kind in _PNG_LIGHT for kind, _ in metadata.get("png-chunks", ())):

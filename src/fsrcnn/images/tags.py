@@ -27,6 +27,7 @@ DESCRIPTIVE = {
 }  # fmt: skip
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # GeoTIFF: where on earth the pixels of the old size lie
 _WIDTHS, _HEIGHTS = {256, 40962}, {257, 40963}  # ImageWidth and ImageLength; PixelXDimension and PixelYDimension
+_MADE_ANEW = {36864, 37121, 40960, 40961}  # versions, components, colour space: libvips writes them into every file
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _SWAPPED = {
     3: 2,
@@ -87,8 +88,8 @@ class Tags:
         return bool(self.main or self.exif or self.gps)
 
     def names(self) -> set[tuple[str, int]]:
-        """Which tags there are that are not about size, orientation, or how pixels are stored."""
-        camera = self.exif.keys() - _WIDTHS - _HEIGHTS
+        """Which tags there are that are not about size, orientation, versions, or how pixels are stored."""
+        camera = self.exif.keys() - _WIDTHS - _HEIGHTS - _MADE_ANEW
         return {
             (place, tag)
             for place, tags in (("main", self.main.keys() & DESCRIPTIVE.keys()), ("exif", camera), ("gps", self.gps))
