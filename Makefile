@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATASETS ?= ../shared/datasets
 
-.PHONY: demo test lint format bench fuzz hooks wheel train sanitize check-aarch64 clean help
+.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 clean help
 
 help:  ## list the tasks
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -45,6 +45,9 @@ sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSa
 	cmake -S native -B build/thread -DFSRCNN_SANITIZE=thread
 	cmake --build build/thread --target check --parallel
 	build/thread/check
+
+kill: .venv/developing  ## kill every command at random moments, 200 times with each of KILL, TERM and INT, and look at what is left (hours)
+	$(BIN)/python tools/kill.py
 
 check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static)
 	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \

@@ -140,7 +140,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     scale, device = arguments.scale, torch.device(arguments.device)
-    pairs = load_pairs([Folder(arguments.datasets / "T91")], scale, PATCH) if arguments.datasets else synthetic()
+    pairs = load_pairs([Folder(arguments.datasets / "T91")], scale, PATCH).pairs if arguments.datasets else synthetic()
     if not arguments.datasets and scale != 3:
         raise SystemExit("without --datasets only --scale 3 is measured")
     results = {}

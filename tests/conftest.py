@@ -12,6 +12,7 @@ import hypothesis
 import hypothesis.configuration
 import pytest
 
+from fsrcnn.cli import signals
 from support import ROOT, SHARED
 
 hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")  # wherever the tests are started
@@ -45,6 +46,16 @@ def _no_hanging() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """The entry point, called in this process, sets what its signals do, and leaves them ignored."""
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    yield
+    signals._first = None
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _found(name: str) -> Path:

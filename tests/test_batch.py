@@ -248,7 +248,7 @@ def test_each_door_spells_the_remedy_in_its_way(tmp_path: Path) -> None:
         "a_x2.png exists; give existing='replace' to replace or existing='skip' to leave"
     )
     assert refused.value.sentence(as_option).endswith("give --overwrite to replace or --skip-existing to leave")
-    with pytest.raises(UsageError, match="quality is 1 to 100, not 0"):
+    with pytest.raises(UsageError, match="quality is a whole number from 1 to 100, not 0"):
         batch.Options(quality=0)
 
 

@@ -18,8 +18,6 @@ import pytest
 
 import fsrcnn
 from fsrcnn import images
-from fsrcnn.cli.terminal import interruptible
-from fsrcnn.parallel import Control
 from support import ENVIRONMENT, files_below, heed_interrupts, png_bomb
 from support import run_command as run
 
@@ -38,8 +36,8 @@ def size_of(path: Path) -> tuple[int, ...]:
 def loaded_by(*arguments: str, cwd: Path | None = None) -> set[str]:
     """The names of all modules that are there after a command has run, or after the import of the command line if there is none."""
     program = (
-        "import contextlib, sys, fsrcnn.cli\n"
-        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.app({arguments})\n"
+        "import contextlib, sys, fsrcnn.cli.commands\n"
+        f"with contextlib.suppress(SystemExit): {arguments} and fsrcnn.cli.commands.app({arguments})\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     command = [sys.executable, "-c", program]
@@ -65,7 +63,7 @@ def test_upscale_loads_what_it_uses(tmp_path: Path) -> None:
     unused = {"pydantic", "rich", "torch", "PIL", "importlib.metadata", "importlib.resources", "fsrcnn.evaluation"}
     assert not unused & loaded
     assert {name for name in loaded if name.startswith("fsrcnn.cli.")} == {
-        "fsrcnn.cli.options", "fsrcnn.cli.terminal", "fsrcnn.cli.upscale",
+        "fsrcnn.cli.commands", "fsrcnn.cli.options", "fsrcnn.cli.signals", "fsrcnn.cli.terminal", "fsrcnn.cli.upscale",
     }  # fmt: skip
 
 
@@ -251,7 +249,7 @@ BAD: dict[str, tuple[list[str], str, int]] = {
     "unknown format": (["a.png", "--format", "xyz"], "not as 'xyz'", 2),
     "unknown ending": (["a.png", "-o", "b.xyz"], "not as '.xyz'", 2),
     "no ending": (["a.png", "-o", "b"], "has no ending that names a format", 2),
-    "quality": (["a.png", "--quality", "0"], "quality is 1 to 100", 2),
+    "quality": (["a.png", "--quality", "0"], "--quality is a whole number from 1 to 100, not 0", 2),
     "unknown engine": (["a.png", "--engine", "gpu"], "there is no engine 'gpu'", 2),
     "threads": (["a.png", "--threads", "0"], "--threads is a whole number of at least 1, not 0", 2),
     "both ways": (["a.png", "--overwrite", "--skip-existing"], "either --overwrite or --skip-existing", 2),
@@ -335,25 +333,6 @@ def test_ctrl_c_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     assert 2 <= len(written) < 40
     assert not [name for name in written if "part" in name]
     assert {size_of(tmp_path / "out" / name) for name in written} == {(800, 1200)}
-
-
-def test_ctrl_c_cancels_and_raises_nothing() -> None:
-    """An exception would be lost in a callback from C: cffi swallows what is raised there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        control = Control(1)
-        with interruptible(control):
-            assert not control.cancelled()
-            signal.raise_signal(signal.SIGINT)
-            assert control.cancelled()
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
-        control = Control(1)
-        with interruptible(control):
-            signal.raise_signal(signal.SIGINT)
-        assert not control.cancelled()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_torch_engine_without_torch_names_the_install(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import typer
 import typer.main
 
-from fsrcnn.cli import COMMANDS, app
+from fsrcnn.cli.commands import COMMANDS, app
 from fsrcnn.cli.options import Command, as_option
 from fsrcnn.errors import FsrcnnError, ImageError, MissingExtraError, UsageError, printable
 from support import ROOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from fsrcnn import engines, images, pretrained
 from fsrcnn.architecture import family
 from fsrcnn.arrays import Uint8
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.evaluation import compare, evaluate, find_sets, mean
+from fsrcnn.evaluation import Result, comparable, compare, evaluate, find_sets, mean, means
 from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import psnr
-from fsrcnn.protocol import PROTOCOLS, read_8bit
+from fsrcnn.protocol import PROTOCOLS, Score, read_8bit
 from support import files_below, random_weights
 
 # Bicubic PSNR on Set5, Set14 and BSD200 as all papers since SRCNN print it; the SSIM of Set5 and Set14 likewise.
@@ -193,3 +194,58 @@ def test_three_panes_hold_the_pictures_unchanged() -> None:
         left = 8 + number * 228
         np.testing.assert_array_equal(sheet[32:122, left : left + 220], pane)
     assert (sheet[:28] < 128).any()  # the labels
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bands", [2, 4])
+def test_colours_under_full_transparency_are_not_measured(dtype: type, bands: int, tmp_path: Path) -> None:
+    """Noise of whatever kind under alpha 0 gives one luma; colours that are partly seen stay as they are."""
+    peak = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    generator = np.random.default_rng(0)
+    pixels = generator.uniform(0.2, 0.8, (60, 70, bands))
+    pixels[..., -1] = generator.choice([0.01, 0.5, 1.0], (60, 70))
+    hidden = np.zeros((60, 70), bool)
+    hidden[5:50, 10:60] = True
+    pixels[hidden, -1] = 0
+    seen = []
+    for seed in (1, 2):
+        pixels[hidden, :-1] = np.random.default_rng(seed).random((hidden.sum(), bands - 1))
+        path = tmp_path / f"{seed}.tif"
+        images.write(images.Picture(((pixels * peak).astype(dtype),), "tif"), path)
+        seen.append(read_8bit(path))
+    np.testing.assert_array_equal(seen[0], seen[1])
+    colours = (pixels * peak).astype(dtype)[..., :-1] / peak
+    expected = np.floor(np.squeeze(colours).astype(np.float64) * 255 + 0.5)
+    assert np.abs(seen[0].astype(float) - expected)[~hidden].max() <= (0 if dtype is np.uint8 else 1)
+    # As the upscaler paints beside what is seen: the mean of the seen pixels of 3×3; far from it: the mean of all.
+    edge = colours[4, 29:32].mean(0) * 255
+    assert np.abs(seen[0][5, 30].astype(float) - edge).max() <= 1
+    middle = colours[~hidden].mean(0) * 255
+    assert np.abs(seen[0][27, 35].astype(float) - middle).max() <= 1
+
+
+def test_pictures_that_are_none_or_several(tmp_path: Path) -> None:
+    images.write(images.Picture((np.full((20, 20, 4), (9, 8, 7, 0), np.uint8),), "png"), tmp_path / "clear.png")
+    with pytest.raises(ImageError, match=r"clear\.png is transparent everywhere, so it has no colours"):
+        read_8bit(tmp_path / "clear.png")
+    for ending in ("gif", "tif", "webp"):
+        pages = tuple(np.full((20, 20, 3), level, np.uint8) for level in (10, 200))
+        images.write(images.Picture(pages, ending), tmp_path / f"two.{ending}")
+        with pytest.raises(
+            ImageError, match=f"two.{ending} has 2 pages or frames, where one picture is wanted; save one"
+        ):
+            read_8bit(tmp_path / f"two.{ending}")
+
+
+def test_means_leave_out_what_is_made_exactly() -> None:
+    """PSNR of the pictures that both differ from; SSIM of all; infinite only where nothing is left."""
+    inf = math.inf
+    results = [
+        Result("f", str(number), "paper", Score(bicubic, ssim), Score(sr, 1.0))
+        for number, (bicubic, sr, ssim) in enumerate(
+            [(30.0, 32.0, 0.8), (inf, 60.0, 1.0), (50.0, inf, 0.9), (40.0, 44.0, 0.5)]
+        )
+    ]
+    assert means(results) == (Score(35.0, (0.8 + 1.0 + 0.9 + 0.5) / 4), Score(38.0, 1.0))
+    assert len(comparable(results)) == 2
+    assert means(results[1:2]) == (Score(inf, 1.0), Score(60.0, 1.0))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import random_weights
+from support import files_below, random_weights
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed; type: pip install 'fsrcnn[train]'")
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
@@ -63,9 +63,9 @@ def recipe(steps: int = 60, architecture: Architecture = TINY, **changes: Any) -
 def data(plan: Recipe, pictures: Path) -> tuple[Patches, list[Pair]]:
     scale = plan.architecture.scale
     folders = [Folder(pictures / "one", (1.0, 0.8)), Folder(pictures / "two")]
-    pairs = load_pairs(folders, scale, plan.patch)
+    pairs = load_pairs(folders, scale, plan.patch).pairs
     patches = Patches(pairs, scale, plan.patch, plan.batch, plan.seed, plan.contrast)
-    return patches, load_pairs([Folder(pictures / "validation")], scale)
+    return patches, load_pairs([Folder(pictures / "validation")], scale).pairs
 
 
 class Killed(BaseException):
@@ -158,7 +158,7 @@ def test_validation_measures_what_evaluation_measures(scale: int, tmp_path: Path
     results, failures = evaluate([tmp_path], TorchEngine(trained, "cpu", threads=1), protocols=["paper"])
     assert (len(results), failures) == (8, [])
     for result in results:
-        [pair] = load_pairs([Folder(tmp_path / f"{result.picture}.png")], scale)
+        [pair] = load_pairs([Folder(tmp_path / f"{result.picture}.png")], scale).pairs
         assert validation_psnr([pair], arrays, network) == pytest.approx(result.sr.psnr, abs=1e-9), result.picture
         assert bicubic_psnr([pair], scale) == pytest.approx(result.bicubic.psnr, abs=1e-9), result.picture
 
@@ -252,7 +252,7 @@ def test_the_last_layer_has_a_rate_of_its_own_and_frozen_layers_keep_their_bytes
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path) -> None:
-    pairs = load_pairs([Folder(pictures / "one")], scale, 6)
+    pairs = load_pairs([Folder(pictures / "one")], scale, 6).pairs
     lr, phases, mask = Patches(pairs, scale, 6, batch=64, seed=1).draw(0)
     assert mask is None
     hr = torch.nn.functional.pixel_shuffle(phases, scale)
@@ -280,7 +280,7 @@ def test_batches_are_matching_windows_of_the_pictures(scale: int, pictures: Path
 
 
 def test_contrast_changes_lr_and_hr_alike(pictures: Path) -> None:
-    pairs = load_pairs([Folder(pictures / "one")], 2, 6)
+    pairs = load_pairs([Folder(pictures / "one")], 2, 6).pairs
     lr, phases, _ = Patches(pairs, 2, 6, batch=256, seed=1).draw(0)
     stronger_lr, stronger_phases, _ = Patches(pairs, 2, 6, batch=256, seed=1, contrast=1.8).draw(0)
     mean = lr.mean(dim=(1, 2, 3), keepdim=True)
@@ -380,6 +380,23 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
         run(plan, pictures, tmp_path)
 
 
+def test_a_run_stops_where_its_folder_is_removed(pictures: Path, tmp_path: Path) -> None:
+    """Another run may be at work under its name, as here; nothing is written into that."""
+    run_folder = tmp_path / "r"
+
+    def report(progress: Progress) -> None:
+        if progress.step == 20:
+            run_folder.rename(tmp_path / "gone")
+            run_folder.mkdir()
+            (run_folder / ".lock").touch()
+
+    plan = recipe()
+    with pytest.raises(FsrcnnError, match="r was removed in the middle of the run, so training stops"):
+        train(plan, *data(plan, pictures), run_folder, report=report, compile=False)
+    assert files_below(run_folder) == [".lock"]
+    assert weights.load(tmp_path / "gone" / "last.safetensors").architecture == TINY
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -387,6 +404,7 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
         ({"steps": 0}, "steps is at least 1"),
         ({"rate": -0.5}, "rate is 0 or more"),
         ({"clip": 0.0}, "clip is above 0"),
+        ({"clip": math.inf}, "clip is above 0"),
         ({"average": 1.0}, "average is from 0"),
         ({"decay": 2.0}, "decay is the last part"),
         ({"contrast": 0.5}, "contrast is 1 to 10"),
@@ -404,14 +422,26 @@ def test_recipes_that_make_no_sense(changes: dict[str, Any], sentence: str) -> N
 
 
 def test_pictures_that_are_too_small_or_broken(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures or a smaller patch"
-    ):
+    with pytest.raises(FsrcnnError, match="has LR sides of at least 500 pixels at ×2; give larger pictures"):
         load_pairs([Folder(pictures / "one")], 2, 500)
     (tmp_path / "a.png").write_bytes((pictures / "one" / "0.png").read_bytes())
     (tmp_path / "b.png").write_bytes(b"no picture")
     sentences: list[str] = []
-    pairs = load_pairs([Folder(tmp_path)], 2, warn=sentences.append)
+    pairs = load_pairs([Folder(tmp_path)], 2, warn=sentences.append).pairs
     assert len(pairs) == 1
     assert len(sentences) == 1
     assert "b.png" in sentences[0]
+
+
+def test_an_exact_picture_scores_finitely_and_above_all_others() -> None:
+    """A single pixel wrong by one level, in what is measured of 8×8 HR pixels: 10·log10(255²·16)."""
+    arrays = {name: torch.zeros(shape) for name, shape in TINY.array_shapes.items()}
+    network = Network(TINY)
+    pair = Pair(np.full((4, 4), 0.2, np.float32), np.full((8, 8), 51, np.uint8))
+    scores = []
+    for level in (51, 52, 60):
+        arrays["deconvolution.bias"] = torch.full((1,), level / 255)
+        scores.append(validation_psnr([pair], arrays, network))
+    assert scores[0] == pytest.approx(10 * math.log10(255**2 * 16))
+    assert scores[0] > scores[1] > scores[2]
+    assert bicubic_psnr([pair], 2) == scores[0]

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
-pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
+pytest.importorskip("tensorboard", reason="TensorBoard is not installed; type: pip install 'fsrcnn[train]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; type: pip install 'fsrcnn[train]'")
 h5py = pytest.importorskip("h5py", reason="h5py is not installed; type: pip install 'fsrcnn[train]'")
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
 from fsrcnn import images, models, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
+from fsrcnn.cli.terminal import print_json  # noqa: E402
 from fsrcnn.training.recipe import Recipe  # noqa: E402
 from support import ENVIRONMENT, files_below, heed_interrupts, random_weights, run_command  # noqa: E402
 
@@ -77,7 +87,8 @@ def test_the_commands_that_people_know(pictures: Path, prepared: Path, tmp_path:
     done = run("train", *hyphens, *QUICK)
     assert done.returncode == 0, done.stderr
     assert b"best.safetensors" in done.stdout
-    assert files_below(tmp_path / "a")[:6] == [
+    assert files_below(tmp_path / "a")[:7] == [
+        ".lock",
         "best.safetensors",
         "checkpoint.pt",
         "config.json",
@@ -285,7 +296,7 @@ def test_a_ctrl_c_that_is_lost_in_a_callback_still_stops(outcome: str, pictures:
             try:
                 os.kill(os.getpid(), signal.SIGINT)
                 signal.pause()
-            except KeyboardInterrupt:
+            except BaseException:
                 {outcome}
 
         Record.write = write
@@ -368,8 +379,8 @@ def test_mistakes_are_one_sentence(
         (("train", pictures, "--number-format", "fp16", *v), 2, "number format is fp32, bf16 or auto, not 'fp16'"),
         (("train", pictures, "--expand", 3, "-m", "6,3,1", "-s", 2, *v), 2, "give --expand 6 or more"),
         (("train", pictures, "--init", "nobody", *v), 2, "there is no model 'nobody'"),
-        (("train", prepared / "eval.h5", "--scale", 2, *v), 1, "train on a file that is prepared without --eval"),
-        (("train", pictures, "-s", 2, "--validation", prepared / "train.h5"), 1, "prepare the file with --eval"),
+        (("train", prepared / "eval.h5", "--scale", 2, *v), 1, "train on a file that is prepared without `fsrcnn prepare --eval`"),
+        (("train", pictures, "-s", 2, "--validation", prepared / "train.h5"), 1, "prepare the file with `fsrcnn prepare --eval`"),
         (("train", prepared / "train.h5", "-s", 2, "--augment", *v), 2, "prepare the files with --augment"),
         (("train", prepared / "train.h5", "-s", 2, "--batch-size", 10**6, *v), 2, "lower --batch-size"),
         (("train", pictures / "0.png", *v[2:]), 2, "cannot both train and validate; give --validation"),
@@ -382,7 +393,7 @@ def test_mistakes_are_one_sentence(
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--label", "big"), 2, "label is a number of HR pixels or full"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--augment"), 2, "takes no --augment"),
         (("prepare", tmp_path / "none", "-o", tmp_path / "a.h5"), 1, "does not exist"),
-        (("convert", tmp_path / "none.pth"), 1, "does not exist"),
+        (("convert", tmp_path / "none.pth"), 1, "none.pth: No such file"),
         (("convert", x3, tmp_path / "w.onnx"), 2, "not as .onnx"),
         (("test", pictures / "0.png", "-m", "fsrcnn-x2", "-s", 3), 2, "is of ×2, not ×3"),
     ):  # fmt: skip
@@ -390,15 +401,6 @@ def test_mistakes_are_one_sentence(
         assert ended == code, (arguments, said)
         assert sentence in said, (arguments, said)
         assert "Traceback" not in said
-    stray = tmp_path / "stray"
-    stray.mkdir()
-    (stray / "notes.txt").write_text("no picture")
-    (stray / "good.png").write_bytes((pictures / "0.png").read_bytes())
-    ended, said = typed(("prepare", stray, "-o", tmp_path / "stray.h5"), monkeypatch, capsys)
-    assert ended == 1
-    assert "notes.txt" in said
-    assert "1 of 2 files could not be used" in said
-    assert (tmp_path / "stray.h5").exists()
 
 
 def test_resume_of_another_recipe_is_refused(
@@ -425,3 +427,397 @@ def test_help_says_the_defaults_that_recipe_has(command: str) -> None:
     ):
         assert words in printed
     assert "-1" not in printed
+
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def fsrcnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """The entry point in this process: exit code, standard output and standard error."""
+
+    def typed(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fsrcnn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return typed
+
+
+@pytest.fixture
+def folder(pictures: Path, tmp_path: Path) -> Path:
+    """The pictures in a folder of the test's own."""
+    return Path(shutil.copytree(pictures, tmp_path / "folder"))
+
+
+def short(folder: object, run_folder: object, *more: object) -> list[object]:
+    """A run of two updates with a validation."""
+    return ["train", folder, "-s", 2, "-o", run_folder, "--patch", 5, "--batch-size", 1, "--steps", 2, *QUICK, *more]
+
+
+def noisy(seed: int, height: int = 40, width: int = 40) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def save(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    images.write(images.Picture((pixels,), "png"), path, overwrite=True)
+
+
+def test_a_run_goes_on_with_the_same_pictures_alone(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    save(kept / "v.png", noisy(1))
+    run_folder = tmp_path / "r"
+    assert fsrcnn(*short(f"{folder}:1,0.8", run_folder, "--validation", kept))[0] == 0
+
+    moved = folder.rename(tmp_path / "moved")
+    pixels = images.read(moved / "2.png").pages[0]
+    Image.fromarray(pixels).save(moved / "2.png", compress_level=0)  # the same picture in other bytes
+    (moved / "notes.txt").write_text("no picture")
+    again = short(f"{moved}:1,0.8", run_folder, "--validation", kept, "--resume")
+    assert fsrcnn(*again)[0] == 0
+
+    remedy = (
+        f"start a new run in another --output; `fsrcnn train` with --init {run_folder / 'last.safetensors'} "
+        "starts it from these weights"
+    )
+    code, _, said = fsrcnn(*short(moved, run_folder, "--validation", kept, "--resume"))
+    assert (code, said.splitlines()[-1]) == (
+        2, f"fsrcnn: what {run_folder} was trained on has changed (factors: 1,0.8 → 1); {remedy}",
+    )  # fmt: skip
+    pixels = pixels.copy()
+    pixels[7, 9] ^= 255
+    save(moved / "2.png", pixels)
+    (moved / "0.png").unlink()
+    save(moved / "8.png", noisy(2))
+    save(moved / "9.png", noisy(3))
+    save(kept / "v.png", noisy(4))
+    code, _, said = fsrcnn(*again)
+    assert code == 2
+    assert (
+        "has changed (training pictures: 2 more (8.png, 9.png), 1 gone (0.png), 1 with other contents (2.png); "
+        f"validation pictures: 1 with other contents (v.png)); {remedy}"
+    ) in said
+    code, _, said = fsrcnn(
+        *short(moved, tmp_path / "new", "--validation", kept, "--init", run_folder / "last.safetensors")
+    )
+    assert code == 0, said
+
+
+def test_a_run_goes_on_with_the_same_prepared_files_alone(prepared: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    files = {name: tmp_path / f"{name}.h5" for name in ("train", "eval")}
+    for name, path in files.items():
+        shutil.copy(prepared / f"{name}.h5", path)
+    arguments = short(files["train"], tmp_path / "r", "--validation", files["eval"])
+    assert fsrcnn(*arguments)[0] == 0
+    assert fsrcnn(*arguments, "--resume")[0] == 0
+    for changed, dataset in (("train", "hr"), ("eval", "lr/0")):
+        with h5py.File(files[changed], "r+") as file:
+            file[dataset][0] = 0
+        code, _, said = fsrcnn(*arguments, "--resume")
+        assert code == 2
+        assert f"1 with other contents ({changed}.h5)" in said
+        shutil.copy(prepared / f"{changed}.h5", files[changed])
+    checkpoint = torch.load(tmp_path / "r" / "checkpoint.pt", weights_only=True)
+    del checkpoint["contents"]  # as before it was kept
+    torch.save(checkpoint, tmp_path / "r" / "checkpoint.pt")
+    code, _, said = fsrcnn(*arguments, "--resume")
+    assert code == 1
+    assert "checkpoint.pt is damaged or of another version; start a new run in another --output" in said
+
+
+def test_the_same_command_with_resume_and_more_steps_goes_on(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    """As docs/train-your-own.md says; with a schedule that does not hang on the length, to the bytes of the longer run."""
+    for run_folder, lengths in (("whole", (6,)), ("longer", (2, 4, 6))):
+        for number, steps in enumerate(lengths):
+            arguments = short(folder, tmp_path / run_folder, "--steps", steps, "--schedule", "constant", "--warmup", 1)
+            code, _, said = fsrcnn(*arguments, *["--resume"] * (number > 0))
+            assert code == 0, said
+    whole, longer = (weights.load(tmp_path / name / "last.safetensors").arrays for name in ("whole", "longer"))
+    for name, array in whole.items():
+        assert array.tobytes() == longer[name].tobytes()
+    # Nothing else said: the rest of the run follows the schedule of its new length.
+    assert fsrcnn(*short(folder, tmp_path / "plain"))[0] == 0
+    code, _, said = fsrcnn(*short(folder, tmp_path / "plain", "--steps", 40, "--resume"))
+    assert code == 0, said
+    rates = np.loadtxt(tmp_path / "plain" / "log.csv", delimiter=",", skiprows=1)[:, 4]
+    recipe = Recipe(TINY, steps=40, warmup=4)
+    assert rates[-1] == pytest.approx(recipe.rate * recipe.rate_at(39))
+    code, _, said = fsrcnn(*short(folder, tmp_path / "plain", "--steps", 3, "--resume"))
+    assert code == 2
+    assert "has done 40 updates already, more than the 3 asked for; give --steps 40 or more" in said
+    assert fsrcnn(*short(folder, tmp_path / "none", "--steps", 0))[::2] == (2, "fsrcnn: --steps is at least 1, not 0\n")
+
+
+@pytest.mark.parametrize("how", ["train", "transfer"])
+def test_two_runs_do_not_share_a_folder(how: str, folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    shared = tmp_path / "r"
+    first = subprocess.Popen(
+        command(folder, shared, "--steps", 100_000, "--validate-every", 5), env=ENVIRONMENT, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (shared / "checkpoint.pt").exists() and first.poll() is None:
+            time.sleep(0.02)
+        second = short(folder, shared)
+        if how == "transfer":
+            random_weights(TINY.with_scale(3)).save(tmp_path / "x3.safetensors")
+            second = ["transfer", tmp_path / "x3.safetensors", folder, "-s", 2, "-o", shared, "--patch", 5, *QUICK[-5:]]
+        code, _, said = fsrcnn(*second)
+        assert (code, said.splitlines()[-1]) == (
+            1, f"fsrcnn: another run is at work in {shared}; wait until it ends, or give another --output",
+        )  # fmt: skip
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+    code, _, said = fsrcnn(*second)  # the lock has gone with the process
+    assert code == 2
+    assert "holds a run already; give --resume to go on with it" in said
+
+
+def test_a_run_folder_that_cannot_be(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("link")
+    for name in ("file/r", "link", "n" * 300):
+        for resume in (("--resume",), ()):
+            code, _, said = fsrcnn(*short(folder, tmp_path / name, *resume))
+            assert code in (1, 2)
+            assert "Traceback" not in said
+        assert said.splitlines()[-1].startswith(f"fsrcnn: cannot use the run folder {tmp_path / name}: ")
+
+
+def test_flat_pictures_measure_nothing(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    save(kept / "blank.png", np.full((40, 40, 3), 128, np.uint8))
+    code, _, said = fsrcnn(*short(folder, tmp_path / "none", "--validation", kept))
+    assert code == 1
+    assert "bicubic interpolation makes all validation pictures exactly: they are flat; give others" in said
+    save(kept / "noise.png", noisy(1))
+    save(kept / "waves.png", images.read(folder / "0.png").pages[0])
+    code, out, said = fsrcnn(*short(folder, tmp_path / "r", "--validation", kept, "--json"))
+    assert code == 0, said
+    assert "makes 1 of 3 validation pictures exactly: they are flat, measure nothing and are left out" in said
+    outcome = json.loads(out, parse_constant=pytest.fail)
+    assert outcome["validation_db"] == outcome["best_db"]
+    assert np.isfinite(np.loadtxt(tmp_path / "r" / "log.csv", delimiter=",", skiprows=1)).all()
+    json.loads((tmp_path / "r" / "config.json").read_text(), parse_constant=pytest.fail)
+
+    measured = [
+        "evaluate",
+        kept,
+        "--model",
+        tmp_path / "r" / "last.safetensors",
+        "--protocol",
+        "paper",
+        "--engine",
+        "numpy",
+    ]
+    code, out, said = fsrcnn(*measured, "--json")
+    assert code == 0
+    assert "fsrcnn: kept ×2 paper: 1 of 3 pictures are made exactly, so not in the mean PSNR" in said
+    [group] = json.loads(out, parse_constant=pytest.fail)["means"]
+    assert group["sr"]["psnr"] == pytest.approx(outcome["validation_db"], abs=0.01)
+    assert group["bicubic"]["psnr"] == pytest.approx(outcome["bicubic_db"], abs=0.001)
+    assert group["bicubic"]["ssim"] > 1 / 3  # of all three, of which the flat one has 1
+    table = fsrcnn(*measured)[1]
+    assert "nan" not in table
+    [line] = [line for line in table.splitlines() if "blank" in line]
+    assert line.split()[4] == "inf"
+    code, out, said = fsrcnn("test", kept / "blank.png", "-o", tmp_path / "look", "--json")
+    assert code == 0, said
+    assert json.loads(out, parse_constant=pytest.fail)["bicubic"]["psnr"] is None
+    # Nothing but a flat picture to train on: no loss, and still a curve.
+    code, _, said = fsrcnn(*short(kept / "blank.png", tmp_path / "flat", "--validation", kept))
+    assert code == 0, said
+
+
+def test_pictures_that_are_left_out_are_said(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for number in range(4):
+        save(folder / f"small{number}.png", noisy(number, 9, 60))
+        save(kept / f"small{number}.png", noisy(number, 4, 60))
+    (folder / "Thumbs.db").write_bytes(b"no picture")
+    save(kept / "v.png", noisy(9))
+    code, _, said = fsrcnn(*short(folder, tmp_path / "r", "--validation", kept))
+    assert code == 0, said
+    assert (
+        f"fsrcnn: {folder}: 4 of 10 pictures have LR sides below 5 pixels at ×2 and are left out "
+        "(small0.png, small1.png, small2.png, …)\n"
+    ) in said
+    assert f"{kept}: 4 of 5 pictures have LR sides below 3 pixels at ×2 and are left out (small0.png, " in said
+    assert f"fsrcnn: 1 other file in {folder} left out\n" in said
+
+    assert fsrcnn("prepare", kept, "-s", 2, "--eval", "-o", tmp_path / "kept.h5")[0] == 0
+    code, _, said = fsrcnn(*short(folder, tmp_path / "h5", "--validation", tmp_path / "kept.h5"))
+    assert code == 0, said
+    assert f"{tmp_path / 'kept.h5'}: 4 of 5 pictures have LR sides below 3 pixels at ×2 and are left out" in said
+    (kept / "v.png").unlink()
+    assert fsrcnn("prepare", kept, "-s", 2, "--eval", "-o", tmp_path / "small.h5")[0] == 0
+    for validation in (kept, tmp_path / "small.h5"):
+        code, _, said = fsrcnn(*short(folder, tmp_path / "none", "--validation", validation))
+        assert code == 1
+        assert said.splitlines()[-1].endswith("give larger pictures")
+    # A copy shrunk below the patch is no loss to speak of.
+    code, _, said = fsrcnn(*short(f"{kept / 'small0.png'}:1,0.5", tmp_path / "s", "--patch", 2, "--validation", folder))
+    assert code == 0
+    assert "below 2 pixels" not in said
+
+
+def test_validation_pictures_that_are_trained_on_are_said(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    shutil.copy(folder / "3.png", kept / "other_name.png")
+    save(kept / "v.png", noisy(1))
+    code, _, said = fsrcnn(*short(folder, tmp_path / "r", "--validation", kept))
+    assert code == 0
+    assert "fsrcnn: 1 of 2 validation pictures are also trained on (other_name.png)\n" in said
+    code, _, said = fsrcnn(
+        "train", folder, *short(folder, tmp_path / "twice")[1:]
+    )  # the same pictures twice, and held out
+    assert code == 0, said
+    assert "also trained on" not in said
+
+
+def awkward(folder: Path) -> list[str]:
+    """A damaged picture, an animation and a link to itself among good pictures of awkward names; the names of the bad ones."""
+    good = (folder / "0.png").read_bytes()
+    (folder / ("n" * 246 + ".png")).write_bytes(good)
+    (folder / "cut.png").write_bytes(good[: len(good) // 2])
+    (folder / "locked.png").symlink_to("locked.png")
+    frames = [Image.fromarray(noisy(number)) for number in range(2)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    save(folder / "clear.png", np.zeros((40, 40, 4), np.uint8))
+    return ["cut.png", "moving.gif", "clear.png"]
+
+
+def test_one_bad_picture_does_not_end_the_run(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    bad = awkward(folder)
+    (folder / "notes.txt").write_text("no picture")
+    for arguments in (
+        short(folder, tmp_path / "r", "--validation", folder / "0.png"), ["prepare", folder, "-s", 2, "-o", tmp_path / "a.h5"],
+    ):  # fmt: skip
+        code, _, said = fsrcnn(*arguments)
+        assert code == 1
+        assert "Traceback" not in said
+        for name in bad:
+            [sentence] = [line for line in said.splitlines() if name in line]
+            assert sentence.startswith("fsrcnn: ")
+        assert "moving.gif has 2 pages or frames" in said
+        assert "clear.png is transparent everywhere" in said
+    weights.load(tmp_path / "r" / "best.safetensors")
+    shutil.copy(folder / "cut.png", folder / "z.png")  # the one that would be kept for validation
+    assert fsrcnn(*short(folder, tmp_path / "held"))[0] == 1
+    weights.load(tmp_path / "held" / "best.safetensors")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert list(file.attrs["sources"]) == [*(f"{number}.png" for number in range(6)), "n" * 246 + ".png"]
+
+
+def test_stray_files_do_not_make_prepare_fail(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    for name in ("Thumbs.db", "notes.txt", ".DS_Store"):
+        (folder / name).write_bytes(b"no picture")
+    code, out, said = fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / "a.h5")
+    assert code == 0
+    assert "from 6 pictures" in out
+    assert said == f"fsrcnn: 2 other files in {folder} left out\n"
+    code, _, said = fsrcnn("prepare", folder / "notes.txt", "-s", 2, "-o", tmp_path / "b.h5")  # named, it is wanted
+    assert code == 1
+
+
+def test_folders_of_folders(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    tree = tmp_path / "tree"
+    for name in ("one", "two/deep"):
+        shutil.copytree(folder, tree / name)
+    save(tree / "two" / "deep" / "0.png", noisy(1))
+    random_weights(TINY.with_scale(3)).save(tmp_path / "x3.safetensors")
+    transfer = [
+        "transfer",
+        tmp_path / "x3.safetensors",
+        tree,
+        "-s",
+        2,
+        "-o",
+        tmp_path / "t",
+        "--patch",
+        5,
+        "--steps",
+        2,
+    ]
+    commands = (
+        short(tree, tmp_path / "r"), short(folder, tmp_path / "v", "--validation", tree), [*transfer, *QUICK[-5:]],
+        ["prepare", tree, "-s", 2, "-o", tmp_path / "tree.h5"],
+    )  # fmt: skip
+    for arguments in commands:
+        code, _, said = fsrcnn(*arguments)
+        assert code == 1
+        assert f"{tree} holds no pictures" in said
+        assert said.rstrip().endswith("give --recursive to look into its folders")
+        code, _, said = fsrcnn(*arguments, "--recursive")
+        assert code == 0, said
+    names = [f"{place}/{number}.png" for place in ("one", "two/deep") for number in range(6)]
+    with h5py.File(tmp_path / "tree.h5") as file:
+        assert list(file.attrs["sources"]) == names
+    assert fsrcnn("prepare", tree / "one", tree / "two" / "deep", "-s", 2, "-o", tmp_path / "both.h5")[0] == 0
+    with h5py.File(tmp_path / "both.h5") as file:
+        assert list(file.attrs["sources"]) == [name.removeprefix("two/") for name in names]
+    (tree / "one" / "1.png").unlink()
+    code, _, said = fsrcnn(*short(tree, tmp_path / "r"), "--recursive", "--resume")
+    assert code == 2
+    assert "2 gone (one/1.png, two/deep/5.png)" in said  # another one is kept for validation now
+
+
+def test_a_name_that_is_no_text(folder: Path, tmp_path: Path) -> None:
+    """`lat\xe9in.png` as Latin-1 wrote it."""
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/lat\xe9in.png"))
+    shutil.copy(folder / "0.png", odd)
+    done = run("prepare", folder, "-s", 2, "-o", tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        names = list(file.attrs["sources"])
+    assert names[:6] == [f"{number}.png" for number in range(6)]
+    assert names[6:] == (["lat\\udce9in.png"] if done.returncode == 0 else [])
+    assert done.returncode == 0 or b"in.png" in done.stderr
+    trained = run(*short(folder, tmp_path / "r"))
+    assert b"Traceback" not in trained.stderr
+    assert trained.returncode == done.returncode, trained.stderr
+    weights.load(tmp_path / "r" / "best.safetensors")
+
+
+@pytest.mark.parametrize("name", [b"lat\xe9in", b"$\\frac$", b"n" * 240])
+def test_run_folders_of_awkward_names(name: bytes, folder: Path, tmp_path: Path) -> None:
+    run_folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    for resume in ((), ("--resume",)):
+        trained = run(*short(folder, run_folder, *resume))
+        assert trained.returncode == 0, trained.stderr
+    weights.load(run_folder / "best.safetensors")
+    events = EventAccumulator(str(run_folder.rename(tmp_path / "plain") / "tensorboard"))
+    events.Reload()
+    assert [point.step for point in events.Scalars("loss")] == [2]
+
+
+def test_events_on_a_full_disk_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    started = [
+        *command(folder, tmp_path / "r", "--steps", 100_000, "--validate-every", 1),
+        "--validation",
+        str(folder / "0.png"),
+    ]
+    ended = subprocess.run(
+        started, env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=small_files, check=False, timeout=120
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    sentence = ended.stderr.splitlines()[-1]
+    assert sentence.startswith(f"fsrcnn: cannot write {tmp_path / 'r' / 'tensorboard' / 'events.out.tfevents.'}")
+    assert sentence.endswith(": File too large")
+
+
+def test_reports_hold_no_infinity(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [math.inf, (-math.inf, math.nan)], "b": {"c": 1.5, "d": "NaN", "e": None}})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": [None, [None, None]], "b": {"c": 1.5, "d": "NaN", "e": None},
+    }  # fmt: skip

@@ -249,7 +249,7 @@ def test_other_refusals(tmp_path: Path) -> None:
         Size()
     with pytest.raises(UsageError, match="give factor, width and/or height, or fit"):
         Size(factor=2, width=9)
-    with pytest.raises(UsageError, match="at least 1 pixel"):
+    with pytest.raises(UsageError, match="width is a whole number of at least 1"):
         Size(width=0)
     with pytest.raises(UsageError, match="too much"):
         Size(width=10**9).of(10, 10)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -173,6 +174,21 @@ def result_of(comparison: Comparison, folder: str, picture: str, name: Protocol,
 def mean(scores: Sequence[Score]) -> Score:
     """The mean of the PSNRs in dB and of the SSIMs, as papers average them."""
     return Score(float(np.mean([s.psnr for s in scores])), float(np.mean([s.ssim for s in scores])))
+
+
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Those whose PSNRs are finite: a picture made exactly, as a flat one is, would make every mean infinite."""
+    return [result for result in results if math.isfinite(result.bicubic.psnr) and math.isfinite(result.sr.psnr)]
+
+
+def means(results: Sequence[Result]) -> tuple[Score, Score]:
+    """Mean scores of bicubic interpolation and of the network: PSNR of the `comparable` results (of all, if none is), SSIM of all."""
+    measured = comparable(results) or results
+    bicubic, sr = mean([result.bicubic for result in measured]), mean([result.sr for result in measured])
+    return (
+        replace(bicubic, ssim=mean([result.bicubic for result in results]).ssim),
+        replace(sr, ssim=mean([result.sr for result in results]).ssim),
+    )
 
 
 @dataclass(frozen=True, eq=False)

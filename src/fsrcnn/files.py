@@ -1,46 +1,243 @@
-"""Files put in place in one step: written beside their name and renamed, so that a kill or a full disk leaves the old one."""
+"""Files put in place in one step: written beside their name and renamed, so that a kill or a full disk leaves the old one.
+
+What is written first is a part, `.fsrcnn-0f3a….part`, of a name that nobody can know beforehand. Of several writers of one file the
+last wins, or the first where nothing may be replaced, and the file is whole. A part is locked for as long as its writer lives; the
+next writer in its folder removes those that nobody holds.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from fsrcnn.errors import FsrcnnError
 
+try:
+    import fcntl
+except ImportError:  # Windows: parts are not locked, and those of dead runs stay
+    fcntl = None  # type: ignore[assignment]
+
+PART = re.compile(r"\.fsrcnn-[0-9a-f]{16}\.part(\.\w+)?")
+DEAD_SECONDS = 10  # a part that nobody holds may be so young that its writer is about to lock it
+STREAMS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/\w+/fd/\d+")
+NO_LINKS = (
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+)  # of file systems without hard links
+
+_parts: set[Path] = set()  # under way in this process
+_swept: set[Path] = set()  # folders that were looked through for parts of dead runs
+
 
 @contextlib.contextmanager
-def beside(target: Path, error: type[FsrcnnError] = FsrcnnError) -> Iterator[Path]:
-    """A name beside `target` to write to; renamed to `target` at the end, deleted where something was raised.
+def beside(
+    target: Path, error: type[FsrcnnError] = FsrcnnError, *, replace: bool = True, ending: str = ""
+) -> Iterator[Path]:
+    """A new, empty file beside `target` to write to; put in its place at the end, deleted where something was raised.
+
+    A symbolic link stays one: the file that it leads to is written. An old file's permissions are kept (its owner, too, where that is
+    allowed); a new one has those that the system gives.
 
     Args:
         target: the final name; its folder is made if missing.
         error: what to raise.
+        replace: an existing file may be replaced; if not, one that comes to be there until the end is left, too.
+        ending: of the part's name, where its writer goes by it.
 
     Raises:
-        FsrcnnError: the folder cannot be made or written to, or the target is a folder or a device.
+        FsrcnnError: the folder cannot be made or written to; the target is a folder, a device or a circle of links, or it exists
+            and is not to be replaced.
     """
-    if target.exists() and not target.is_file():
-        raise error(f"cannot write {target}: it is a {'folder' if target.is_dir() else 'device'}")
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(target)
+        final = _final(target, error, replace)
+        before = final.stat() if final.exists() else None
+        _make_folder(final.parent)
+        _remove_dead_parts(final.parent)
+        part = final.with_name(f".fsrcnn-{os.urandom(8).hex()}.part{ending}")
+        with _held(part, 0o666 if before is None else 0o600) as descriptor:
+            yield part
+            if before is not None and descriptor is not None:
+                _take_over(before, descriptor)
+            if replace:
+                part.replace(final)
+            elif not _link(part, final):
+                raise _exists(target, error)
     except OSError as reason:
-        untouched = "; what was there before is untouched" if target.exists() else ""
-        raise error(f"cannot write {target}: {reason.strerror or reason}{untouched}") from reason
-    finally:  # Ctrl-C, too, leaves nothing half-written
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        untouched = "; what was there before is untouched" if os.path.lexists(target) else ""
+        raise error(f"cannot write {target}: {explained(reason)}{untouched}") from reason
 
 
-def write(target: Path, data: bytes, error: type[FsrcnnError] = FsrcnnError) -> None:
+def write(target: Path, data: bytes, error: type[FsrcnnError] = FsrcnnError, *, replace: bool = True) -> None:
     """Write bytes.
 
     Raises:
         FsrcnnError: as `beside`.
     """
-    with beside(target, error) as part:
+    with beside(target, error, replace=replace) as part:
         part.write_bytes(data)
+
+
+def remove_parts() -> None:
+    """For a process that is about to end: delete what its writers had under way."""
+    for part in list(_parts):
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without symbolic links, as far as they lead anywhere.
+
+    Raises:
+        OSError: the path is relative, and the current folder was deleted; or no file has such a name.
+    """
+    try:
+        return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links
+    except ValueError as error:  # a zero byte, or characters that the file system cannot have
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a stream of this process: written to directly, and never replaced."""
+    if STREAMS.fullmatch(str(path)):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def explained(error: OSError) -> str:
+    """Why, in a few words."""
+    if isinstance(error, FileNotFoundError) and not _current_folder_exists():
+        return "the current folder was deleted"
+    if error.errno == errno.EBADF:  # of a standard stream
+        return "it is closed"
+    return error.strerror or str(error)
+
+
+def _current_folder_exists() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109  (Path.cwd does the same)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _exists(target: Path, error: type[FsrcnnError]) -> FsrcnnError:
+    return error(f"{target} exists", "give {overwrite=True} to replace it")
+
+
+def _final(target: Path, error: type[FsrcnnError], replace: bool) -> Path:
+    """Where a target lies, behind all links.
+
+    Raises:
+        FsrcnnError: as `beside`.
+    """
+    final = resolved(target)
+    if final.is_symlink():
+        raise error(f"cannot write {target}: its symbolic links lead in a circle")
+    if final.is_dir() or is_stream(target):
+        raise error(f"cannot write {target}: it is a {'folder' if final.is_dir() else 'device'}")
+    if not replace and os.path.lexists(target):  # a link to nothing, too, which somebody else may have put there
+        raise _exists(target, error)
+    return final
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+
+
+@contextlib.contextmanager
+def _held(part: Path, mode: int) -> Iterator[int | None]:
+    """A part, made here and by nobody else, and held by its descriptor until it is gone or in place.
+
+    Windows renames no file that is open: there is no descriptor there.
+    """
+    descriptor: int | None = None
+    _parts.add(part)
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        descriptor = os.open(part, flags, mode)
+        if fcntl is None:
+            os.close(descriptor)
+            descriptor = None
+        else:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    finally:  # Ctrl-C, too, leaves nothing half-written
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+        _parts.discard(part)
+
+
+def _take_over(before: os.stat_result, descriptor: int) -> None:
+    """The old file's permissions, and its owner for whoever may give files away."""
+    with contextlib.suppress(OSError):
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    with contextlib.suppress(OSError):  # file systems without permissions
+        os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & 0o777)
+
+
+def _link(part: Path, final: Path) -> bool:
+    """Give a part its final name if that is free; whether it was."""
+    try:
+        os.link(part, final)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        try:  # take the name with an empty file, then replace that
+            os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return False
+        try:
+            part.replace(final)
+        except BaseException:
+            final.unlink(missing_ok=True)
+            raise
+    return True
+
+
+def _remove_dead_parts(folder: Path) -> None:
+    """Remove the parts of runs that were killed, once for each folder and process.
+
+    A part in use is locked, on network file systems for other machines, too. (Where locks do not reach them, a part that was not
+    written to for `DEAD_SECONDS` may be taken from another machine's writer, who then says that it cannot write.)
+    """
+    if fcntl is None or folder in _swept:
+        return
+    _swept.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if PART.fullmatch(entry.name):
+                _remove_if_dead(Path(entry.path))
+
+
+def _remove_if_dead(part: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody holds it, or it is not ours
+        descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            old = found.st_mtime < time.time() - DEAD_SECONDS
+            if old and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+        finally:
+            os.close(descriptor)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from fsrcnn.errors import ImageError
+from fsrcnn.files import STREAMS
 from fsrcnn.formats import LOOKED_FOR, endings_read
 
 Kind = Literal["file", "folder", "device", "absent"]
 
 
 def kind(path: Path) -> Kind:
-    """What lies at a path, links followed: a file, a folder, anything else (`device`: a pipe, a terminal), or nothing.
+    """What lies at a path, links followed: a file, a folder, anything else (`device`: a pipe, a stream of this process), or nothing.
 
     The methods of `Path` that ask this either raise what the system says or take "may not be seen" for "is not there".
 
@@ -28,7 +29,9 @@ def kind(path: Path) -> Kind:
         return "absent"
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have, as one with a zero byte
         raise ImageError(f"cannot use {path}: {_reason(error)}") from error
-    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "device"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) and not STREAMS.fullmatch(str(path)) else "device"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fsrcnn.arguments import whole_number
 from fsrcnn.arrays import Array
 from fsrcnn.errors import UsageError
 
@@ -69,7 +70,7 @@ def check_format(name: str) -> str:
     Raises:
         UsageError: no format of this name can be written.
     """
-    ending = f".{name.lower().lstrip('.')}"
+    ending = f".{str(name).lower().lstrip('.')}"
     for format in FORMATS.values():
         if ending in format.endings:
             return format.name
@@ -132,8 +133,8 @@ def check_quality(quality: int | None, lossless: bool = False) -> None:
     Raises:
         UsageError: a quality outside 1 … 100, or one of a picture that is to lose nothing.
     """
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"quality is 1 to 100, not {quality}")
+    if quality is not None:
+        whole_number(quality, "quality", 1, 100)
     if quality is not None and lossless:
         raise UsageError("a picture that keeps every pixel has no quality", "give either {lossless} or {quality}")
 

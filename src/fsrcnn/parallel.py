@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from fsrcnn.errors import Cancelled, UsageError
+from fsrcnn.arguments import whole_number
+from fsrcnn.errors import Cancelled, FsrcnnError
 
 Item = TypeVar("Item")
 
@@ -37,7 +37,7 @@ class Control:
         Raises:
             UsageError: threads is not a whole number of at least 1.
         """
-        self.threads = available_threads() if threads is None else _count(threads)
+        self.threads = available_threads() if threads is None else whole_number(threads, "threads")
         self.done = 0.0
         self._progress = progress
         self._cancelled = threading.Event()
@@ -67,16 +67,6 @@ class Control:
         step = Control(self.threads, lambda done: self.report((number + done) / count))
         step._cancelled = self._cancelled
         return step
-
-
-def _count(threads: int) -> int:
-    try:
-        count = operator.index(threads)  # NumPy's whole numbers, too
-    except TypeError:
-        count = 0
-    if count < 1 or isinstance(threads, bool):
-        raise UsageError(f"is a whole number of at least 1, not {threads!r}", argument="threads")
-    return count
 
 
 def run_all(work: Callable[[Item], None], items: Sequence[Item], control: Control) -> None:
@@ -155,6 +145,29 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+class Owner:
+    """The process that uses a library with threads of its own: a fork does not copy them, and a child would wait for them for ever."""
+
+    def __init__(self, library: str) -> None:
+        self.library = library
+        self.process: int | None = None
+
+    def check(self) -> None:
+        """Before each use.
+
+        Raises:
+            FsrcnnError: this process was forked from one that had used the library.
+        """
+        process = os.getpid()
+        if self.process is None:
+            self.process = process
+        elif self.process != process:
+            raise FsrcnnError(
+                f"{self.library} was used before this process was forked, and its threads are not here",
+                "start processes with multiprocessing.get_context('spawn'), or before the first use",
+            )
 
 
 _blas_lock = threading.Lock()

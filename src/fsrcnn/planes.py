@@ -100,7 +100,7 @@ class Colour:
         for name, allowed in (("matrix", tuple(MATRICES)), ("range", get_args(Range)), ("siting", SITINGS)):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} is {', '.join(allowed)}, not {getattr(self, name)!r}")
-        if self.depth not in (*range(8, 17), FLOAT):
+        if not isinstance(self.depth, (int, np.integer)) or self.depth not in (*range(8, 17), FLOAT):
             raise UsageError(f"depth is 8 to 16 bits, or {FLOAT} for float32, not {self.depth!r}")
 
     @property
@@ -134,6 +134,23 @@ class Colour:
         return 0.5 / factor if cosited else 0.5
 
 
+def plain(array: Array, label: str) -> Array:
+    """An array without what a subclass makes of it: a matrix multiplies otherwise.
+
+    Raises:
+        UsageError: no NumPy array, or a masked one.
+    """
+    if type(array) is np.ndarray:
+        return array
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{label} is a NumPy array, not {type(array).__name__}")
+    if isinstance(array, np.ma.MaskedArray):
+        raise UsageError(
+            f"{label} is an array without a mask, which hides samples", "fill it first, with array.filled(0)"
+        )
+    return array.view(np.ndarray)
+
+
 DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16, np.dtype(np.float32): FLOAT}
 
 
@@ -158,11 +175,14 @@ class Planes:
     def __post_init__(self) -> None:
         if not isinstance(self.layout, Layout):
             raise UsageError(f"a layout is LAYOUTS['yuv420'] or another of {', '.join(LAYOUTS)}, not {self.layout!r}")
+        if not isinstance(self.colour, Colour):
+            raise UsageError(f"a colour is a Colour, as Colour('bt709', 'limited', 10), not {self.colour!r}")
+        if not isinstance(self.arrays, (tuple, list)):
+            raise UsageError(f"planes are a tuple of NumPy arrays, not {type(self.arrays).__name__}")
+        object.__setattr__(self, "arrays", tuple(plain(array, "a plane") for array in self.arrays))
         if len(self.arrays) != self.layout.components:
             raise UsageError(f"{self.layout.name} has {self.layout.components} planes, not {len(self.arrays)}")
         for component, array in enumerate(self.arrays):
-            if not isinstance(array, np.ndarray):
-                raise UsageError(f"a plane is a NumPy array, not {type(array).__name__}")
             if array.ndim != 2 or 0 in array.shape:
                 raise UsageError(f"a plane has shape (h, w) and at least one pixel, not {array.shape}")
             if array.dtype != self.colour.dtype:
@@ -195,8 +215,7 @@ class Planes:
 
         BT.601 is the luma of the papers, whatever profile a picture carries.
         """
-        if not isinstance(pixels, np.ndarray):
-            raise UsageError(f"a picture is a NumPy array, not {type(pixels).__name__}")
+        pixels = plain(pixels, "a picture")
         if pixels.dtype not in DEPTHS:
             raise UsageError(f"a picture is uint8, uint16 or float32, not {pixels.dtype}")
         packed = pixels[:, :, None] if pixels.ndim == 2 else pixels
@@ -209,6 +228,7 @@ class Planes:
     @classmethod
     def luma(cls, plane: Array) -> Planes:
         """Studio-swing luma alone: uint8, uint16 (limited range of 8 and 16 bit), or float32, which is never clipped."""
+        plane = plain(plane, "luma")
         depth = DEPTHS.get(plane.dtype)
         if depth is None:
             raise UsageError(f"luma is uint8, uint16 or float32, not {plane.dtype}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from fsrcnn import folders, formats
+from fsrcnn import files, folders, formats
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.folders import Found, kind
 from fsrcnn.size import Size, mark_of
@@ -109,7 +109,7 @@ def plan(
             if what == "absent":
                 raise ImageError(f"{path} does not exist")
             if what == "folder":
-                root = into or path.resolve().with_name(f"{path.resolve().name}_{mark_of(size)}")
+                root = into or files.resolved(path).with_name(f"{files.resolved(path).name}_{mark_of(size)}")
                 found[path] = folders.find(path, recursive=recursive)
                 jobs += _jobs_of_folder(path, found[path], root, format)
             elif what == "device":
@@ -169,7 +169,7 @@ def _checked(jobs: list[Job], existing: Existing) -> tuple[list[Job], list[Job]]
     Raises:
         UsageError: a target is also a source, that of two jobs, or exists and is to be refused.
     """
-    sources = {job.source.resolve() for job in jobs if job.source is not None and job.error is None}
+    sources = {files.resolved(job.source) for job in jobs if job.source is not None and job.error is None}
     taken: dict[Path, Job] = {}
     present: dict[Path, Job] = {}
     checked: list[Job] = []
@@ -182,7 +182,7 @@ def _checked(jobs: list[Job], existing: Existing) -> tuple[list[Job], list[Job]]
         checked.append(job)
         if job.target is None or what == "device":
             continue
-        resolved = job.target.resolve()
+        resolved = files.resolved(job.target)
         if resolved in sources:
             raise UsageError(f"the output {job.target} is also an input", "give another {output}")
         if resolved in taken:
@@ -246,4 +246,4 @@ def _is_folder(item: str) -> bool:
 
 
 def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return files.resolved(path).is_relative_to(files.resolved(folder))

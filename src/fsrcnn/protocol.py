@@ -15,6 +15,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from fsrcnn import images, metrics
+from fsrcnn.alpha import fill_hidden
 from fsrcnn.arrays import Array, Float64, Uint8
 from fsrcnn.color import luma, peak_of
 from fsrcnn.errors import ImageError
@@ -33,19 +34,38 @@ class Score:
 
 
 def read_8bit(path: Path) -> Uint8:
-    """The picture as a paper's script sees it: 8-bit grey (h, w) or RGB (h, w, 3), alpha dropped.
+    """The picture as a paper's script sees it: 8-bit grey (h, w) or RGB (h, w, 3), without alpha.
+
+    Colours under alpha 0 are never seen, and often rubbish, so those near visible ones are repainted as the upscaler does it
+    (`alpha.py`), and the others take the mean of the visible ones. All others stay as they are.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, has several pages or frames, or is transparent everywhere.
     """
-    pixels = images.read(path).pages[0]
+    pages = images.read(path).pages
+    if len(pages) > 1:
+        raise ImageError(f"{path} has {len(pages)} pages or frames, where one picture is wanted", "save one as a file")
+    pixels = pages[0]
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-        pixels = pixels[:, :, :-1]
+        pixels = _without_alpha(pixels, path)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     if pixels.dtype != np.uint8:
         pixels = round_8bit(pixels / peak_of(pixels.dtype))
     return cast(Uint8, pixels)
+
+
+def _without_alpha(pixels: Array, path: Path) -> Array:
+    """(h, w, colours + 1) → (h, w, colours) of the same dtype."""
+    colours, alpha = pixels[:, :, :-1], pixels[:, :, -1]
+    visible = alpha > 0
+    if not visible.any():
+        raise ImageError(f"{path} is transparent everywhere, so it has no colours")
+    if visible.all():
+        return colours
+    known = np.where(visible[:, :, None], colours, colours[visible].mean(0)).astype(np.float32)
+    filled = np.dstack(fill_hidden([known[:, :, band] for band in range(known.shape[2])], alpha.astype(np.float32)))
+    return filled.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.floor(filled + 0.5).astype(pixels.dtype)
 
 
 def hr_luma(original: Uint8) -> Uint8:

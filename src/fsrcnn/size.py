@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
+from fsrcnn.arguments import number, whole_number
 from fsrcnn.errors import UsageError
 
 LARGEST_FACTOR = 64.0
@@ -39,13 +40,16 @@ class Size:
                 "a size is a factor, or a width and/or height, or a box to fit into, and only one of these",
                 "give {factor}, {width} and/or {height}, or {fit}",
             )
-        if self.factor is not None and not 1 < self.factor <= LARGEST_FACTOR:
-            raise UsageError(
-                f"scale is a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …), not {self.factor:g}"
-            )
-        for side in (self.width, self.height, *(self.fit or ())):
-            if side is not None and side < 1:
-                raise UsageError(f"a width or height is at least 1 pixel, not {side}")
+        if self.factor is not None:
+            allowed = f"a number above 1, up to {LARGEST_FACTOR:g} (2, 3, 4, 1.5 …)"
+            if not 1 < number(self.factor, "scale", allowed) <= LARGEST_FACTOR:
+                raise UsageError(f"is {allowed}, not {self.factor:g}", argument="scale")
+        if self.fit is not None and not (isinstance(self.fit, (tuple, list)) and len(self.fit) == 2):
+            raise UsageError(f"is the (width, height) of a box, not {self.fit!r}", argument="fit")
+        sides = (("width", self.width), ("height", self.height), *(("fit", side) for side in self.fit or ()))
+        for name, side in sides:
+            if side is not None:
+                whole_number(side, name)
 
     def of(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the result for a picture of this size.

@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fsrcnn import engines, formats, images, models
+from fsrcnn.arguments import number, switch, whole_number
 from fsrcnn.arrays import Array
 from fsrcnn.engines import Engine
 from fsrcnn.errors import PictureWarning, UsageError
 from fsrcnn.folders import kind
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
-from fsrcnn.planes import Planes
+from fsrcnn.planes import Planes, plain
 from fsrcnn.size import Size, chain, mark_of
 from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
 
@@ -68,7 +69,8 @@ class Upscaler:
         self.engine_name, self.precision = engine, precision
         self._weights = models.by_scale(model)
         self._engines: dict[int, Engine] = {}
-        self.scale = float(models.default_scale(self._weights) if scale is None else scale)
+        default = models.default_scale(self._weights)
+        self.scale = float(default if scale is None else number(scale, "scale", "a number above 1, up to 64"))
         Size(factor=self.scale)
         self.engine(chain(self.scale, self._weights)[0])  # a wrong engine is reported here, not at the first picture
 
@@ -142,7 +144,16 @@ class Upscaler:
         Warns:
             PictureWarning: something that the file held could not be taken along.
         """
-        size = size or Size(factor=self.scale)
+        size = Size(factor=self.scale) if size is None else size
+        if not isinstance(size, Size):
+            raise UsageError(f"is a Size, as Size(factor=2), not {size!r}", argument="size")
+        for name, value in (("overwrite", overwrite), ("lossless", lossless), ("tolerant", tolerant)):
+            switch(value, name)
+        whole_number(max_pixels, "max_pixels")
+        if page is not None:
+            whole_number(page, "page")
+        if output is not None and not isinstance(output, (str, Path)):
+            raise UsageError(f"is a path, not {output!r}", argument="output")
         format = None if format is None else formats.check_format(format)
         given = {
             "output": output is not None, "overwrite": overwrite, "format": format is not None,
@@ -290,8 +301,10 @@ def check_array(pixels: Array) -> None:
     """Refuse arrays that are no picture.
 
     Raises:
-        UsageError: another dtype or shape than `Upscaler` takes, no pixels, or floats that are not finite or not in [0, 1].
+        UsageError: no NumPy array or a masked one, another dtype or shape than `Upscaler` takes, no pixels, or floats that are not
+            finite or not in [0, 1].
     """
+    pixels = plain(pixels, "a picture")
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         raise UsageError(f"a picture is uint8, uint16, or float32 in [0, 1], not {pixels.dtype}", "convert it first")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and not 1 <= pixels.shape[2] <= 4) or 0 in pixels.shape:

@@ -53,15 +53,19 @@ class Weights:
             if not np.isfinite(array).all():
                 raise WeightsError(f"{name} holds NaN or infinity")
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
         """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
 
         The same weights give the same bytes.
 
+        Args:
+            path: of the file.
+            overwrite: replace an existing one.
+
         Raises:
             WeightsError: the file cannot be written.
         """
-        files.write(Path(path), self.to_bytes(), WeightsError)
+        files.write(Path(path), self.to_bytes(), WeightsError, replace=overwrite)
 
     def to_bytes(self) -> bytes:
         """The file that `save` writes."""

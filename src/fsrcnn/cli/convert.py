@@ -11,6 +11,7 @@ import typer
 from fsrcnn import foreign, models, pretrained
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.cli import options
+from fsrcnn.cli.terminal import report
 from fsrcnn.errors import UsageError, printable
 from fsrcnn.weights import Weights
 
@@ -54,13 +55,14 @@ def convert(
         weights = models.resolve(source, scale)
         target = free(output or default_output(source, weights), overwrite)
     if target.suffix.lower() == OURS:
-        weights.save(target)
-    elif (change := foreign.write(weights, target)) is not None:
+        weights.save(target, overwrite=overwrite)
+    elif (change := foreign.write(weights, target, overwrite=overwrite)) is not None:
         notes.append(change)
     a = weights.architecture
-    print(
+    report(
         f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
-        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights"
+        f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights",
+        f"{target} is written",
     )
     for note in notes:
         print(f"fsrcnn: {printable(note)}", file=sys.stderr)

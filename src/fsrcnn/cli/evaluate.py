@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +14,9 @@ import typer
 from fsrcnn.cli.options import EngineName, Model, Precision, Recursive, Threads, as_option
 from fsrcnn.cli.terminal import bar, legible, print_json, print_table, say_left_out
 from fsrcnn.errors import UsageError, printable
-from fsrcnn.evaluation import Result, find_sets, mean
+from fsrcnn.evaluation import Result, comparable, find_sets
 from fsrcnn.evaluation import evaluate as score_folders
+from fsrcnn.evaluation import means as mean_scores
 from fsrcnn.models import check_scale
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
 from fsrcnn.upscaler import Upscaler
@@ -89,6 +90,11 @@ def evaluate(
         _print_table(model, rows)
     for pictures in found:
         say_left_out(pictures.folder, pictures.found)
+    for (folder, factor, kind), results in _groups(rows).items():
+        exact = len(results) - len(comparable(results))
+        if exact:
+            of = f"{exact} of {len(results)} pictures are made exactly, so not in the mean PSNR"
+            print(printable(f"fsrcnn: {folder} ×{factor} {kind}: {of}"), file=sys.stderr)
     for sentence in dict.fromkeys(failures):
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if failures:
@@ -103,25 +109,16 @@ def _groups(rows: list[Scaled]) -> dict[tuple[str, int, Protocol], list[Result]]
     return groups
 
 
-def _means(results: list[Result]) -> tuple[Score, Score]:
-    return mean([result.bicubic for result in results]), mean([result.sr for result in results])
-
-
-def _plain(score: Score) -> dict[str, float | None]:
-    """For JSON, which has no infinity: the PSNR of equal pictures is null."""
-    return {"psnr": score.psnr if math.isfinite(score.psnr) else None, "ssim": score.ssim}
-
-
 def _as_json(model: str, rows: list[Scaled], failures: list[str]) -> dict[str, object]:
     means, pictures = [], []
     for (folder, scale, protocol), results in _groups(rows).items():
-        bicubic, sr = (_plain(score) for score in _means(results))
+        bicubic, sr = (asdict(score) for score in mean_scores(results))
         group = {"folder": folder, "scale": scale, "protocol": protocol, "pictures": len(results)}
         means.append({**group, "bicubic": bicubic, "sr": sr})
     for row in rows:
         result = row.result
         name = {"folder": result.folder, "picture": result.picture, "scale": row.scale, "protocol": result.protocol}
-        pictures.append({**name, "bicubic": _plain(result.bicubic), "sr": _plain(result.sr)})
+        pictures.append({**name, "bicubic": asdict(result.bicubic), "sr": asdict(result.sr)})
     return {"model": model, "means": means, "pictures": pictures, "failed": failures}
 
 
@@ -145,15 +142,16 @@ def _print_table(model: str, rows: list[Scaled]) -> None:
     for (folder, scale, protocol), results in _groups(rows).items():
         for r in results:
             pictures.add_row(printable(folder), printable(r.picture), f"×{scale}", protocol, *_cells(r.bicubic, r.sr))
-        means.add_row(printable(folder), str(len(results)), f"×{scale}", protocol, *_cells(*_means(results)))
+        means.add_row(printable(folder), str(len(results)), f"×{scale}", protocol, *_cells(*mean_scores(results)))
     print_table(pictures)
     print("\nMeans: PSNR in dB / SSIM, on the luma, clipped, rounded, shaved")
     print_table(means)
 
 
 def _cells(bicubic: Score, sr: Score) -> tuple[str, str, str]:
+    gain = sr.psnr - bicubic.psnr
     return (
         f"{bicubic.psnr:.2f} / {bicubic.ssim:.4f}",
         f"{sr.psnr:.2f} / {sr.ssim:.4f}",
-        f"{sr.psnr - bicubic.psnr:+.2f}",
+        f"{gain:+.2f}" if math.isfinite(gain) else "–",
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from fsrcnn import pretrained
-from fsrcnn.cli.terminal import print_table
+from fsrcnn.cli.terminal import print_json, print_table
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole table as JSON.")] = False) -> None:
@@ -28,7 +27,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print the whole
             }
             for entry, architecture in rows
         ]
-        print(json.dumps(listed, indent=2))
+        print_json(listed)
         return
     from rich.table import Table
 

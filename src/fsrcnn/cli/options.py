@@ -33,6 +33,7 @@ OPTIONS = {
     "average": "--ema",
     "factor": "--scale",
     "run": "--output",
+    "initial": "--init",
     "whole": "`fsrcnn prepare --eval`",
 }
 FLAGS = {("existing", "'skip'"): "--skip-existing", ("existing", "'replace'"): "--overwrite"}

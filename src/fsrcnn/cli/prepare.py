@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn.cli.options import Json, Overwrite
-from fsrcnn.cli.terminal import bar
-from fsrcnn.errors import ImageError, UsageError
+from fsrcnn.cli import signals
+from fsrcnn.cli.options import Json, Overwrite, Recursive
+from fsrcnn.cli.terminal import bar, print_json, report
+from fsrcnn.errors import UsageError
 
 
 def prepare(
@@ -51,13 +51,14 @@ def prepare(
         ),
     ] = None,
     stride: Annotated[int | None, typer.Option(help="LR pixels between sub-images. Default: 4.", show_default=False)] = None,
+    recursive: Recursive = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Cut pictures into LR/HR sub-images for training: luma by BT.601, modcrop, MATLAB's bicubic, HDF5."""
     from fsrcnn.training.hdf5_writer import prepare as write_prepared
     from fsrcnn.training.layouts import LAYOUTS
-    from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS
+    from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS, Folder, say_what_is_left
     from fsrcnn.training.sub_images import PAPER_SUB_IMAGE, paper_sub_images
 
     given = [*(inputs or []), *(images_dir or [])]
@@ -85,34 +86,46 @@ def prepare(
     if augment:
         cut = replace(cut, factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
 
-    paths = [path for source in given for path in _files(source)]
-    with bar("") as update:
-        done = write_prepared(paths, output, cut, layout=LAYOUTS[layout].name, whole=whole, progress=update)
+    notes: list[str] = []
+    failures: list[str] = []
+    paths: list[Path] = []
+    names: list[str] = []
+    for source in given:
+        folder = Folder(source, recursive=recursive)
+        found = folder.find()
+        say_what_is_left(source, found, notes.append, failures.append)
+        paths += found.pictures
+        names += [
+            f"{source.resolve().name}/{folder.name_of(path)}"
+            if len(given) > 1 and path != source
+            else folder.name_of(path)
+            for path in found.pictures
+        ]
+    # HDF5 calls back to write, and does not survive an exception there: a signal is heeded between two pictures.
+    with bar("") as update, signals.instead():
+
+        def progress(part: float, name: str) -> None:
+            signals.check()
+            update(part, name)
+
+        done = write_prepared(
+            paths, output, cut, names=names, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite
+        )  # fmt: skip
+    failures += done.failures
     if as_json:
-        summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": done.failures}
-        print(json.dumps(summary, indent=2))
+        summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": failures}
+        print_json(summary, f"{output} is written")
     else:
         items = (
             "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
         )
-        print(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}")
-    for sentence in done.failures:
+        report(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}", "it is written")
+    for sentence in (*notes, *failures):
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if done.failures:
-        print(f"fsrcnn: {len(done.failures)} of {len(paths)} files could not be used", file=sys.stderr)
+        print(f"fsrcnn: {len(done.failures)} of {len(paths)} pictures could not be used", file=sys.stderr)
+    if failures:
         raise typer.Exit(1)
-
-
-def _files(path: Path) -> list[Path]:
-    """All files of a folder, so that a stray one is noticed; hidden ones are left out."""
-    if not path.exists():
-        raise ImageError(f"{path} does not exist")
-    if path.is_file():
-        return [path]
-    files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-    if not files:
-        raise ImageError(f"{path} holds no files")
-    return files
 
 
 def _whole_number(text: str) -> int:

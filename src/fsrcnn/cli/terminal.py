@@ -1,20 +1,18 @@
-"""What a person sees in the terminal: a progress bar on standard error, tables on standard output; and what Ctrl-C does."""
+"""What a person sees in the terminal: a progress bar on standard error, reports and tables on standard output."""
 
 from __future__ import annotations
 
 import json
 import math
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from fsrcnn.errors import printable
+from fsrcnn.errors import FsrcnnError, printable
+from fsrcnn.files import explained
 from fsrcnn.folders import Found
-from fsrcnn.parallel import Control
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,22 +21,24 @@ Update = Callable[[float, str | None], None]
 """(part done 0 … 1, new label or None)."""
 
 
-@contextmanager
-def interruptible(control: Control) -> Iterator[None]:
-    """Ctrl-C cancels the control, and raises nothing: an exception falls anywhere, into a callback from C, say, where it is lost."""
+def report(text: str, done: str = "") -> None:
+    """Print on standard output what a command found or did.
 
-    def handler(number: int, frame: FrameType | None) -> None:
-        control.cancel()
+    Args:
+        text: lines.
+        done: what was done all the same where they cannot be printed: "out.h5 is written".
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # somebody else's, or ignored, as in the background of a shell
-        yield
-        return
-    signal.signal(signal.SIGINT, handler)
+    Raises:
+        FsrcnnError: standard output is closed or full.
+        BrokenPipeError: its reader has gone.
+    """
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sentence = f"cannot write to standard output: {explained(error)}"
+        raise FsrcnnError(f"{sentence}; {done}" if done else sentence) from error
 
 
 @contextmanager
@@ -95,9 +95,13 @@ def say_left_out(folder: Path, found: Found) -> None:
         print(printable(f"fsrcnn: {link} is a link to a folder, which is not followed"), file=sys.stderr)
 
 
-def print_json(report: object) -> None:
-    """A report on standard output. JSON has no infinity and no NaN, which become null, and no bytes that are no text (`legible`)."""
-    print(json.dumps(_as_json(report), indent=2, allow_nan=False))
+def print_json(value: object, done: str = "") -> None:
+    """A report as JSON, which has no infinity and no NaN (they become null) and no bytes that are no text (`legible`).
+
+    Raises:
+        FsrcnnError, BrokenPipeError: as `report`, which has `done`, too.
+    """
+    report(json.dumps(_as_json(value), indent=2, allow_nan=False), done)
 
 
 def _as_json(value: Any) -> Any:

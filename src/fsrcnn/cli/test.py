@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 from fsrcnn import images
 from fsrcnn.architecture import name_of
 from fsrcnn.cli.options import EngineName, Overwrite, Precision, Threads
+from fsrcnn.cli.terminal import print_json, report
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import compare, pictures_of, result_of
 from fsrcnn.models import check_scale
@@ -66,15 +66,16 @@ def measure(
     result = result_of(planes, str(path.parent), path.stem, kind, scale)
     pictures = pictures_of(original, planes, result, scale)
     for target, pixels in zip(targets, (pictures.bicubic, pictures.sr, pictures.panes), strict=True):
-        images.write(images.Picture((pixels,), "png"), target, overwrite=True)
+        images.write(images.Picture((pixels,), "png"), target, overwrite=overwrite)
+    written = ", ".join(map(str, targets))
     if as_json:
-        report = {
+        summary = {
             "picture": str(path), "scale": scale, "protocol": protocol,
             "bicubic": asdict(result.bicubic), name: asdict(result.sr), "written": [str(target) for target in targets],
         }  # fmt: skip
-        print(json.dumps(report, indent=2))
+        print_json(summary, f"{written} are written")
         return
-    print(f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma")
+    lines = [f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma"]
     for label, score in (("bicubic", result.bicubic), (name, result.sr)):
-        print(f"{label:>10}  {score.psnr:.2f} / {score.ssim:.4f}")
-    print("written: " + ", ".join(map(str, targets)))
+        lines.append(f"{label:>10}  {score.psnr:.2f} / {score.ssim:.4f}")
+    report("\n".join([*lines, f"written: {written}"]), f"{written} are written")

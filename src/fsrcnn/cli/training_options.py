@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from fsrcnn.architecture import Architecture
-from fsrcnn.cli.options import Json, Threads
+from fsrcnn.cli.options import Json, Recursive, Threads
 from fsrcnn.errors import UsageError
 from fsrcnn.parallel import Control
 from fsrcnn.training.recipe import (
@@ -63,6 +63,7 @@ class DataOptions:
     augment: Annotated[
         bool, typer.Option("--augment", help="Use folders without factors of their own also shrunk to 0.9, 0.8, 0.7, 0.6.")
     ] = False  # fmt: skip
+    recursive: Recursive = False
 
     @property
     def given(self) -> list[Path]:
@@ -198,7 +199,7 @@ class RecipeOptions:
             recipe,
             steps=steps,
             warmup=Recipe.warmup if self.warmup is None else self.warmup,
-            validate_every=self.validate_every or usual_validate_every(steps, steps_per_epoch),
+            validate_every=self.validate_every or usual_validate_every(steps_per_epoch),
         )
 
 

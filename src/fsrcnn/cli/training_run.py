@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
+from fsrcnn import files
 from fsrcnn.architecture import Architecture, name_of
-from fsrcnn.cli.terminal import bar
+from fsrcnn.cli import signals
+from fsrcnn.cli.terminal import bar, print_json, report
 from fsrcnn.cli.training_options import COMPILE_FROM, DataOptions, RecipeOptions, RunOptions
 from fsrcnn.errors import UsageError
 from fsrcnn.parallel import available_threads
@@ -46,7 +44,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     Raises:
         FsrcnnError: whatever is wrong with options, data or device.
-        SystemExit: Ctrl-C (130); pictures that could not be read (1), after the run.
+        SystemExit: a signal (130 for Ctrl-C); pictures that could not be read (1), after the run.
     """
     from fsrcnn.training import loop, place
     from fsrcnn.training.data import open_data
@@ -65,11 +63,13 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     def warn(sentence: str) -> None:
         warnings.append(sentence)
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        note(sentence)
 
     workers = _workers(run.workers, note)
     recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
-    opened = open_data(data.given, data.validation, recipe, augment=data.augment, warn=warn, note=note)
+    opened = open_data(
+        data.given, data.validation, recipe, augment=data.augment, recursive=data.recursive, warn=warn, note=note
+    )
     recipe = options.with_length(recipe, opened.source.steps_per_epoch)
     compile = run.compile
     if compile is None:
@@ -79,13 +79,12 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
     last: Progress | None = None
     try:
-        with remembered_interrupt() as interrupted, bar(f"×{scale}") as update:
+        with bar(f"×{scale}") as update:
 
-            def report(progress: Progress) -> None:
+            def follow(progress: Progress) -> None:
                 nonlocal last
                 last = progress
-                if interrupted():
-                    raise KeyboardInterrupt
+                signals.check()
                 psnr = "" if progress.validation_db is None else _against(progress.validation_db, progress.bicubic_db)
                 update(progress.step / progress.steps, f"{progress.step:,} {psnr}")
                 if progress.validated and not sys.stderr.isatty():
@@ -93,48 +92,26 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
 
             loop.train(
                 recipe, opened.source, opened.validation, output, initial=start.initial, resume=run.resume, device=device,
-                workers=workers, compile=compile, report=report,
+                workers=workers, compile=compile, report=follow, contents=opened.contents,
                 described={"data": opened.described, "initial": start.name, "device": device, "threads": threads},
             )  # fmt: skip
-    except KeyboardInterrupt:
+    except BaseException:
+        stopped = signals.received()  # of which PyTorch may have made another exception
+        if stopped is None:
+            raise
+        files.remove_parts()
         done = f"after update {last.step:,}" if last else "before the first update"
         print(
             f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}",
             file=sys.stderr,
         )
-        raise SystemExit(130) from None
+        raise SystemExit(stopped.exit_code) from None
     finally:
         place.leave()
     if last is not None:
         _print_outcome(last, output / "best.safetensors", run.as_json)
     if warnings:
         raise typer.Exit(1)
-
-
-@contextmanager
-def remembered_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C raises KeyboardInterrupt, as ever, and is remembered, which the yielded function says.
-
-    An exception raised in a callback from C goes nowhere, and some code makes another error of it. What leaves this context after a
-    Ctrl-C is a KeyboardInterrupt.
-    """
-    numbers: list[int] = []
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        numbers.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # not somebody else's, nor ignored, as in the background of a shell
-        signal.signal(signal.SIGINT, handler)
-    try:
-        yield lambda: bool(numbers)
-    except Exception as error:
-        if numbers:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _workers(wanted: int, note: Callable[[str], None]) -> int:
@@ -146,9 +123,9 @@ def _workers(wanted: int, note: Callable[[str], None]) -> int:
 
 def _print_outcome(outcome: Progress, best: Path, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"best": str(best), **asdict(outcome)}, indent=2))
+        print_json({"best": str(best), **asdict(outcome)}, f"{best} is written")
     elif outcome.best_db is not None:
-        print(f"{best}: {_against(outcome.best_db, outcome.bicubic_db)}")
+        report(f"{best}: {_against(outcome.best_db, outcome.bicubic_db)}", "it is written")
 
 
 def _against(psnr: float, bicubic: float) -> str:

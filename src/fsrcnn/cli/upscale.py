@@ -13,8 +13,10 @@ import typer
 
 from fsrcnn import batch, formats, images, planning
 from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
-from fsrcnn.cli.terminal import bar, interruptible, print_json, say_left_out
+from fsrcnn.cli.signals import instead, received
+from fsrcnn.cli.terminal import bar, print_json, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
+from fsrcnn.files import explained
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job, Plan
 from fsrcnn.size import Size
@@ -112,24 +114,25 @@ def upscale(
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
     if any(job.source is None for job in plan.jobs):
-        options = replace(options, standard_input=sys.stdin.buffer.read())
+        options = replace(options, standard_input=_from_stdin())
 
     outcomes: list[batch.Outcome] = []
-    count, stopped = len(plan.jobs), False
+    count, cancelled = len(plan.jobs), False
     with bar(_label(plan.jobs, 0)) as update:
         control = Control(upscaler.threads, lambda done: update(done, None))
         try:
-            with interruptible(control):
+            with instead(control.cancel):
                 for outcome in batch.run_all(plan.jobs, upscaler, size, options, control):
                     outcomes.append(outcome)
                     update(len(outcomes) / count, _label(plan.jobs, len(outcomes)))
         except Cancelled:
-            stopped = True
+            cancelled = True
     failures = _report(plan, outcomes, as_json)
-    if stopped:
+    stopped = received()
+    if cancelled and stopped is not None:
         written = len(outcomes) - failures
         print(f"fsrcnn: stopped; {written} of {count} pictures are written, none is half-written", file=sys.stderr)
-        raise SystemExit(130)
+        raise SystemExit(stopped.exit_code)
     if failures:
         raise typer.Exit(1)
 
@@ -151,10 +154,6 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
                 _to_stdout(outcome.data)
         except FsrcnnError as error:
             failures.append(error.about(outcome.job.label, as_option))
-    if as_json:
-        skipped = [str(job.target) for job in plan.skipped]
-        others = sum(found.others for found in plan.found.values())
-        print_json({"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures, "others": others})
     for item in done:
         for note in item.notes:
             print(printable(f"fsrcnn: {item.input}: {note}"), file=sys.stderr)
@@ -170,7 +169,19 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
         print(f"fsrcnn: {sentence}", file=sys.stderr)
     if failures and count > 1:
         print(f"fsrcnn: {len(failures)} of {count} pictures failed", file=sys.stderr)
+    if as_json:
+        skipped = [str(job.target) for job in plan.skipped]
+        others = sum(found.others for found in plan.found.values())
+        summary = {"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures, "others": others}
+        print_json(summary, f"{len(done)} of {count} pictures are written")
     return len(failures)
+
+
+def _from_stdin() -> bytes:
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise ImageError(f"cannot read standard input: {explained(error)}") from error
 
 
 def _to_stdout(data: bytes) -> None:
@@ -178,7 +189,7 @@ def _to_stdout(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        raise ImageError(f"cannot write to standard output: {error.strerror}") from error
+        raise ImageError(f"cannot write to standard output: {explained(error)}") from error
 
 
 def wanted_size(scale: float | None, width: int | None, height: int | None, fit: str | None) -> Size | None:

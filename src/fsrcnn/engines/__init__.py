@@ -68,10 +68,12 @@ class Engine(ABC):
         """(h, w) studio-swing luma to (scale*h, scale*w), not clipped; as `run`, but tile by tile, so for any size.
 
         Raises:
+            UsageError: no luma.
             Cancelled: through the control.
         """
-        sr = np.empty((lr.shape[0] * self.architecture.scale, lr.shape[1] * self.architecture.scale), np.float32)
-        self.planes(Planes.luma(lr), Planes.luma(sr), control)
+        picture, scale = Planes.luma(lr), self.architecture.scale
+        sr = np.empty((picture.size[0] * scale, picture.size[1] * scale), np.float32)
+        self.planes(picture, Planes.luma(sr), control)
         return sr
 
     def check(self, lr: Planes, sr: Planes) -> None:

@@ -17,7 +17,7 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Float32
 from fsrcnn.engines import Engine
 from fsrcnn.errors import MissingExtraError, UsageError
-from fsrcnn.parallel import available_threads
+from fsrcnn.parallel import Owner, available_threads
 from fsrcnn.phases import phase_taps
 from fsrcnn.weights import Weights
 
@@ -115,6 +115,9 @@ def _attribute(name: str) -> str:
     return name.replace(".", "_")
 
 
+_OWNER = Owner("PyTorch")
+
+
 class TorchEngine(Engine):
     """`Network` behind the engine protocol, in float32 (no TF32)."""
 
@@ -143,7 +146,12 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def run(self, lr: Float32) -> Float32:
-        """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped."""
+        """(h, w) luma in [0, 1] to (scale*h, scale*w), not clipped.
+
+        Raises:
+            FsrcnnError: this process was forked from one that had used PyTorch.
+        """
+        _OWNER.check()
         x = torch.from_numpy(np.ascontiguousarray(lr)).to(self.device)[None, None]
         with self._busy, torch.backends.cudnn.flags(allow_tf32=False):
             sr = self.network(x.contiguous(memory_format=torch.channels_last))

@@ -114,8 +114,8 @@ def _read(data: bytes, name: str, scale: int | None, crop: int | None) -> bytes:
     return json.dumps(notes).encode() + b"\n" + converted.to_bytes()
 
 
-def write(weights: Weights, path: Path) -> str | None:
-    """Write a checkpoint for Keras (`.h5`) or the PyTorch port (`.pth`), by the ending.
+def write(weights: Weights, path: Path, *, overwrite: bool = True) -> str | None:
+    """Write a checkpoint for Keras (`.h5`) or the PyTorch port (`.pth`), by the ending; an existing file is replaced or refused.
 
     Returns:
         What to change in the port's class so that it computes the same, or None where nothing is to change.
@@ -130,5 +130,5 @@ def write(weights: Weights, path: Path) -> str | None:
             f"{path}: weights are written as .safetensors, {', '.join(WRITABLE)}, not as {path.suffix or 'a file without ending'}"
         )
     data, change = checkpoint.encode(weights)
-    files.write(path, data)
+    files.write(path, data, replace=overwrite)
     return change

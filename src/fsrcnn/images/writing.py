@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,18 +73,14 @@ def write(
         buffer = io.BytesIO()
         notes = _encode(picture, buffer, None, format, options)
         return Written(buffer.getvalue(), notes)
-    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-        if target.is_dir():
-            raise ImageError(f"cannot write {target}: it is a folder")
+    if files.is_stream(target):
         written = write(picture, None, format=format, quality=quality, lossless=lossless)
         try:
             target.write_bytes(written.data or b"")
         except OSError as error:
             raise ImageError(f"cannot write {target}: {error.strerror}") from error
         return Written(notes=written.notes)
-    if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists", "give {overwrite=True} to replace it")
-    with files.beside(target, ImageError) as part, part.open("w+b") as file:
+    with files.beside(target, ImageError, replace=overwrite) as part, part.open("r+b") as file:
         notes = _encode(picture, file, part, format, options)
     return Written(notes=notes)
 

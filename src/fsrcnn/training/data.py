@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from fsrcnn.errors import UsageError
+import numpy as np
+
+from fsrcnn import protocol
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.batches import Source
+from fsrcnn.training.contents import Contents, Digests, digest_of, first_few
 from fsrcnn.training.hdf5_reader import read_pictures, read_sub_images
-from fsrcnn.training.pairs import PAPER_FACTORS, Folder, Pair, load_pairs
+from fsrcnn.training.pairs import PAPER_FACTORS, Folder, Pair, load_pairs, read_luma
 from fsrcnn.training.recipe import Recipe
 from fsrcnn.training.sources import Patches, SubImageBatches
 
@@ -26,11 +33,13 @@ class Data:
     Attributes:
         source: batches to train on.
         validation: whole pictures.
+        contents: what was read, to compare with when the run is resumed.
         described: for `config.json`: `sources` (files, or folders with their factors) and `validation`.
     """
 
     source: Source
     validation: list[Pair]
+    contents: Contents
     described: dict[str, object]
 
 
@@ -40,6 +49,7 @@ def open_data(
     recipe: Recipe,
     *,
     augment: bool = False,
+    recursive: bool = False,
     warn: Callable[[str], None] = lambda sentence: None,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> Data:
@@ -50,8 +60,10 @@ def open_data(
         validation: folder of pictures or HDF5 file of whole ones; None holds every 20th picture of the folders out for it.
         recipe: scale, batch, patch, seed and contrast are used.
         augment: folders without factors of their own are also used shrunk to 0.9, 0.8, 0.7, 0.6.
-        warn: called with a sentence for each picture that cannot be read.
-        note: called with a sentence about pictures held out for validation.
+        recursive: look into the folders of folders, too.
+        warn: called with a sentence for each picture and folder that cannot be read.
+        note: called with a sentence about what is held out for validation, what is left out, and validation pictures that are
+            also trained on.
 
     Raises:
         UsageError: nothing given, folders and files mixed, another scale, no validation data.
@@ -72,50 +84,113 @@ def open_data(
             "no picture of an HDF5 file can be held out for validation",
             "give {validation}: a folder of pictures, or a file prepared with {whole=True}",
         )
-    folders = [] if files else [_folder(path, PAPER_FACTORS if augment else (1.0,)) for path in sources]
-    held_out = [] if validation is not None else _held_out(folders, note)
+    factors = PAPER_FACTORS if augment else (1.0,)
+    folders = [] if files else [_folder(path, factors, recursive) for path in sources]
+    held_out = [] if validation is not None else _held_out(folders, scale, note)
     source: Source
     if files:
         stored = [read_sub_images(path, scale) for path in files]
+        trained_on = [
+            {path.name: digest_of(file.lr, file.hr, np.array(file.offset))}
+            for path, file in zip(files, stored, strict=True)
+        ]
         source = SubImageBatches(stored, scale, recipe.batch, recipe.seed, recipe.contrast)
     else:
-        pairs = load_pairs(folders, scale, recipe.patch, warn, leave_out=frozenset(held_out))
-        source = Patches(pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
+        loaded = load_pairs(
+            folders, scale, recipe.patch, warn=warn, note=note, leave_out=frozenset(held_out),
+            remedy="give larger pictures or a smaller {patch}",
+        )  # fmt: skip
+        trained_on = loaded.digests
+        source = Patches(loaded.pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
     if validation is not None and _is_hdf5(validation):
-        pictures = read_pictures(validation, scale)
+        pictures, validated_on = _stored_pictures(validation, scale, note)
     else:
         paths = held_out if validation is None else [validation]
-        pictures = load_pairs([Folder(path) for path in paths], scale, SMALLEST_VALIDATION, warn)
+        whole = [Folder(path, recursive=recursive) for path in paths]
+        loaded = load_pairs(whole, scale, SMALLEST_VALIDATION, warn=warn, note=note)
+        pictures, validated_on = loaded.pairs, loaded.digests
+    contents = Contents(trained_on, validated_on, [folder.factors for folder in folders])
+    known = contents.in_both
+    if known:
+        note(f"{len(known)} of {len(pictures)} validation pictures are also trained on ({first_few(known)})")
     described: dict[str, object] = {
         "sources": [str(path) for path in files] or {str(folder.path): list(folder.factors) for folder in folders},
         "validation": [str(path) for path in held_out] if validation is None else str(validation),
     }
-    return Data(source, pictures, described)
+    return Data(source, _measurable(pictures, scale, note), contents, described)
+
+
+def _stored_pictures(path: Path, scale: int, note: Callable[[str], None]) -> tuple[list[Pair], list[Digests]]:
+    """Whole pictures of an HDF5 file that are large enough, and a digest of all.
+
+    Raises:
+        ImageError: none is large enough.
+    """
+    pictures = read_pictures(path, scale)
+    large = [pair for pair in pictures if min(pair.lr.shape) >= SMALLEST_VALIDATION]
+    if len(large) < len(pictures):
+        small = f"{len(pictures) - len(large)} of {len(pictures)} pictures"
+        fact = f"{path}: {small} have LR sides below {SMALLEST_VALIDATION} pixels at ×{scale}"
+        if not large:
+            raise ImageError(fact, "give larger pictures")
+        note(f"{fact} and are left out")
+    return large, [{path.name: digest_of(*(plane for pair in pictures for plane in pair))}]
+
+
+def _measurable(pictures: list[Pair], scale: int, note: Callable[[str], None]) -> list[Pair]:
+    """Those that bicubic interpolation does not make exactly: a flat picture says nothing of a network, and its PSNR is infinite.
+
+    Raises:
+        ImageError: there are none.
+    """
+    measurable = [
+        pair for pair in pictures if math.isfinite(protocol.psnr(pair.hr, protocol.enlarged(pair.lr, scale), scale))
+    ]
+    if not measurable:
+        raise ImageError("bicubic interpolation makes all validation pictures exactly: they are flat", "give others")
+    if len(measurable) < len(pictures):
+        flat = f"{len(pictures) - len(measurable)} of {len(pictures)} validation pictures"
+        note(f"bicubic interpolation makes {flat} exactly: they are flat, measure nothing and are left out")
+    return measurable
 
 
 def _is_hdf5(path: Path) -> bool:
     return path.suffix.lower() in HDF5_ENDINGS
 
 
-def _held_out(folders: Sequence[Folder], note: Callable[[str], None]) -> list[Path]:
-    """Every 20th picture of the folders, from the 11th on; the last of fewer than that."""
-    pictures = [path for folder in folders for path in folder.pictures()]
+def _held_out(folders: Sequence[Folder], scale: int, note: Callable[[str], None]) -> list[Path]:
+    """Every 20th picture of the folders, from the 11th on; the last of fewer than that. In place of one that cannot be used, the next.
+
+    Raises:
+        UsageError: there are no two pictures.
+    """
+    pictures = [path for folder in folders for path in folder.find().pictures]
     if len(pictures) < 2:
         raise UsageError("one picture cannot both train and validate", "give {validation}")
-    held_out = pictures[HELD_OUT // 2 :: HELD_OUT] or pictures[-1:]
+    places = range(HELD_OUT // 2, len(pictures), HELD_OUT) or (len(pictures) - 1,)
+    usable = [next(filter(partial(_validates, scale=scale), pictures[i:] + pictures[:i]), pictures[i]) for i in places]
+    held_out = list(dict.fromkeys(usable))
     note(f"{len(held_out)} of {len(pictures)} pictures are kept for validation")
     return held_out
 
 
-def _folder(path: Path, default: tuple[float, ...]) -> Folder:
+def _validates(path: Path, scale: int) -> bool:
+    """Whether a picture can be read and is large enough to validate on."""
+    try:
+        return bool(min(read_luma(path).shape) // scale >= SMALLEST_VALIDATION)
+    except FsrcnnError:
+        return False
+
+
+def _folder(path: Path, default: tuple[float, ...], recursive: bool) -> Folder:
     """`FOLDER:1,0.6` → Folder(FOLDER, (1.0, 0.6))."""
-    match = re.fullmatch(r"(.+):([\d.]+(?:,[\d.]+)*)", str(path))
-    if match is None or path.exists():
-        return Folder(path, default)
+    match = re.fullmatch(r"(.+):([\d.]+(?:,[\d.]+)*)", str(path), re.DOTALL)
+    if match is None or os.path.exists(path):  # noqa: PTH110  (never raises)
+        return Folder(path, default, recursive)
     try:
         factors = tuple(map(float, match[2].split(",")))
     except ValueError:
         raise UsageError(f"{match[2]} in {path} is not a list of factors, as 1,0.9,0.8") from None
     if any(not 0 < factor <= 1 for factor in factors):
         raise UsageError(f"factors are above 0 and at most 1, not {match[2]}")
-    return Folder(Path(match[1]), factors)
+    return Folder(Path(match[1]), factors, recursive)

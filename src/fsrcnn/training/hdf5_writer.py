@@ -50,8 +50,10 @@ def prepare(
     target: Path,
     cut: SubImages,
     *,
+    names: Sequence[str] | None = None,
     layout: LayoutName = "lr-hr",
     whole: bool = False,
+    overwrite: bool = True,
     progress: Callable[[float, str], None] = lambda part, name: None,
 ) -> Prepared:
     """Write sub-images (or whole pictures) of pictures to an HDF5 file, picture by picture, so that memory does not grow.
@@ -60,8 +62,10 @@ def prepare(
         paths: picture files.
         target: the HDF5 file; put in place when it is complete.
         cut: scale, sizes, augmentation; of it only the scale counts where `whole` is set.
+        names: what the file calls each picture; its file's name where they are not given.
         layout: `lr-hr` or `data-label`.
         whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
+        overwrite: replace an existing file.
         progress: called with the part done, 0 … 1, and the next file's name.
 
     Raises:
@@ -76,22 +80,23 @@ def prepare(
         cut = SubImages(cut.scale, 1, 1)  # neither shrunk nor turned
     done = Prepared()
     with (
-        beside(target, ImageError) as part,
+        beside(target, ImageError, replace=overwrite) as part,
         Output(part) as output,
         h5py.File(output, "w", libver=("v108", "v110")) as file,
     ):
         writer = WholeWriter(file) if whole else CutWriter(file, cut, LAYOUTS[layout])
-        for number, path in enumerate(paths):
+        for number, (path, name) in enumerate(zip(paths, names or [path.name for path in paths], strict=True)):
             progress(number / len(paths), path.name)
             try:
+                digest = _sha256(path)
                 items = _append_all(writer, path, cut)
             except FsrcnnError as error:
                 done.failures.append(error.about(path))
                 continue
             output.check()
             done.items += items
-            done.sources.append(path.name)
-            done.sha256.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            done.sources.append(name.encode(errors="backslashreplace").decode())  # HDF5 takes no name that is not text
+            done.sha256.append(digest)
         if not done.items:
             reason = done.failures[0] if done.failures else "none given"
             raise ImageError(f"none of the {len(paths)} files could be used: {reason}")
@@ -99,6 +104,18 @@ def prepare(
         file.flush()
         output.check()
     return done
+
+
+def _sha256(path: Path) -> str:
+    """
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror}") from error
 
 
 class Writer(Protocol):

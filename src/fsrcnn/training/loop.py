@@ -17,6 +17,7 @@ from fsrcnn.engines.torch import Network
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.training.average import MovingAverage
 from fsrcnn.training.batches import Source, drawn
+from fsrcnn.training.contents import NOTHING, Contents
 from fsrcnn.training.history import History, Progress
 from fsrcnn.training.optimizers import Optimizers
 from fsrcnn.training.pairs import Pair
@@ -39,6 +40,7 @@ def train(
     *,
     initial: Weights | None = None,
     resume: bool = False,
+    contents: Contents = NOTHING,
     described: Mapping[str, object] | None = None,
     device: str = "cpu",
     workers: int = 0,
@@ -54,7 +56,8 @@ def train(
         run: folder, made if missing, for `config.json`, `checkpoint.pt`, `last.safetensors`, `best.safetensors`, `log.csv`,
             `curve.png` and TensorBoard's events.
         initial: weights to start from; at another scale, all but the deconvolution is taken (Dong et al. 2016, §3.4).
-        resume: go on from `run/checkpoint.pt`; without it a folder that holds a run is refused.
+        resume: go on from `run/checkpoint.pt`, up to as many updates or more; without it a folder that holds a run is refused.
+        contents: what source and validation were read from; a run is resumed on the same alone.
         described: what else `config.json` should say (data, command).
         device: `cpu`, `cuda` or `mps`.
         workers: threads that draw batches ahead; the batches are the same whatever their number.
@@ -65,69 +68,70 @@ def train(
         The best weights by validation.
 
     Raises:
-        FsrcnnError: the loss is no longer finite, or the run folder cannot be written to.
-        UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe.
+        FsrcnnError: the loss is no longer finite, or the run folder cannot be written to, is another run's at this moment, or was
+            removed.
+        UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe or of other data.
     """
     processes = Processes.joined()
     if recipe.batch % processes.count:
         raise UsageError(f"a batch of {recipe.batch} cannot be shared out evenly to {processes.count} processes")
-    folder = RunFolder(run)
-    checkpoint = folder.open(recipe, resume)
+    with RunFolder(run, writes=processes.first) as folder:
+        checkpoint = folder.open(recipe, contents, resume)
 
-    torch.manual_seed(recipe.seed)
-    network = Network(recipe.architecture)
-    if initial is not None:
-        take_over(network, initial)
-    target = torch.device(device)
-    trainee = Trainee(network, recipe, compile=compile).to(target)
-    network.to(target)
-    optimizers = Optimizers(recipe, trainee.trained(), compile=compile)
-    average = MovingAverage(trainee, recipe.average)
-    history = History(recipe.steps, bicubic_psnr(validation, recipe.architecture.scale), target)
-    if checkpoint is not None:
-        restore(checkpoint, history, trainee, optimizers, average)
+        torch.manual_seed(recipe.seed)
+        network = Network(recipe.architecture)
+        if initial is not None:
+            take_over(network, initial)
+        target = torch.device(device)
+        trainee = Trainee(network, recipe, compile=compile).to(target)
+        network.to(target)
+        optimizers = Optimizers(recipe, trainee.trained(), compile=compile)
+        average = MovingAverage(trainee, recipe.average)
+        history = History(recipe.steps, bicubic_psnr(validation, recipe.architecture.scale), target)
+        if checkpoint is not None:
+            restore(checkpoint, history, trainee, optimizers, average)
 
-    record = Record(run, recipe, history.rows, described or {}) if processes.first else None
-    if record is not None and history.step == 0:
-        folder.save_weights(average.weights(recipe.architecture), best=False)
-    if record is not None and history.step == recipe.steps:
-        report(history.progress())  # a finished run, resumed: there is nothing to do but to say so
+        record = Record(run, recipe, history.rows, described or {}) if processes.first else None
+        if record is not None and history.step == 0:
+            folder.save_weights(average.weights(recipe.architecture), best=False)
+        if record is not None and history.step == recipe.steps:
+            report(history.progress())  # a finished run, resumed: there is nothing to do but to say so
 
-    model = processes.in_step(trainee)
-    for batch in drawn(source, history.step, recipe.steps, workers):
-        loss = model(*batch.share(processes).to(target))
-        trainee.zero_grad()
-        loss.backward()
-        trainee.clip_gradient()
-        optimizers.step(history.step)
-        average.follow(trainee, history.step)
-        history.add_update(loss)
+        model = processes.in_step(trainee)
+        for batch in drawn(source, history.step, recipe.steps, workers):
+            loss = model(*batch.share(processes).to(target))
+            trainee.zero_grad()
+            loss.backward()
+            trainee.clip_gradient()
+            optimizers.step(history.step)
+            average.follow(trainee, history.step)
+            history.add_update(loss)
 
-        validating = recipe.validates_after(history.step)
-        saving = validating or (processes.first and folder.checkpoint_is_due())
-        reporting = saving or history.step % REPORT_STEPS == 0
-        if validating:
-            processes.average(history.loss_sum)  # each has seen its share of the batches
-        if reporting and not history.loss_is_finite():
-            raise FsrcnnError(
-                f"the loss is no longer finite at step {history.step}, so training stops; "
-                f"{folder.checkpoint} holds the last good state",
-                "a lower {rate}, {clip=1} or {loss='huber'} helps",
-            )
-        if record is not None and validating:
-            psnr = validation_psnr(validation, average.arrays, network)
-            improved = history.add_validation(psnr, recipe.rate * recipe.rate_at(history.step - 1))
-            folder.save_weights(average.weights(recipe.architecture), best=improved)
-        if record is not None and reporting:
-            report(history.progress(validating))
-        if validating:
-            history.forget_loss()
-        if record is not None and saving:
-            folder.save_checkpoint(recipe, history, trainee, optimizers, average)
-        if record is not None and validating:
-            record.write(history.rows)
+            validating = recipe.validates_after(history.step)
+            saving = validating or (processes.first and folder.checkpoint_is_due())
+            reporting = saving or history.step % REPORT_STEPS == 0
+            if validating:
+                processes.average(history.loss_sum)  # each has seen its share of the batches
+            if reporting and not history.loss_is_finite():
+                raise FsrcnnError(
+                    f"the loss is no longer finite at step {history.step}, so training stops; "
+                    f"{folder.checkpoint} holds the last good state",
+                    "a lower {rate}, {clip=1} or {loss='huber'} helps",
+                )
+            if record is not None and validating:
+                psnr = validation_psnr(validation, average.arrays, network)
+                improved = history.add_validation(psnr, recipe.rate * recipe.rate_at(history.step - 1))
+                folder.save_weights(average.weights(recipe.architecture), best=improved)
+            if record is not None and reporting:
+                report(history.progress(validating))
+            if validating:
+                history.forget_loss()
+            if record is not None and saving:
+                folder.save_checkpoint(recipe, contents, history, trainee, optimizers, average)
+            if record is not None and validating:
+                record.write(history.rows)
 
-    if record is not None:
-        record.close()
-    processes.wait()
-    return weights.load(folder.best)
+        if record is not None:
+            record.close()
+        processes.wait()
+        return weights.load(folder.best)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,10 @@ import numpy as np
 from fsrcnn import protocol
 from fsrcnn.arrays import Float32, Uint8
 from fsrcnn.errors import FsrcnnError, ImageError
-from fsrcnn.folders import find
+from fsrcnn.folders import Found, find
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
+from fsrcnn.training.contents import Digests, digest_of, first_few
 
 PAPER_FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6)  # Dong et al. 2016, §4.1: each picture also shrunk
 PAPER_ROTATIONS = (0, 90, 180, 270)  # and turned, ibid.
@@ -36,9 +38,12 @@ def read_luma(path: Path) -> Uint8:
     """The luma plane (h, w) of a picture file in 8 bit, as the protocols measure it.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, has several pages, or is fully transparent.
     """
-    return protocol.hr_luma(protocol.read_8bit(path))
+    try:
+        return protocol.hr_luma(protocol.read_8bit(path))
+    except (OSError, UnicodeError) as error:  # its folder is closed, or its name is no text
+        raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def pair_of(full: Uint8, scale: int, factor: float = 1.0, rotation: int = 0) -> Pair:
@@ -55,42 +60,86 @@ def pair_of(full: Uint8, scale: int, factor: float = 1.0, rotation: int = 0) -> 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of HR pictures (or a single one), and the factors by which each is shrunk (1.0 leaves it as it is)."""
+    """A folder of HR pictures (or a single one), and the factors by which each is shrunk (1.0 leaves it as it is).
+
+    Attributes:
+        recursive: its folders are looked into, too.
+    """
 
     path: Path
     factors: tuple[float, ...] = (1.0,)
+    recursive: bool = False
 
-    def pictures(self) -> Sequence[Path]:
-        """Its files.
+    def find(self) -> Found:
+        """Its pictures.
 
         Raises:
             ImageError: there is no such folder, or no picture in it.
         """
-        return [self.path] if self.path.is_file() else find(self.path).pictures
+        single = os.path.isfile(self.path)  # noqa: PTH113  (never raises; `find` says why it cannot be read)
+        return Found((self.path,)) if single else find(self.path, recursive=self.recursive)
+
+    def name_of(self, picture: Path) -> str:
+        """What a picture is called wherever the folder lies: its path below the folder."""
+        return picture.name if picture == self.path else picture.relative_to(self.path).as_posix()
+
+
+def say_what_is_left(path: Path, found: Found, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """A sentence about the files of a folder that are no pictures (a note), and one for each folder that is closed (a warning)."""
+    if found.others:
+        files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
+        note(f"{files} in {path} left out")
+    for link in found.links:
+        note(f"{link} is a link to a folder, which is not followed")
+    for folder in found.closed:
+        warn(f"{folder} cannot be read, so its pictures are missing")
+
+
+@dataclass
+class Loaded:
+    """Pictures as pairs.
+
+    Attributes:
+        pairs: in the order of folders, pictures and factors.
+        digests: for each folder, of the pictures that gave a pair.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    digests: list[Digests] = field(default_factory=list)
 
 
 def load_pairs(
     folders: Sequence[Folder],
     scale: int,
     smallest: int = 1,
+    *,
     warn: Callable[[str], None] = lambda sentence: None,
+    note: Callable[[str], None] = lambda sentence: None,
     leave_out: frozenset[Path] = frozenset(),
-) -> list[Pair]:
+    remedy: str = "give larger pictures",
+) -> Loaded:
     """Read the pictures of the folders, shrink each by each factor, and make their LR by MATLAB's bicubic.
 
     Args:
         folders: where the pictures are.
         scale: of the LR pictures.
-        smallest: pictures with a shorter LR side are left out.
+        smallest: pictures with a shorter LR side are left out; of a larger picture the shrunk copies that are too small, quietly.
+        warn: called with a sentence for each file and folder that cannot be read; the others are used.
+        note: called with a sentence about other files, and about the pictures that are too small.
         leave_out: pictures that are not used.
-        warn: called with a sentence for each file that cannot be read; the others are used.
+        remedy: what to do where no picture is large enough.
 
     Raises:
         ImageError: no picture is left.
     """
-    pairs: list[Pair] = []
+    loaded = Loaded()
+    too_small = False
     for folder in folders:
-        for path in folder.pictures():
+        found = folder.find()
+        say_what_is_left(folder.path, found, note, warn)
+        digests: Digests = {}
+        small = []
+        for path in found.pictures:
             if path in leave_out:
                 continue
             try:
@@ -99,11 +148,22 @@ def load_pairs(
                 warn(error.about(path))
                 continue
             sizes = [pair_of(full, scale, factor) for factor in folder.factors]
-            pairs += [pair for pair in sizes if min(pair.lr.shape) >= smallest]
-    if not pairs:
+            large_enough = [pair for pair in sizes if min(pair.lr.shape) >= smallest]
+            loaded.pairs += large_enough
+            if large_enough:
+                digests[folder.name_of(path)] = digest_of(full)
+            else:
+                small.append(folder.name_of(path))
+        loaded.digests.append(digests)
+        too_small = too_small or bool(small)
+        if small:
+            note(
+                f"{folder.path}: {len(small)} of {len(found.pictures)} pictures have LR sides below {smallest} pixels at ×{scale} "
+                f"and are left out ({first_few(small)})"
+            )
+    if not loaded.pairs:
         names = ", ".join(str(folder.path) for folder in folders)
-        raise ImageError(
-            f"no picture in {names} has LR sides of at least {smallest} pixels at ×{scale}",
-            "give larger pictures or a smaller {patch}",
-        )
-    return pairs
+        if not too_small:
+            raise ImageError(f"no picture in {names} can be used")
+        raise ImageError(f"no picture in {names} has LR sides of at least {smallest} pixels at ×{scale}", remedy)
+    return loaded

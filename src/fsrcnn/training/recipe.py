@@ -109,7 +109,7 @@ class Recipe:
             raise UsageError(f"is 0 (its default) or more, not {self.loss_width}", argument="loss_width")
         if self.loss_width == 0:
             object.__setattr__(self, "loss_width", DEFAULT_WIDTH.get(self.loss, 0.0))
-        if self.clip is not None and not self.clip > 0:
+        if self.clip is not None and not 0 < self.clip < math.inf:
             raise UsageError(f"is above 0, not {self.clip}", argument="clip")
         if not 0 <= self.average < 1:
             raise UsageError(f"is from 0 to below 1, not {self.average}", argument="average")
@@ -148,6 +148,6 @@ class Recipe:
         ]
 
 
-def usual_validate_every(steps: int, steps_per_epoch: int) -> int:
-    """An epoch, but no more than `Recipe.validate_every` or the run."""
-    return min(steps_per_epoch, Recipe.validate_every, steps)
+def usual_validate_every(steps_per_epoch: int) -> int:
+    """An epoch, but no more than `Recipe.validate_every`; the same for a longer run, so that a run can become longer."""
+    return min(steps_per_epoch, Recipe.validate_every)

@@ -13,6 +13,7 @@ from pathlib import Path
 import fsrcnn
 from fsrcnn import files
 from fsrcnn.errors import MissingExtraError
+from fsrcnn.training.events import Events
 from fsrcnn.training.history import Row
 from fsrcnn.training.recipe import Recipe
 
@@ -20,11 +21,9 @@ try:
     import matplotlib
     import torch
     from matplotlib.figure import Figure
-    from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
     raise MissingExtraError(
-        "training records its curves with matplotlib and tensorboard, which are not installed",
-        "type: pip install 'fsrcnn[train]'",
+        "training draws its curves with matplotlib, which is not installed", "type: pip install 'fsrcnn[train]'"
     ) from error
 
 CURVE_SECONDS = 30  # drawing takes a moment, so not after each of many short epochs
@@ -39,21 +38,19 @@ class Record:
         self.drawn = -float(CURVE_SECONDS)
         self.rows = rows
         versions = {"fsrcnn": fsrcnn.__version__, "torch": torch.__version__}
-        configuration = json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2) + "\n"
+        configuration = (
+            json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2, allow_nan=False) + "\n"
+        )
         files.write(run / "config.json", configuration.encode())
-        # A run that was killed may have left later points in its events than its checkpoint knows of.
-        last = int(rows[-1]["step"]) if rows else 0
-        self.events = SummaryWriter(str(run / "tensorboard"), purge_step=last + 1 if last else None)
+        self.events = Events(run / "tensorboard", after=int(rows[-1]["step"]) if rows else 0)
 
     def write(self, rows: list[Row]) -> None:
         """After a validation."""
         self.rows = rows
         for row in rows[self.written :]:
-            for name, value in row.items():
-                if name not in ("step", "seconds"):
-                    self.events.add_scalar(name, value, int(row["step"]))
+            points = {name: value for name, value in row.items() if name not in ("step", "seconds")}
+            self.events.add(int(row["step"]), points)
         self.written = len(rows)
-        self.events.flush()
         files.write(self.run / "log.csv", as_csv(rows))
         if time.monotonic() - self.drawn > CURVE_SECONDS:
             self._draw()
@@ -61,7 +58,6 @@ class Record:
     def close(self) -> None:
         if self.rows:
             self._draw()
-        self.events.close()
 
     def _draw(self) -> None:
         files.write(self.run / "curve.png", curve(self.rows, self.run.name))
@@ -90,7 +86,10 @@ def curve(rows: list[Row], title: str, format: str = "png") -> bytes:
         low = ordered[len(ordered) // 10]
         axis.set_ylim(low - max(0.05, (best - low) * 0.2), best + max(0.03, (best - low) * 0.1))
         axis.set(xlabel="thousand updates", ylabel="PSNR, dB")
-        axis.set_title(f"{title}: best {best:.3f} dB, {best - bicubic:+.2f} against bicubic")
+        name = title.encode(
+            errors="backslashreplace"
+        ).decode()  # of a folder, which need be no text, nor mean a formula by "$"
+        axis.set_title(f"{name}: best {best:.3f} dB, {best - bicubic:+.2f} against bicubic", parse_math=False)
         axis.grid(alpha=0.3)
         losses = axis.twinx()
         losses.plot(steps, [row["loss"] for row in rows], color="#b0b0b0", zorder=0, label="training loss (right)")
