@@ -53,7 +53,7 @@ class Options:
         standard_input: what standard input held, for a job without a source.
 
     Raises:
-        UsageError: a quality outside 1 to 100.
+        UsageError: a quality outside 1 to 100, or one beside `lossless`.
     """
 
     quality: int | None = None
@@ -65,7 +65,7 @@ class Options:
     standard_input: bytes = b""
 
     def __post_init__(self) -> None:
-        formats.check_quality(self.quality)
+        formats.check_quality(self.quality, self.lossless)
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,8 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
     format = formats.settle(job.format, job.target, picture.format)
     formats.check_fits(shapes, format, job.label, picture.animated)
+    if options.lossless:
+        formats.check_lossless(format, picture.pages[0].dtype, picture.metadata.get("bits-per-sample", 16))
     decoded = sum(page.nbytes for page in picture.pages)
     bytes = decoded + sum(math.prod(shape) * page.itemsize for shape, page in zip(shapes, picture.pages, strict=True))
     return _Decoded(picture, format, bytes, time.perf_counter() - started)

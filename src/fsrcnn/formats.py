@@ -28,6 +28,7 @@ class Format:
         dtypes: of samples.
         paged: whether a file holds several pages.
         animated: whether a file holds frames that are shown one after the other.
+        grey: whether it keeps grey apart from RGB.
         quality: 1 … 100 where nobody says it; None where the format loses nothing.
     """
 
@@ -37,22 +38,24 @@ class Format:
     dtypes: tuple[str, ...] = ("uint8",)
     paged: bool = False
     animated: bool = False
+    grey: bool = False
     quality: int | None = None
 
 
 FORMATS = {
     format.name: format
     for format in (
-        Format("png", (".png",), 10_000_000, ("uint8", "uint16"), animated=True),
-        Format("jpg", (".jpg", ".jpeg", ".jpe", ".jfif"), 65_500, quality=92),
+        Format("png", (".png",), 10_000_000, ("uint8", "uint16"), animated=True, grey=True),
+        Format("jpg", (".jpg", ".jpeg", ".jpe", ".jfif"), 65_500, grey=True, quality=92),
         Format("webp", (".webp",), 16_383, paged=True, animated=True, quality=90),
-        Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True),
-        Format("avif", (".avif",), 16_384, animated=True, quality=70),
+        Format("tif", (".tif", ".tiff"), 10_000_000, ("uint8", "uint16", "float32"), paged=True, grey=True),
+        Format("avif", (".avif",), 16_384, ("uint8", "uint16"), animated=True, quality=70),
         Format("gif", (".gif",), 65_535, paged=True, animated=True),
     )
 }
 WRITABLE = tuple(FORMATS)
 DIFFERENT_PAGES = "tif"  # what holds pages of different sizes
+AVIF_BITS = 12  # the deepest samples of AVIF
 LOSSLESS = ("png", "tif", "webp", "avif")
 READABLE = (*(ending for format in FORMATS.values() for ending in format.endings), ".bmp")
 # In folders. A libvips with an HEVC decoder reads HEIC as well; an APNG and a DIB are a PNG and a BMP by another name.
@@ -140,13 +143,32 @@ def with_ending(path: Path, format: str) -> Path:
     return path if path.suffix.lower() in FORMATS[format].endings else path.with_suffix(f".{format}")
 
 
-def check_quality(quality: int | None) -> None:
+def check_quality(quality: int | None, lossless: bool = False) -> None:
     """
     Raises:
-        UsageError: a quality outside 1 … 100.
+        UsageError: a quality outside 1 … 100, or one of a picture that is to lose nothing.
     """
     if quality is not None:
         whole_number(quality, "quality", 1, 100)
+    if quality is not None and lossless:
+        raise UsageError("a picture that keeps every pixel has no quality", "give either {lossless} or {quality}")
+
+
+def check_lossless(format: str, dtype: np.dtype[Any], bits: int = 16) -> None:
+    """
+    Args:
+        bits: of whole numbers of 16 bits, how many mean something.
+
+    Raises:
+        UsageError: pixels of this type lose something in this format.
+    """
+    if format not in LOSSLESS:
+        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
+    if dtype.name not in FORMATS[format].dtypes or (format == "avif" and dtype == np.uint16 and bits > AVIF_BITS):
+        raise UsageError(
+            f"{format} cannot keep every pixel of a picture of {dtype.itemsize * 8} bits",
+            f"give {{format='{'tif' if dtype == np.float32 else 'png'}'}}",
+        )
 
 
 def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False) -> None:
@@ -185,16 +207,19 @@ def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, anima
 
 
 def encoder_options(
-    format: str, quality: int | None, pages: tuple[Array, ...], lossless: bool = False
+    format: str, quality: int | None, pages: tuple[Array, ...], lossless: bool = False, bits: int | None = None
 ) -> dict[str, Any]:
     """What libvips is told when it encodes: its names, its values.
 
+    Args:
+        bits: 10 or 12, where an AVIF said so.
+
     Raises:
-        UsageError: a quality outside 1 … 100, or `lossless` of a format that always loses.
+        UsageError: a quality outside 1 … 100, or `lossless` of a format that loses something of these pages.
     """
-    check_quality(quality)
-    if lossless and format not in LOSSLESS:
-        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
+    check_quality(quality, lossless)
+    if lossless:
+        check_lossless(format, pages[0].dtype, bits or 16)
     quality = quality or FORMATS[format].quality
     match format:
         case "png":
@@ -203,9 +228,11 @@ def encoder_options(
         case "jpg":
             return {"Q": quality, "optimize_coding": True, "background": [255]}  # what was transparent becomes white
         case "webp":
-            return {"lossless": True} if lossless else {"Q": quality, "effort": 3}
+            # Lossless, colours under alpha 0 are kept as well (`exact`).
+            return {"lossless": True, "exact": True} if lossless else {"Q": quality, "effort": 3}
         case "avif":
-            return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless}
+            depth = 8 if pages[0].dtype == np.uint8 else bits or AVIF_BITS
+            return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless, "bitdepth": depth}
         case "tif":
             predictor = "float" if pages[0].dtype == np.float32 else "horizontal"
             large = sum(page.nbytes for page in pages) > 2**31  # beyond the 32-bit offsets of a plain TIFF

@@ -160,6 +160,7 @@ class Upscaler:
             "quality": quality is not None, "lossless": lossless, "max_pixels": max_pixels != images.MAX_PIXELS,
             "page": page is not None, "tolerant": tolerant,
         }  # fmt: skip
+        formats.check_quality(quality, lossless)
         if isinstance(image, (str, Path)):
             path = Path(image)
             if output:
@@ -194,12 +195,24 @@ class Upscaler:
         """Upscale decoded pages; metadata goes along, the resolution grows with the picture."""
         control = control or Control(self.threads)
         count = len(picture.pages)
-        pages = [self.array(page, size, control.part(number, count)) for number, page in enumerate(picture.pages)]
+        pages = [
+            self._channels(page, picture.extra, size, control.part(number, count))
+            for number, page in enumerate(picture.pages)
+        ]
         resolution = picture.resolution
         if resolution:
             (old_height, old_width), (height, width) = picture.pages[0].shape[:2], pages[0].shape[:2]
             resolution = (resolution[0] * width / old_width, resolution[1] * height / old_height)
         return replace(picture, pages=tuple(pages), resolution=resolution)
+
+    def _channels(self, page: Array, extra: int, size: Size, control: Control) -> Array:
+        """A page whose last `extra` channels are neither colour nor alpha: each of them is upscaled as a grey picture of its own."""
+        if not extra:
+            return self.array(page, size, control)
+        colours = page.shape[2] - extra
+        parts = [page[:, :, :colours], *(page[:, :, channel] for channel in range(colours, page.shape[2]))]
+        results = [self.array(part, size, control.part(number, len(parts))) for number, part in enumerate(parts)]
+        return np.dstack(results)
 
     def array(self, pixels: Array, size: Size | None = None, control: Control | None = None) -> Array:
         """Upscale an array; see `__call__`."""
@@ -234,7 +247,9 @@ class Upscaler:
 
     def _pil(self, image: PIL.Image.Image, size: Size) -> PIL.Image.Image:
         import PIL.Image
+        import PIL.ImageOps
 
+        image = PIL.ImageOps.exif_transpose(image)  # and its EXIF and XMP say so
         mode = image.mode
         if mode in ("1", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBa", "La", "RGBX"):
             transparent = mode in ("PA", "RGBa", "La") or "transparency" in image.info
@@ -244,9 +259,9 @@ class Upscaler:
         else:
             plain = image
         result = PIL.Image.fromarray(self.array(np.asarray(plain), size))
-        for key in ("icc_profile", "exif", "xmp"):
-            if key in image.info and not (key == "icc_profile" and mode == "CMYK"):
-                result.info[key] = image.info[key]
+        result.info.update(images.pil_info(image.info, result.size))
+        if mode == "CMYK":
+            result.info.pop("icc_profile", None)
         if "dpi" in image.info:
             x, y = image.info["dpi"]
             result.info["dpi"] = (x * result.width / image.width, y * result.height / image.height)

@@ -15,12 +15,17 @@ through Pillow. `formats.py` says what each format can hold.
 | `animation.py` | frames of PNG and AVIF |
 | `decoding.py` | pixels by libvips: every one, or an error |
 | `writing.py` | `write` |
+| `metadata.py` | what a file carries beside its pixels, from format to format |
+| `colour.py` | what colours mean where no ICC profile says it |
+| `tags.py`, `xmp.py` | TIFF's and EXIF's tags; XMP: edited where they tell size and orientation |
+| `containers.py`, `isobmff.py` | what lies beside the pixels in PNG, JPEG, WebP, GIF; in AVIF |
 | `vips.py` | libvips: loaded when first needed, its errors in our words |
 """
 
 from fsrcnn.images.content import stream_content
+from fsrcnn.images.metadata import pil_info
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
 from fsrcnn.images.writing import write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "read", "stream_content", "write"]
+__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "pil_info", "read", "stream_content", "write"]

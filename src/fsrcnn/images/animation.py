@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.errors import ImageError, MissingExtraError
-from fsrcnn.images.picture import Picture, oriented
+from fsrcnn.images.picture import oriented
 from fsrcnn.images.structure import DamagedError
 from fsrcnn.require import require
 
@@ -71,14 +71,21 @@ def frames_of(
     return tuple(frames), {"delay": delays[: len(frames)], "loop": loop}
 
 
-def encoded(picture: Picture, pages: Sequence[Array], format: str, quality: int | None) -> bytes:
+def encoded(
+    pages: Sequence[Array],
+    format: str,
+    quality: int | None,
+    fields: Mapping[str, Any],
+    resolution: tuple[float, float] | None,
+) -> bytes:
     """Frames as one animated file, with their delays, profile, EXIF and XMP.
 
     Args:
-        picture: what is written.
-        pages: its frames, in 8 bit.
+        pages: frames, in 8 bit.
         format: `png` or `avif`.
         quality: 1 to 100, for AVIF.
+        fields: `delay`, `loop`, profile, EXIF and XMP, under libvips' names.
+        resolution: pixels per millimetre.
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -86,21 +93,25 @@ def encoded(picture: Picture, pages: Sequence[Array], format: str, quality: int 
     """
     image = require("PIL.Image", EXTRA[0], extra=EXTRA[1])
     first, *others = (image.fromarray(np.ascontiguousarray(page)) for page in pages)
-    delays = picture.metadata.get("delay") or [DELAY] * len(pages)
+    delays = fields.get("delay") or [DELAY] * len(pages)
     options: dict[str, Any] = {"duration": list(delays)}
-    if "icc-profile-data" in picture.metadata:
-        options["icc_profile"] = picture.metadata["icc-profile-data"]
-    if "exif-data" in picture.metadata:
+    if "icc-profile-data" in fields:
+        options["icc_profile"] = fields["icc-profile-data"]
+    if "exif-data" in fields:
         exif = image.Exif()
-        exif.load(picture.metadata["exif-data"])
+        exif.load(fields["exif-data"])
         exif.pop(0x0112, None)  # the frames are upright; and Pillow 13 crashes on an AVIF of others
         options["exif"] = exif.tobytes()
     if format == "avif":
-        options |= {"quality": quality, "speed": 8, "xmp": picture.metadata.get("xmp-data", b"")}
+        options |= {"quality": quality, "speed": 8, "xmp": fields.get("xmp-data", b"")}
     else:
-        options |= {"loop": picture.metadata.get("loop", 0), "compress_level": 1}
-        if picture.resolution:
-            options["dpi"] = tuple(25.4 * resolution for resolution in picture.resolution)
+        options |= {"loop": fields.get("loop", 0), "compress_level": 1}
+        if "xmp-data" in fields:
+            texts = require("PIL.PngImagePlugin", EXTRA[0], extra=EXTRA[1]).PngInfo()
+            texts.add_itxt("XML:com.adobe.xmp", fields["xmp-data"].decode("utf-8", "replace"))
+            options["pnginfo"] = texts
+        if resolution:
+            options["dpi"] = tuple(25.4 * density for density in resolution)
     buffer = io.BytesIO()
     try:
         first.save(buffer, FORMATS[format], save_all=True, append_images=others, **options)

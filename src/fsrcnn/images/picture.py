@@ -17,9 +17,10 @@ class Picture:
     Attributes:
         pages: one array per page or animation frame: (h, w) grey, (h, w, 2) grey + alpha, (h, w, 3) RGB or (h, w, 4) RGBA;
             uint8, uint16, or float32 in [0, 1]. The EXIF orientation has been applied. Pages of a TIFF may differ in shape and dtype.
+            With `extra`, the last channels mean something of their own instead.
         format: `png`, `jpg`, `webp`, `tif`, `avif` or `gif`: what it is written as where nobody says otherwise.
         resolution: pixels per millimetre, horizontally and vertically; None where the file says nothing.
-        metadata: libvips field name → value: ICC profile, EXIF, XMP, IPTC, frame delays, loop count.
+        metadata: what it carries beside its pixels: ICC profile, EXIF, XMP, frame delays …; keys and values in `metadata.py`.
         notes: what of the file could not be taken along, in sentences for its owner: "its gain map is left out".
     """
 
@@ -38,6 +39,11 @@ class Picture:
     def uniform(self) -> bool:
         """All pages have one shape and dtype."""
         return len({(page.shape, page.dtype) for page in self.pages}) == 1
+
+    @property
+    def extra(self) -> int:
+        """How many of the last channels are neither colour nor alpha: of TIFF files (infrared, masks, heights)."""
+        return int(self.metadata.get("extra-samples", 0))
 
 
 @dataclass(frozen=True)

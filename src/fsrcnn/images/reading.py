@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
 from fsrcnn.images import animation, bmp, tiff
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
+from fsrcnn.images.metadata import carried
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
@@ -25,8 +28,6 @@ NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a fi
 END_OF_JPEG = b"\xff\xd9"
 TOLERANT = "give {tolerant=True}"
 FORMAT_OF_KIND = {"heic": "avif"}
-# What to carry from the file read to the file written; everything else describes the pixels and is made anew.
-_CARRIED = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "delay", "loop", "gif-palette", "resolution-unit")
 _OF_ANIMATIONS = ("delay", "loop")
 
 
@@ -164,14 +165,15 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     file.check_size(sum(width * height for width, height in (directory.size for directory in chosen)), 1)
     if len({directory.tags.get(tiff.PROFILE) for directory in chosen}) > 1:
         notes.append("its pages have different colour profiles; that of the first one is written to all")
-    head = plain(opened(file.data, "tif", page=chosen[0].index), file.label)
+    head = opened(file.data, "tif", page=chosen[0].index)
+    plain(head, file.label)  # refuses what is none
     arrays: list[Array] = []
     for run in _runs(chosen):
         pixels = decoded(
             file.data, "tif", file.label, tolerant=tolerant, page=run[0].index, n=len(run)
         )  # one tall picture
         arrays += [oriented(page, run[0].first(tiff.ORIENTATION, 1)) for page in _cut(pixels, len(run))]
-    return _picture(head, arrays, "tif", notes)
+    return _picture(file.data, head, arrays, "tif", notes)
 
 
 def _runs(directories: list[tiff.Directory]) -> Iterator[list[tiff.Directory]]:
@@ -201,7 +203,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
     if structure.wrong_scans:
         data = _with_sequential_scans(data, structure.wrong_scans)
     try:
-        head = plain(opened(data, kind), label)
+        head = opened(data, kind)
+        plain(head, label)  # refuses what is none
         file.check_size(head.width, head.height)
         stills = head.get("n-pages") if head.get_typeof("n-pages") else 1
         animated = structure.frames > 1 and not (file.page == 1 and structure.still_first)
@@ -214,7 +217,7 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
                 notes.append(f"its frames have {bits} bits per sample, of which 8 are kept")
             if file.page is not None:
                 frames = frames[wanted.start : wanted.stop]
-            return _picture(head, list(frames), kind, notes, timing)
+            return _picture(data, head, list(frames), kind, notes, timing)
         orientation = head.get("orientation") if head.get_typeof("orientation") else 1
         arrays: list[Array] = []
         if kind in ("gif", "webp"):
@@ -228,7 +231,7 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
             arrays = [decoded(data, kind, label, tolerant=tolerant)]
     except DamagedError as error:
         raise DamagedError(truncated=not structure.complete) from error
-    return _picture(head, [oriented(page, orientation) for page in arrays], FORMAT_OF_KIND.get(kind, kind), notes)
+    return _picture(data, head, [oriented(page, orientation) for page in arrays], FORMAT_OF_KIND.get(kind, kind), notes)
 
 
 def _with_sequential_scans(data: bytes, places: tuple[int, ...]) -> bytes:
@@ -250,13 +253,22 @@ def _cut(tall: Array, pages: int) -> list[Array]:
 
 
 def _picture(
-    head: pyvips.Image, pages: list[Array], format: str, notes: list[str], timing: dict[str, object] | None = None
+    data: bytes,
+    head: pyvips.Image,
+    pages: list[Array],
+    format: str,
+    notes: list[str],
+    timing: dict[str, object] | None = None,
 ) -> Picture:
-    metadata = {key: head.get(key) for key in head.get_fields() if key in _CARRIED} | (timing or {})
+    metadata, lost = carried(data, head)
+    metadata |= timing or {}
+    bits = metadata.get("bits-per-sample")
+    if bits:  # libvips leaves the lower bits 0, and so white short of 65,535
+        pages = [page | page >> bits if page.dtype == np.uint16 else page for page in pages]
     if len(pages) == 1:
         metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
     resolution = (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
-    return Picture(tuple(pages), format, resolution, metadata, tuple(notes))
+    return Picture(tuple(pages), format, resolution, metadata, (*notes, *lost))
 
 
 def _refusal(file: _File, truncated: bool) -> ImageError:

@@ -44,7 +44,8 @@ class Directory:
     tags: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
     def first(self, tag: int, otherwise: int = 0) -> int:
-        return int(self.tags.get(tag, (otherwise,))[0])
+        value = self.tags.get(tag, (otherwise,))[0]
+        return value if isinstance(value, int) else otherwise
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import contextlib
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
@@ -15,18 +16,20 @@ from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import FORMATS, check_fits, encoder_options, settle
-from fsrcnn.images import animation, tiff
+from fsrcnn.images import animation, containers, isobmff, metadata, tags, tiff
+from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
-from fsrcnn.images.vips import first_line, libvips
+from fsrcnn.images.vips import libvips
 
 if TYPE_CHECKING:
     import pyvips
 
-FULL = 2**16  # free bytes: a device that has no more was full for what was just written
 SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says: libvips would write 1 pixel per mm
-_SAVERS = {
-    "png": "pngsave", "jpg": "jpegsave", "webp": "webpsave", "tif": "tiffsave", "avif": "heifsave", "gif": "gifsave",
+_INSERTIONS = {
+    "png": containers.png_insertion, "jpg": containers.jpeg_insertion, "gif": containers.gif_insertion,
 }  # fmt: skip
+# What to leave out where an encoder refuses a picture: nothing, what mostly is the reason, all that can be.
+_ATTEMPTS = ((), (metadata.ICC,), (metadata.ICC, metadata.EXIF, metadata.XMP))
 _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
@@ -49,7 +52,8 @@ def write(
         target: a path, or None to get the bytes back.
         format: `png`, `jpg`, `webp`, `tif`, `avif`, `gif`; from the target's ending where it is not given, else the picture's own.
         quality: 1 … 100 for JPEG, WebP and AVIF; 92, 90 and 70 by default.
-        lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused.
+        lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused. A picture that
+            comes from a lossless WebP or AVIF stays lossless in its format where no quality is given.
         overwrite: replace an existing file.
 
     Returns:
@@ -58,23 +62,21 @@ def write(
     Raises:
         UsageError: a format or quality that does not exist, or that cannot hold this picture; a format that the target's ending
             contradicts.
-        ImageError: the target exists and may not be replaced, or cannot be written.
+        ImageError: the target exists and may not be replaced, or cannot be written; or the picture would look wrong: HDR in a
+            format that cannot say so.
     """
     format = settle(format, target, picture.format)
     check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
-    options = encoder_options(format, quality, picture.pages, lossless)
-    vips = libvips()
-    by_pages = _by_pages(picture, format, quality, lossless)
-    if by_pages is not None:
-        lost = format == "avif" and picture.metadata.get("loop", 0) != 0
-        notes = ("how often it loops is left out: Pillow does not write it into an AVIF",) if lost else ()
-        return replace(_put(by_pages, target, overwrite), notes=notes)
-    image = _assemble(picture, format)
+    framed = len(picture.pages) > 1 and format in animation.FORMATS
+    if framed and lossless and format == "avif":
+        raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
+    lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
+    options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
+    encode = _encode_frames if framed else _encode if picture.uniform else _encode_different
     if target is None:
-        try:
-            return Written(bytes(image.write_to_buffer(f".{format}", **options)))
-        except vips.Error as error:
-            raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
+        buffer = io.BytesIO()
+        notes = encode(picture, buffer, None, format, options)
+        return Written(buffer.getvalue(), notes)
     if files.is_stream(target):
         written = write(picture, None, format=format, quality=quality, lossless=lossless)
         try:
@@ -82,61 +84,205 @@ def write(
         except OSError as error:
             raise ImageError(f"cannot write {target}: {error.strerror}") from error
         return Written(notes=written.notes)
-    with files.beside(target, ImageError, replace=overwrite, ending=f".{format}") as part:
+    with files.beside(target, ImageError, replace=overwrite) as part, part.open("r+b") as file:
+        notes = encode(picture, file, part, format, options)
+    return Written(notes=notes)
+
+
+def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]) -> Notes:
+    """Encode a picture into a file that is empty, and say what of it could not be written.
+
+    Args:
+        path: of the file, where it is one.
+
+    Raises:
+        OSError: from writing to the file.
+        ImageError: the encoder cannot do it.
+    """
+    pages, grey, notes = _channels(picture, format)
+    height, width = pages[0].shape[:2]
+    grey_there = grey and FORMATS[format].grey
+    fitted = metadata.fitted(picture.metadata, format, grey=grey_there, width=width, height=height)
+    bits = options.get("bitdepth", 16)
+    for left_out in _ATTEMPTS:
+        named = [
+            metadata.NAMES[key] for key in left_out if key in fitted.fields or (key == metadata.ICC and fitted.profile)
+        ]
+        if left_out and not named:
+            continue
+        fields = {key: value for key, value in fitted.fields.items() if key not in left_out}
+        attempt = replace(fitted, fields=fields, profile=None if left_out else fitted.profile)
         try:
-            getattr(image, _SAVERS[format])(os.fsencode(part), **options)  # by its format, whatever the name ends in
-        except vips.Error as error:
-            raise ImageError(f"cannot write {target}: {_write_reason(target, error)}") from error
-    return Written()
+            _stream(_assemble(pages, attempt, picture.resolution, format, grey, bits), file, format, options, attempt)
+            notes += fitted.notes
+            if named:
+                notes = (*notes, f"its {' and '.join(named)} could not be written: the encoder refuses it")
+            return notes + _missing(attempt, file, path)
+        except libvips().Error:
+            file.seek(0)
+            file.truncate()
+    raise ImageError(f"the picture cannot be encoded as {format}")
 
 
-def _by_pages(picture: Picture, format: str, quality: int | None, lossless: bool) -> bytes | None:
-    """The file, where libvips cannot make it of one tall picture (frames of a PNG or AVIF, pages of different sizes); else None."""
-    if len(picture.pages) == 1:
-        return None
-    if format in animation.FORMATS:
-        if lossless and format == "avif":
-            raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
-        pages = [_fit_depth(page, ("uint8",)) for page in picture.pages]
-        return animation.encoded(picture, pages, format, quality or FORMATS[format].quality)
-    if picture.uniform:
-        return None
+def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]) -> Notes:
+    """`_encode` for frames of a PNG or AVIF, of which libvips writes the first alone."""
+    pages, grey, notes = _channels(picture, format)
+    height, width = pages[0].shape[:2]
+    fitted = metadata.fitted(picture.metadata, format, grey=grey and FORMATS[format].grey, width=width, height=height)
+    notes += fitted.notes
+    if pages[0].dtype != np.uint8:
+        notes += ("its frames are written in 8 bit",)
+    if format == "avif" and picture.metadata.get("loop", 0) != 0:
+        notes += ("how often it loops is left out: Pillow does not write it into an AVIF",)
+    frames = [_fit_depth((page,), "gif", 16)[0] for page in pages]  # in 8 bit, as a GIF's
+    data = animation.encoded(frames, format, options.get("Q"), fitted.fields, picture.resolution)
+    if fitted.inserted:
+        at = containers.png_insertion(data) or 0
+        data = data[:at] + fitted.inserted + data[at:]
+    if fitted.colour:
+        try:
+            data = isobmff.with_colour(data, fitted.colour, fitted.light)
+        except ValueError:
+            notes += ("its colour (code points) could not be written",)
+    file.write(data)
+    return notes
+
+
+def _encode_different(
+    picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]
+) -> Notes:
+    """`_encode` for pages of different sizes or samples: each is a TIFF of its own, and they are joined."""
     large = sum(page.nbytes for page in picture.pages) > 2**31
-    parts = []
+    of_the_first = (metadata.EXIF, metadata.XMP, "iptc")
+    parts: list[bytes] = []
+    notes: Notes = ()
     for page in picture.pages:
-        options = encoder_options(format, quality, (page,), lossless) | {"bigtiff": large}
+        carried = {key: value for key, value in picture.metadata.items() if not parts or key not in of_the_first}
+        single = replace(picture, pages=(page,), metadata=carried)
+        buffer = io.BytesIO()
+        said = _encode(single, buffer, None, format, encoder_options(format, None, (page,)) | {"bigtiff": large})
+        notes += tuple(note for note in said if note not in notes)
+        parts.append(buffer.getvalue())
+    file.write(tiff.joined(parts))
+    return notes
+
+
+def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
+    """What was to be written and is not there: encoders drop some metadata without a word."""
+    if not fitted.fields.keys() & {metadata.ICC, metadata.EXIF, metadata.XMP} and not fitted.colour:
+        return ()
+    file.seek(0)
+    vips = libvips()
+    source = path or cast(io.BytesIO, file).getvalue()
+    opened = vips.Source.new_from_descriptor(file.fileno()) if path else vips.Source.new_from_memory(source)
+    return metadata.missing(fitted, metadata.carried(source, vips.Image.new_from_source(opened, ""))[0])
+
+
+def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted) -> None:
+    """Let libvips encode into a file, and put in what it does not write.
+
+    The bytes pass through our hands, so what the system says of a write that fails is what the user reads. libvips keeps its
+    reasons in a buffer that all threads share.
+
+    Raises:
+        OSError: from writing to the file.
+        pyvips.Error: from encoding.
+    """
+    if format == "avif":
+        data = bytes(image.write_to_buffer(".avif", **options))
+        if fitted.colour:
+            with contextlib.suppress(ValueError):  # `_missing` says so
+                data = isobmff.with_colour(data, fitted.colour, fitted.light)
+        file.write(data)
+        return
+    sink = _Sink(file, fitted.inserted, _INSERTIONS.get(format))
+    target = libvips().TargetCustom()
+    target.on_write(sink.write)
+    target.on_read(sink.read)
+    target.on_seek(sink.seek)
+    try:
+        image.write_to_target(target, f".{format}", **options)
+    except libvips().Error:
+        if sink.failure:
+            raise sink.failure from None
+        raise
+    if sink.failure:
+        raise sink.failure
+    if fitted.first or fitted.each:
+        tags.lay_into(file, fitted.first, fitted.each)
+
+
+Result = TypeVar("Result")
+
+
+class _Sink:
+    """A file that libvips writes to, with bytes put into the stream where `place` says.
+
+    Attributes:
+        failure: what a call from libvips raised: it cannot pass through C.
+    """
+
+    def __init__(self, file: BinaryIO, inserted: bytes, place: Callable[[bytes], int | None] | None) -> None:
+        self._file, self._inserted, self._place = file, inserted, place
+        self._head = b""
+        self.failure: BaseException | None = None
+
+    def write(self, data: Any) -> int:
+        def write_all() -> int:
+            self._file.write(self._spliced(bytes(data)) if self._inserted else data)
+            return len(data)
+
+        return self._safely(write_all, -1)
+
+    def read(self, size: int) -> bytes:
+        return self._safely(lambda: self._file.read(size), b"")
+
+    def seek(self, offset: int, whence: int) -> int:
+        return self._safely(lambda: self._file.seek(offset, whence), -1)
+
+    def _safely(self, call: Callable[[], Result], failed: Result) -> Result:
         try:
-            parts.append(
-                bytes(_assemble(replace(picture, pages=(page,)), format).write_to_buffer(f".{format}", **options))
-            )
-        except libvips().Error as error:
-            raise ImageError(f"cannot encode the picture as {format}: {first_line(error)}") from error
-    return tiff.joined(parts)
+            return call()
+        except BaseException as error:  # Ctrl-C, too
+            self.failure = error
+            return failed
+
+    def _spliced(self, data: bytes) -> bytes:
+        self._head += data
+        at = self._place(self._head) if self._place else 0
+        if at is None:
+            return b""
+        spliced = self._head[:at] + self._inserted + self._head[at:]
+        self._head, self._inserted = b"", b""
+        return spliced
 
 
-def _put(data: bytes, target: Path | None, overwrite: bool) -> Written:
-    """Bytes where `write` puts a file."""
-    if target is None:
-        return Written(data)
-    if files.is_stream(target):
-        try:
-            target.write_bytes(data)
-        except OSError as error:
-            raise ImageError(f"cannot write {target}: {error.strerror}") from error
-        return Written()
-    files.write(target, data, ImageError, replace=overwrite)
-    return Written()
+def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, Notes]:
+    """The pages with the channels that a format holds, whether they are grey, and what is left out."""
+    bands = 1 if picture.pages[0].ndim == 2 else picture.pages[0].shape[2]
+    extra = picture.extra
+    if not extra or format == "tif":
+        return picture.pages, bands - extra <= 2, ()
+    pages = tuple(page[:, :, : bands - extra] for page in picture.pages)
+    named = "a channel that is" if extra == 1 else f"{extra} channels that are"
+    return pages, bands - extra == 1, (f"{named} neither colour nor transparency left out: only tif holds it",)
 
 
-def _assemble(picture: Picture, format: str) -> pyvips.Image:
+def _assemble(
+    pages: tuple[Array, ...],
+    fitted: Fitted,
+    resolution: tuple[float, float] | None,
+    format: str,
+    grey: bool,
+    bits: int,
+) -> pyvips.Image:
     """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
     vips = libvips()
-    deep_enough = [_fit_depth(page, FORMATS[format].dtypes) for page in picture.pages]
+    deep_enough = _fit_depth(pages, format, bits)
     stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
     height, width = stacked.shape[:2]
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
     name = _SAMPLES[stacked.dtype]
-    grey = bands <= 2
     interpretation = {
         "uchar": "b-w" if grey else "srgb",
         "ushort": "grey16" if grey else "rgb16",
@@ -144,7 +290,7 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
     }[name]
     image = vips.Image.new_from_memory(stacked.data, width, height, bands, name)
     image = image.copy(interpretation=interpretation)
-    for key, value in picture.metadata.items():
+    for key, value in fitted.fields.items():
         if isinstance(value, bytes):
             image.set_type(vips.GValue.blob_type, key, value)
         elif isinstance(value, str):
@@ -154,30 +300,33 @@ def _assemble(picture: Picture, format: str) -> pyvips.Image:
         else:
             image.set_type(vips.GValue.gint_type, key, int(value))
     # Setting EXIF sets orientation and resolution from it; ours come after.
-    if "exif-data" in picture.metadata:
+    if metadata.EXIF in fitted.fields:
         image.set_type(vips.GValue.gint_type, "orientation", 1)
-    xres, yres = picture.resolution or SCREEN_RESOLUTION
+    xres, yres = resolution or SCREEN_RESOLUTION
     image = image.copy(xres=xres, yres=yres)
+    if fitted.profile:
+        image = image.colourspace("srgb").copy()
+        image.set_type(vips.GValue.blob_type, metadata.ICC, fitted.profile)
+        image = image.icc_transform("srgb", embedded=True, intent="relative")
     if len(deep_enough) > 1:
         image.set_type(vips.GValue.gint_type, "page-height", height // len(deep_enough))
     return image
 
 
-def _fit_depth(page: Array, holds: tuple[str, ...]) -> Array:
-    """A page in a depth that is held: its own, or else the deepest whole numbers there are."""
-    if page.dtype.name in holds:
-        return page
-    goal = np.dtype("uint16" if "uint16" in holds else "uint8")
-    peak = peak_of(page.dtype)
-    factor = np.float32(peak_of(goal) / peak)
-    return (np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal)
+def _fit_depth(pages: tuple[Array, ...], format: str, bits: int) -> tuple[Array, ...]:
+    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has.
 
-
-def _write_reason(target: Path, error: Exception) -> str:
-    if not target.parent.is_dir():
-        return "its folder does not exist"
-    if not os.access(target.parent, os.W_OK):
-        return "its folder is read-only"
-    if shutil.disk_usage(target.parent).free < FULL:
-        return "no space left on the device"
-    return first_line(error)
+    Of samples of less than 16 `bits`, libvips takes the upper ones, so they are rounded to these.
+    """
+    dtype = pages[0].dtype
+    holds = FORMATS[format].dtypes
+    if dtype.name in holds and bits == 16:
+        return pages
+    goal = np.dtype("uint16" if "uint16" in holds and dtype != np.uint8 else "uint8")
+    if goal == dtype == np.uint8:
+        return pages
+    peak = peak_of(dtype)
+    top = 2**bits - 1 if goal == np.uint16 else peak_of(goal)
+    factor = np.float32(top / peak)
+    scaled = ((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
+    return tuple(page << (16 - bits) if goal == np.uint16 and bits < 16 else page for page in scaled)

@@ -1,0 +1,181 @@
+"""What lies beside the pixels in PNG, JPEG, WebP and GIF files: chunks, segments and blocks, walked without decoding anything.
+
+libvips carries profiles, EXIF and XMP; what it does not read is read here, and put into the stream that it writes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from fsrcnn.images import tags
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GAIN_MAPS = (
+    b"urn:iso:std:iso:ts:21496:-1",
+    b"http://ns.adobe.com/hdr-gain-map/",
+    b"urn:com:apple:photo:2020:aux:hdrgainmap",
+)
+_MOST = 2**26  # bytes of one chunk that are held; larger ones are passed over
+
+
+def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Name and data of a PNG's chunks of some kinds, in their order."""
+    at = 8
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, kind = struct.unpack(">I4s", head)
+        if kind in kinds and length <= _MOST:
+            yield kind, file.read(length)
+        if kind == b"IEND":
+            return
+        at += 12 + length
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Marker, place in the file of the data, and data of a JPEG's segments before its first scan."""
+    at = 2
+    while True:
+        file.seek(at)
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF or head[1] in (0xD9, 0xDA):
+            return
+        if head[1] in (0xFF, 0x01):  # fill bytes
+            at += 1
+            continue
+        (length,) = struct.unpack(">H", head[2:])
+        yield head[1], at + 4, file.read(max(0, length - 2))
+        at += 2 + length
+
+
+def further_pictures(file: BinaryIO, start: int, index: bytes) -> Iterator[str]:
+    """What a JPEG's multi-picture index points to beside the picture itself: `gain map`, `thumbnail`, `picture` (CIPA DC-007).
+
+    Args:
+        start: where the index lies in the file, which its offsets count from.
+        index: its bytes, without `MPF\0`.
+    """
+    entries = tags.read(io.BytesIO(index)).main.get(0xB002)
+    if entries is None:
+        return
+    for at in range(16, len(entries.data) - 15, 16):
+        kind, _, offset = struct.unpack_from(f"{entries.order}III", entries.data, at)
+        file.seek(start + offset)
+        head = file.read(2**16)
+        if any(mark in head for mark in _GAIN_MAPS):
+            yield "gain map"
+        else:
+            yield "thumbnail" if kind & 0xFFFFFF in (0x010001, 0x010002) else "picture"
+
+
+def jpeg_comment(text: bytes) -> bytes:
+    """Segments of a comment, each of at most 65,533 bytes."""
+    pieces = [text[start : start + 65_533] for start in range(0, len(text), 65_533)]
+    return b"".join(b"\xff\xfe" + struct.pack(">H", len(piece) + 2) + piece for piece in pieces)
+
+
+def webp_is_lossless(file: BinaryIO) -> bool:
+    """Whether all pictures of a WebP file are stored without loss (`VP8L`)."""
+    kinds: list[bytes] = []
+    at = 12
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return bool(kinds) and all(kind == b"VP8L" for kind in kinds)
+        kind, length = struct.unpack("<4sI", head)
+        if kind == b"ANMF":  # a frame: 16 bytes of its own, then chunks
+            inner = file.read(length)
+            start = 16
+            while start + 8 <= len(inner):
+                part, size = struct.unpack_from("<4sI", inner, start)
+                kinds += [part] if part in (b"VP8 ", b"VP8L") else []
+                start += 8 + size + size % 2
+        elif kind in (b"VP8 ", b"VP8L"):
+            kinds.append(kind)
+        at += 8 + length + length % 2
+
+
+def gif_extensions(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Label (0xFE is a comment, 0xFF an application's) and data of a GIF's extensions before its first frame."""
+    file.seek(0)
+    at = _gif_blocks(file.read(13)) or 13
+    while True:
+        file.seek(at)
+        head = file.read(2)
+        if len(head) < 2 or head[0] != 0x21:
+            return
+        at += 2
+        data = b""
+        while size := file.read(1)[:1]:
+            at += 1 + size[0]
+            if size == b"\0":
+                break
+            data += file.read(size[0])
+        yield head[1], data
+
+
+def gif_comment_block(text: bytes) -> bytes:
+    """A comment extension, in pieces of at most 255 bytes."""
+    pieces = [text[start : start + 255] for start in range(0, len(text), 255)]
+    return b"\x21\xfe" + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
+
+
+def _gif_blocks(head: bytes) -> int | None:
+    """Where a GIF's blocks begin, after its table of colours; None where too little of it is given to tell."""
+    if len(head) < 13:
+        return None
+    return 13 + (3 * 2 ** ((head[10] & 7) + 1) if head[10] & 0x80 else 0)
+
+
+def png_insertion(head: bytes) -> int | None:
+    """Where chunks may be put into a PNG: after its header."""
+    return 33 if len(head) >= 33 else None
+
+
+def jpeg_insertion(head: bytes) -> int | None:
+    """Where segments may be put into a JPEG: after the first, which JFIF and Exif keep for themselves."""
+    if len(head) < 6:
+        return None
+    end = 4 + struct.unpack(">H", head[4:6])[0] if head[3] in (0xE0, 0xE1) else 2
+    return end if len(head) >= end else None
+
+
+def gif_insertion(head: bytes) -> int | None:
+    """Where blocks may be put into a GIF: after its table of colours, and after the block that says how often it plays."""
+    at = _gif_blocks(head)
+    if at is None or len(head) < at + 2:
+        return None
+    at += 19 if head[at : at + 2] == b"\x21\xff" else 0
+    return at if len(head) >= at else None
+
+
+def resource(iptc: bytes) -> bytes:
+    """IPTC data (IIM) as a JPEG holds them: a Photoshop resource, number 0x0404, with its name."""
+    return b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+
+
+def iptc_of_resources(data: bytes) -> bytes:
+    """The IPTC data among Photoshop's resources; the others (thumbnail, guides, paths) belong to the old pixels."""
+    data, at = data.removeprefix(b"Photoshop 3.0\0"), 0
+    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+        name = 1 + data[at + 6]
+        start = at + 6 + name + name % 2
+        if start + 4 > len(data):
+            break
+        (size,) = struct.unpack_from(">I", data, start)
+        if data[at + 4 : at + 6] == b"\x04\x04":
+            return data[start + 4 : start + 4 + size]
+        at = start + 4 + size + size % 2
+    return b""

@@ -1,0 +1,189 @@
+"""The boxes of AVIF files (ISO/IEC 14496-12, 23008-12): code points of colours that libvips neither reads nor writes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from fsrcnn.images.colour import CodePoints
+
+_MOST = 2**26  # bytes of a box of metadata
+BT601 = 6  # the matrix of what libheif encodes with loss
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int, int]]:
+    """Kind, start, start of the content and end of each box in a stretch of bytes."""
+    end = len(data) if end is None else end
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1 and start + 16 <= end:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        size = size or end - start
+        if size < head or start + size > end:
+            return
+        yield kind, start, start + head, start + size
+        start += size
+
+
+def meta_of(file: BinaryIO) -> bytes:
+    """The box of metadata, as it lies in a file; empty where there is none."""
+    at = 0
+    while True:
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 8:
+            return b""
+        size, kind = struct.unpack(">I4s", head[:8])
+        if size == 1 and len(head) == 16:
+            (size,) = struct.unpack(">Q", head[8:])
+        if kind == b"meta" and size <= _MOST:
+            file.seek(at)
+            return file.read(size)
+        if size < 8:
+            return b""
+        at += size
+
+
+def code_points(meta: bytes) -> CodePoints | None:
+    """The colour of the main picture, where its file tells it by code points."""
+    layout = _Layout(meta)
+    for index in layout.properties_of_primary():
+        kind, _, content, end = layout.properties[index - 1]
+        if kind == b"colr" and meta[content : content + 4] == b"nclx" and end - content >= 11:
+            primaries, transfer, matrix, full = struct.unpack_from(">HHHB", meta, content + 4)
+            return (
+                CodePoints(primaries, transfer, matrix, bool(full & 0x80)) if max(primaries, transfer) < 256 else None
+            )
+    return None
+
+
+def light_levels(meta: bytes) -> tuple[bytes, ...]:
+    """The boxes that say how bright HDR is (`clli`, `mdcv`), as they lie there."""
+    layout = _Layout(meta)
+    found = [layout.properties[index - 1] for index in layout.properties_of_primary()]
+    return tuple(meta[start:end] for kind, start, _, end in found if kind in (b"clli", b"mdcv"))
+
+
+def has_gain_map(meta: bytes) -> bool:
+    """Whether a file holds a gain map: a picture derived by one (`tmap`), or Apple's beside the main picture."""
+    return b"tmap" in meta or b"urn:com:apple:photo:2020:aux:hdrgainmap" in meta
+
+
+def with_colour(data: bytes, colour: CodePoints, light: Sequence[bytes] = ()) -> bytes:
+    """An AVIF file that tells the colour of its main picture by code points; the matrix stays that of the pixels written.
+
+    Args:
+        data: the file, as libheif lays it out: metadata first.
+        light: boxes of `light_levels`.
+
+    Raises:
+        ValueError: boxes in another order.
+    """
+    start, end = next(((s, e) for kind, s, _, e in boxes(data) if kind == b"meta"), (0, 0))
+    meta = bytearray(data[start:end])
+    layout = _Layout(bytes(meta))
+    found = [layout.properties[index - 1] for index in layout.properties_of_primary()]
+    written = [content for kind, _, content, _ in found if kind == b"colr" and meta[content : content + 4] == b"nclx"]
+    for content in written:
+        struct.pack_into(">HH", meta, content + 4, colour.primaries, colour.transfer)
+    box = struct.pack(">I4s4sHHHB", 19, b"colr", b"nclx", colour.primaries, colour.transfer, BT601, 0x80)
+    for more in (*light, *([] if written else [box])):
+        meta[:] = _Layout(bytes(meta)).with_property(more)
+    return data[:start] + bytes(meta) + data[end:]
+
+
+class _Layout:
+    """Where things lie in a box of metadata.
+
+    Attributes:
+        properties: kind, start, start of the content and end of each, in `ipco`.
+    """
+
+    def __init__(self, meta: bytes) -> None:
+        self.meta = meta
+        self.at = {kind: (start, content, end) for kind, start, content, end in boxes(meta, 12)}
+        if not {b"iprp", b"pitm", b"iloc"} <= self.at.keys():
+            raise ValueError("no properties of pictures")
+        _, content, end = self.at[b"iprp"]
+        self.at |= {kind: (s, c, e) for kind, s, c, e in boxes(meta, content, end)}
+        if not {b"ipco", b"ipma"} <= self.at.keys():
+            raise ValueError("no properties of pictures")
+        _, content, end = self.at[b"ipco"]
+        self.properties = list(boxes(meta, content, end))
+        at = self.at[b"pitm"][1]
+        (self.primary,) = struct.unpack_from(">I" if meta[at] else ">H", meta, at + 4)
+
+    def associations(self) -> tuple[int, int, int]:
+        """Of the main picture: where the number of its properties lies, that number, and the bytes of each."""
+        _, at, end = self.at[b"ipma"]
+        version, flags = self.meta[at], self.meta[at + 3]
+        (entries,) = struct.unpack_from(">I", self.meta, at + 4)
+        size, at = (2 if flags & 1 else 1), at + 8
+        for _ in range(entries):
+            if at >= end:
+                break
+            (item,) = struct.unpack_from(">I" if version else ">H", self.meta, at)
+            at += 4 if version else 2
+            if item == self.primary:
+                return at, self.meta[at], size
+            at += 1 + self.meta[at] * size
+        raise ValueError("no properties of the main picture")
+
+    def properties_of_primary(self) -> list[int]:
+        """Their numbers, from 1."""
+        at, count, size = self.associations()
+        mask = 0x7FFF if size == 2 else 0x7F
+        raw = [
+            int.from_bytes(self.meta[p : p + size], "big") & mask for p in range(at + 1, at + 1 + count * size, size)
+        ]
+        return [index for index in raw if 1 <= index <= len(self.properties)]
+
+    def with_property(self, box: bytes) -> bytes:
+        """The box of metadata with one more property of the main picture."""
+        at, count, size = self.associations()
+        number = len(self.properties) + 1
+        if number > 0x7F or count == 0xFF or self.at[b"ipco"][2] > at:
+            raise ValueError("properties in an unusual order")
+        moved = len(box) + size
+        data = bytearray(self.meta)
+        self._move(data, moved)
+        data[at] = count + 1
+        data[at + 1 + count * size : at + 1 + count * size] = number.to_bytes(size, "big")
+        data[self.at[b"ipco"][2] : self.at[b"ipco"][2]] = box
+        for kind, more in ((b"ipma", size), (b"ipco", len(box)), (b"iprp", moved)):
+            start = self.at[kind][0] + (len(box) if kind == b"ipma" else 0)
+            struct.pack_into(">I", data, start, struct.unpack_from(">I", data, start)[0] + more)
+        struct.pack_into(">I", data, 0, len(data))
+        return bytes(data)
+
+    def _move(self, data: bytearray, by: int) -> None:
+        """Add to the places of all items, which lie after the metadata."""
+        at = self.at[b"iloc"][1]
+        version, sizes, more = data[at], data[at + 4], data[at + 5]
+        offset_size, length_size, base_size = sizes >> 4, sizes & 15, more >> 4
+        index_size = more & 15 if version else 0
+        wide = ">I" if version == 2 else ">H"
+        (count,) = struct.unpack_from(wide, data, at + 6)
+        at += 6 + struct.calcsize(wide)
+        for _ in range(count):
+            at += struct.calcsize(wide)
+            method = 0
+            if version:
+                method = data[at + 1] & 15
+                at += 2
+            at += 2
+            base = int.from_bytes(data[at : at + base_size], "big")
+            if method == 0 and base:
+                data[at : at + base_size] = (base + by).to_bytes(base_size, "big")
+            at += base_size
+            (extents,) = struct.unpack_from(">H", data, at)
+            at += 2
+            for _ in range(extents):
+                at += index_size
+                if method == 0 and not base:
+                    place = int.from_bytes(data[at : at + offset_size], "big")
+                    data[at : at + offset_size] = (place + by).to_bytes(offset_size, "big")
+                at += offset_size + length_size

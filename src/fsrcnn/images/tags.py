@@ -1,0 +1,312 @@
+"""Tags: the form of TIFF files and, just as well, of EXIF blocks (TIFF 6.0, section 2; BigTIFF; Exif 2.32, section 4.6).
+
+A TIFF file's own tags and an EXIF block's first directory say the same things by the same numbers (artist, copyright, description,
+date), and both point to a directory of the camera and one of the place. So a TIFF that is read gives an EXIF block, and an EXIF block
+can be laid into a TIFF.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal
+
+Order = Literal["<", ">"]
+
+EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
+DESCRIPTION, EXTRA_SAMPLES, IPTC, PHOTOSHOP = 270, 338, 33723, 34377
+# What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
+DESCRIPTIVE = {
+    269: "DocumentName", DESCRIPTION: "ImageDescription", 271: "Make", 272: "Model", 285: "PageName",
+    301: "TransferFunction", 305: "Software", 306: "DateTime", 315: "Artist", 316: "HostComputer", 318: "WhitePoint",
+    319: "PrimaryChromaticities", 18246: "Rating", 18249: "RatingPercent", 33432: "Copyright", 40091: "XPTitle",
+    40092: "XPComment", 40093: "XPAuthor", 40094: "XPKeywords", 40095: "XPSubject",
+}  # fmt: skip
+GEOGRAPHIC = (33550, 33922, 34264, 34735)  # GeoTIFF: where on earth the pixels of the old size lie
+_WIDTHS, _HEIGHTS = {256, 40962}, {257, 40963}  # ImageWidth and ImageLength; PixelXDimension and PixelYDimension
+_MADE_ANEW = {36864, 37121, 40960, 40961}  # versions, components, colour space: libvips writes them into every file
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_SWAPPED = {
+    3: 2,
+    4: 4,
+    5: 4,
+    8: 2,
+    9: 4,
+    10: 4,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}  # by kind: bytes to turn round
+_MOST_TAGS = 10_000  # in a directory; more are damage
+_MOST_BYTES = 2**26  # of a directory's values together
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A value as it lies in a file: its kind (2 is ASCII, 3 SHORT, 4 LONG, 7 UNDEFINED), and its bytes in an order."""
+
+    kind: int
+    data: bytes
+    order: Order
+
+    @property
+    def count(self) -> int:
+        return len(self.data) // _BYTES[self.kind]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The values of BYTE, SHORT, LONG and LONG8; nothing for other kinds."""
+        letter = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}.get(self.kind)
+        return struct.unpack(f"{self.order}{self.count}{letter}", self.data) if letter else ()
+
+    def ordered(self, order: Order) -> bytes:
+        """Its bytes in another order."""
+        size = _SWAPPED.get(self.kind, 1)
+        if order == self.order or size == 1:
+            return self.data
+        return b"".join(self.data[start : start + size][::-1] for start in range(0, len(self.data), size))
+
+
+Directory = dict[int, Tag]
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a first directory, that of the camera (EXIF) and that of the place (GPS) hold, without their pointers."""
+
+    main: Directory = field(default_factory=dict)
+    exif: Directory = field(default_factory=dict)
+    gps: Directory = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.main or self.exif or self.gps)
+
+    def names(self) -> set[tuple[str, int]]:
+        """Which tags there are that are not about size, orientation, versions, or how pixels are stored."""
+        camera = self.exif.keys() - _WIDTHS - _HEIGHTS - _MADE_ANEW
+        return {
+            (place, tag)
+            for place, tags in (("main", self.main.keys() & DESCRIPTIVE.keys()), ("exif", camera), ("gps", self.gps))
+            for tag in tags
+        }
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The form of a file: TIFF or BigTIFF, in an order of bytes."""
+
+    order: Order
+    large: bool
+
+    @property
+    def offset(self) -> str:
+        return f"{self.order}{'Q' if self.large else 'I'}"
+
+    @property
+    def count(self) -> str:
+        return f"{self.order}{'Q' if self.large else 'H'}"
+
+    @property
+    def inline(self) -> int:
+        """Bytes of a value that lie in its entry."""
+        return 8 if self.large else 4
+
+    @property
+    def entry(self) -> str:
+        return f"{self.order}HH{'Q' if self.large else 'I'}{self.inline}s"
+
+
+def read(file: BinaryIO) -> Tags:
+    """The tags of a TIFF file, or of an EXIF block without its `Exif\\0\\0`. What points outside of it is passed over.
+
+    Raises:
+        ValueError: damaged.
+    """
+    form, first = _header(file)
+    main, _ = _directory(file, form, first)
+    inner: dict[int, Directory] = {EXIF: {}, GPS: {}}
+    for pointer in inner:
+        tag = main.pop(pointer, None)
+        if tag and tag.numbers:
+            with contextlib.suppress(ValueError):
+                inner[pointer] = _directory(file, form, tag.numbers[0])[0]
+    inner[EXIF].pop(INTEROPERABILITY, None)
+    return Tags(main, inner[EXIF], inner[GPS])
+
+
+def of_block(exif: bytes) -> Tags:
+    """The tags of an EXIF block.
+
+    Raises:
+        ValueError: damaged.
+    """
+    return read(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
+
+
+def block(tags: Tags) -> bytes:
+    """An EXIF block of tags, which begins with `Exif\\0\\0`, in little endian order."""
+    form = _Form("<", large=False)
+    start = 8
+    pointers: Directory = {}
+    body = b""
+    for pointer, directory in ((EXIF, tags.exif), (GPS, tags.gps)):
+        if directory:
+            pointers[pointer] = Tag(4, struct.pack("<I", start + len(body)), "<")
+            body += _laid_out(directory, {}, form, start + len(body), 0)
+    main = _laid_out({**tags.main, **pointers}, {}, form, start + len(body), 0)
+    return b"Exif\0\0II*\0" + struct.pack("<I", start + len(body)) + body + main
+
+
+def resized(exif: bytes, width: int, height: int) -> bytes:
+    """An EXIF block of an upright picture of another size: edited in place, so that what points into it (maker notes) stays right.
+
+    Sizes are set where they are said (libvips and Pillow set the orientation); the thumbnail, of the old pixels, is let go.
+
+    Raises:
+        ValueError: damaged.
+    """
+    prefix = exif[:6] if exif.startswith(b"Exif\0\0") else b""
+    data = bytearray(exif[len(prefix) :])
+    file = io.BytesIO(bytes(data))
+    form, first = _header(file)
+    if form.large:
+        raise ValueError("neither TIFF nor EXIF")
+    starts = [first]
+    main, _ = _directory(file, form, first)
+    if EXIF in main and main[EXIF].numbers:
+        starts.append(main[EXIF].numbers[0])
+    wanted = {**dict.fromkeys(_WIDTHS, width), **dict.fromkeys(_HEIGHTS, height)}
+    for start in starts:
+        if start + 2 > len(data):
+            continue
+        (count,) = struct.unpack_from(form.count, data, start)
+        for at in range(start + 2, min(start + 2 + 12 * count, len(data) - 11), 12):
+            tag, kind, items, _ = struct.unpack_from(form.entry, data, at)
+            if tag in wanted and items == 1 and kind in (3, 4):
+                value = wanted[tag]
+                # A SHORT cannot hold more than 65,535; it becomes a LONG, which fits into the same place.
+                if kind == 4 or value > 0xFFFF:
+                    struct.pack_into(f"{form.order}HHII", data, at, tag, 4, 1, value)
+                else:
+                    struct.pack_into(f"{form.order}HHIHH", data, at, tag, 3, 1, value, 0)
+        link = start + 2 + 12 * count
+        if start == first and link + 4 <= len(data):
+            struct.pack_into(form.offset, data, link, 0)
+    return prefix + bytes(data)
+
+
+def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
+    """Put tags into a TIFF file that is open for reading and writing: new directories at its end take the place of the old.
+
+    Args:
+        tags: of the first page.
+        pages: of each page.
+
+    Raises:
+        ValueError: it is no TIFF.
+    """
+    form, start = _header(file)
+    link = 8 if form.large else 4  # where the offset of the next directory is written
+    inner: Directory = {}
+    kind, size = (16, "Q") if form.large else (4, "I")
+    for pointer, directory in ((EXIF, tags.exif), (GPS, tags.gps)):
+        if directory:
+            at = _end(file)
+            file.write(_laid_out(directory, {}, form, at, 0))
+            inner[pointer] = Tag(kind, struct.pack(f"{form.order}{size}", at), form.order)
+    fresh = {**pages, **tags.main, **inner}
+    while start:
+        kept, following = _raw_entries(file, form, start)
+        at = _end(file)
+        file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following))
+        file.seek(link)
+        file.write(struct.pack(form.offset, at))
+        link = at + struct.calcsize(form.count) + struct.calcsize(form.entry) * len(kept.keys() | fresh.keys())
+        start, fresh = following, dict(pages)
+
+
+def _end(file: BinaryIO) -> int:
+    """The end of a file, where a directory may begin: at an even place."""
+    at = file.seek(0, io.SEEK_END)
+    if at % 2:
+        file.write(b"\0")
+    return at + at % 2
+
+
+def _header(file: BinaryIO) -> tuple[_Form, int]:
+    """The form of a file and where its first directory lies."""
+    file.seek(0)
+    head = file.read(16)
+    orders: dict[bytes, Order] = {b"II": "<", b"MM": ">"}
+    order = orders.get(head[:2])
+    if order is None or len(head) < 8:
+        raise ValueError("neither TIFF nor EXIF")
+    (version,) = struct.unpack(f"{order}H", head[2:4])
+    if version not in (42, 43) or (version == 43 and len(head) < 16):
+        raise ValueError("neither TIFF nor EXIF")
+    form = _Form(order, version == 43)
+    (first,) = struct.unpack(form.offset, head[8:16] if form.large else head[4:8])
+    return form, first
+
+
+def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, bytes], int]:
+    """A directory's entries as they lie there, and where the next directory begins; 0 where there is none."""
+    file.seek(start)
+    size = struct.calcsize(form.entry)
+    (count,) = struct.unpack(form.count, _exactly(file, struct.calcsize(form.count)))
+    if count > _MOST_TAGS:
+        raise ValueError("a damaged directory of tags")
+    raw = _exactly(file, count * size)
+    tail = file.read(struct.calcsize(form.offset))
+    following = struct.unpack(form.offset, tail)[0] if len(tail) == struct.calcsize(form.offset) else 0
+    entries = [raw[at : at + size] for at in range(0, len(raw), size)]
+    return {struct.unpack_from(f"{form.order}H", entry)[0]: entry for entry in entries}, following
+
+
+def _directory(file: BinaryIO, form: _Form, start: int) -> tuple[Directory, int]:
+    raw, following = _raw_entries(file, form, start)
+    directory: Directory = {}
+    room = _MOST_BYTES
+    for tag, entry in raw.items():
+        _, kind, count, value = struct.unpack(form.entry, entry)
+        size = _BYTES.get(kind, 0) * count
+        if not 0 < size <= room:
+            continue  # of a kind that nobody knows, or damaged
+        room -= size
+        if size > form.inline:
+            file.seek(struct.unpack(form.offset, value)[0])
+            value = file.read(size)
+            if len(value) < size:
+                continue
+        directory[tag] = Tag(kind, value[:size], form.order)
+    return directory, following
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise ValueError("a directory of tags is cut short")
+    return data
+
+
+def _laid_out(fresh: Mapping[int, Tag], kept: Mapping[int, bytes], form: _Form, start: int, following: int) -> bytes:
+    """A directory that begins at `start`, and after it the values that do not fit into it; `kept` entries stay as they are."""
+    size = struct.calcsize(form.entry)
+    after = start + struct.calcsize(form.count) + size * (len(fresh) + len(kept)) + struct.calcsize(form.offset)
+    values = b""
+    entries = dict(kept)
+    for tag, value in fresh.items():
+        data = value.ordered(form.order)
+        place = data
+        if len(data) > form.inline:
+            place = struct.pack(form.offset, after + len(values))
+            values += data + b"\0" * (len(data) % 2)
+        entries[tag] = struct.pack(form.entry, tag, value.kind, value.count, place)
+    body = b"".join(entries[tag] for tag in sorted(entries))
+    return struct.pack(form.count, len(entries)) + body + struct.pack(form.offset, following) + values
