@@ -54,7 +54,7 @@ _HELD = {
 _LARGEST_EXIF, _LARGEST_XMP = 65_533 - 2_000, 65_533 - 29  # in a JPEG; libvips adds resolution and size to EXIF
 # Descriptions that programs of microscopes and arrays read back: they tell the size of the old pixels.
 _SHAPE = b'{"shape"'
-_LAYOUT_DESCRIPTIONS = (_SHAPE, b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
+_LAYOUT_DESCRIPTIONS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 
 
 def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, Any], Notes]:
@@ -160,8 +160,10 @@ def _of_gif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes
 def _of_tiff(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     found = tags.read(file)
     main = {tag: value for tag, value in found.main.items() if tag in tags.DESCRIPTIVE}
-    if tags.DESCRIPTION in main and main[tags.DESCRIPTION].data.startswith(_LAYOUT_DESCRIPTIONS):
-        if not main.pop(tags.DESCRIPTION).data.startswith(_SHAPE):  # that alone is the old size and nothing else
+    description = main[tags.DESCRIPTION].data if tags.DESCRIPTION in main else b""
+    if description.startswith((_SHAPE, *_LAYOUT_DESCRIPTIONS)):
+        del main[tags.DESCRIPTION]
+        if not description.startswith(_SHAPE):  # which is the old size and nothing else
             notes.append("its description is left out: a program wrote the old size into it")
     if any(tag in found.main for tag in tags.GEOGRAPHIC):
         notes.append("its place on the map (GeoTIFF) is left out: it belongs to the old pixels")
