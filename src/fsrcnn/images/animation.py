@@ -65,7 +65,15 @@ def frames_of(
                     )
                 frames.append(oriented(pixels, picture.getexif().get(0x0112, 1)))
                 delays.append(round(picture.info.get("duration", DELAY)))
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # RuntimeError: AVIF
         if not (tolerant and frames):
             raise DamagedError from error
     return tuple(frames), {"delay": delays[: len(frames)], "loop": loop}
@@ -115,6 +123,6 @@ def encoded(
     buffer = io.BytesIO()
     try:
         first.save(buffer, FORMATS[format], save_all=True, append_images=others, **options)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, RuntimeError) as error:
         raise ImageError(f"cannot encode {len(pages)} frames as {format}: {error}") from error
     return buffer.getvalue()
