@@ -358,7 +358,7 @@ def test_channels_that_are_no_alpha(colours: int, extra: int, dtype: str) -> Non
     pixels[5:15, 5:15, -1] = 0  # alpha would hide the colours here, and they would be repainted
     photometric = "rgb" if colours == 3 else "minisblack"
     picture = read(tifffile_bytes(pixels, photometric=photometric, planarconfig="contig", extrasamples=[0] * extra))
-    assert picture.extra == extra
+    assert picture.extra() == extra
     upscaler = Upscaler(WEIGHTS, engine="numpy")
     written = write(upscaler.picture(picture, Size(factor=2)), None)
     assert written.notes == ()

@@ -15,7 +15,7 @@ from fsrcnn.formats import kind_of
 from fsrcnn.images import animation, bmp, tiff
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
-from fsrcnn.images.metadata import carried
+from fsrcnn.images.metadata import carried, carried_by_pages
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
@@ -158,13 +158,11 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     chosen = [pages[number] for number in file.wanted(len(pages))]
     for directory in chosen:
         file.check_size(*directory.size)
-        if directory.first(tiff.PHOTOMETRIC) == tiff.CIELAB and directory.first(tiff.BITS, 1) == 8:
+        if kind := directory.unread:
             raise ImageError(
-                f"{file.label} holds CIELAB colour in 8 bit, which fsrcnn does not read", "make it RGB first"
+                f"{file.label} holds {kind}, which fsrcnn does not read", "make it RGB of 8 or 16 bits first"
             )
     file.check_size(sum(width * height for width, height in (directory.size for directory in chosen)), 1)
-    if len({directory.tags.get(tiff.PROFILE) for directory in chosen}) > 1:
-        notes.append("its pages have different colour profiles; that of the first one is written to all")
     head = opened(file.data, "tif", page=chosen[0].index)
     plain(head, file.label)  # refuses what is none
     arrays: list[Array] = []
@@ -173,7 +171,15 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
             file.data, "tif", file.label, tolerant=tolerant, page=run[0].index, n=len(run)
         )  # one tall picture
         arrays += [oriented(page, run[0].first(tiff.ORIENTATION, 1)) for page in _cut(pixels, len(run))]
-    return _picture(file.data, head, arrays, "tif", notes)
+    in_srgb = [directory.first(tiff.PHOTOMETRIC) in (tiff.SEPARATED, tiff.CIELAB) for directory in chosen]
+    if any(directory.first(tiff.PHOTOMETRIC) == tiff.SEPARATED for directory in chosen):
+        notes.append("its CMYK colours became sRGB")
+    metadata, lost = carried_by_pages(file.data, [directory.start for directory in chosen], in_srgb)
+    return Picture(tuple(arrays), "tif", _resolution(head), metadata, (*notes, *lost))
+
+
+def _resolution(head: pyvips.Image) -> tuple[float, float] | None:
+    return (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
 
 
 def _runs(directories: list[tiff.Directory]) -> Iterator[list[tiff.Directory]]:
@@ -267,8 +273,7 @@ def _picture(
         pages = [page | page >> bits if page.dtype == np.uint16 else page for page in pages]
     if len(pages) == 1:
         metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
-    resolution = (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
-    return Picture(tuple(pages), format, resolution, metadata, (*notes, *lost))
+    return Picture(tuple(pages), format, _resolution(head), metadata, (*notes, *lost))
 
 
 def _refusal(file: _File, truncated: bool) -> ImageError:

@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 Order = Literal["<", ">"]
 
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
-DESCRIPTION, EXTRA_SAMPLES, IPTC, PHOTOSHOP = 270, 338, 33723, 34377
+DESCRIPTION, EXTRA_SAMPLES, XMP, IPTC, PHOTOSHOP, PROFILE = 270, 338, 700, 33723, 34377, 34675
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {
     269: "DocumentName", DESCRIPTION: "ImageDescription", 271: "Make", 272: "Model", 285: "PageName",
@@ -122,14 +122,17 @@ class _Form:
         return f"{self.order}HH{'Q' if self.large else 'I'}{self.inline}s"
 
 
-def read(file: BinaryIO) -> Tags:
+def read(file: BinaryIO, start: int | None = None) -> Tags:
     """The tags of a TIFF file, or of an EXIF block without its `Exif\\0\\0`. What points outside of it is passed over.
+
+    Args:
+        start: where the directory lies, of a page that is not the first.
 
     Raises:
         ValueError: damaged.
     """
     form, first = _header(file)
-    main, _ = _directory(file, form, first)
+    main, _ = _directory(file, form, first if start is None else start)
     inner: dict[int, Directory] = {EXIF: {}, GPS: {}}
     for pointer in inner:
         tag = main.pop(pointer, None)
