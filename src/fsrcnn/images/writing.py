@@ -282,9 +282,11 @@ def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, N
         notes += ("its transparency is left out: jpg holds none, so what was transparent became white",)
     if "pages" in picture.metadata:
         profiles = {carried.get(metadata.ICC) for carried in picture.metadata["pages"]}
-        notes += ("what its pages after the first one carry is left out: only tif holds it",)
-        if len(profiles) > 1:
-            notes += ("its pages have different colour profiles, and that of the first one is written to all",)
+        notes += (
+            "its pages have different colour profiles, and that of the first one is written to all"
+            if len(profiles) > 1
+            else "what its pages after the first one carry is left out: only tif holds it",
+        )
     return pages, bands - extras[0] <= 2, notes
 
 
