@@ -500,6 +500,7 @@ def test_transparency_that_a_jpeg_cannot_hold_is_said() -> None:
         (262, 32803, "a camera's raw data"),
         (262, 32845, "LogLuv colour"),
         (258, 64, "samples of 64 bits"),
+        (258, 12, "samples of 12 bits"),
     ],
 )
 def test_tiffs_whose_samples_would_be_misread(tag: int, value: int, sentence: str) -> None:

@@ -238,6 +238,7 @@ def test_pil_images_of_other_colours_than_rgb_leave_their_profile() -> None:
     rgb = Image.fromarray(as_dtype(smooth(12, 14, 3), np.uint8))
     lab = ImageCms.createProfile("LAB")
     image = ImageCms.profileToProfile(rgb, ImageCms.createProfile("sRGB"), lab, outputMode="LAB")
+    assert image is not None
     image.info["icc_profile"] = ImageCms.ImageCmsProfile(lab).tobytes()
     assert "icc_profile" not in upscaler(image).info
     for profile in (b"damaged", ImageCms.ImageCmsProfile(lab).tobytes()):

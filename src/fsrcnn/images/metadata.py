@@ -25,13 +25,12 @@ import contextlib
 import io
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsrcnn.errors import ImageError
 from fsrcnn.formats import START, kind_of
-from fsrcnn.images import containers, isobmff, tags, xmp
+from fsrcnn.images import containers, tags, xmp
 from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma
 
 if TYPE_CHECKING:
@@ -161,6 +160,8 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_avif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
+    from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
+
     meta = isobmff.meta_of(file)
     _note_attached(notes, isobmff.has_gain_map(meta))
     if image.get_typeof("bits-per-sample") and image.get("bits-per-sample") > 8:
@@ -210,7 +211,7 @@ def _of_directory(file: BinaryIO, start: int | None, metadata: dict[str, Any], n
         metadata["iptc"] = iptc
     extra = found.main.get(tags.EXTRA_SAMPLES)
     if extra and 0 in extra.numbers:
-        metadata["extra-samples"] = extra.count
+        metadata["extra-samples"] = extra.length
 
 
 def _iptc_of_tiff(main: tags.Directory) -> bytes:
@@ -232,8 +233,7 @@ def _note_attached(notes: list[str], gain_map: bool) -> None:
         notes.append("its gain map is left out: the picture is what screens without HDR show")
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """Metadata made fit for a format.
 
     Attributes:
@@ -245,14 +245,14 @@ class Fitted:
         notes: what does not fit.
     """
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    inserted: bytes = b""
-    first: tags.Tags = field(default_factory=tags.Tags)
-    each: tags.Directory = field(default_factory=dict)
-    colour: CodePoints | None = None
-    light: tuple[bytes, ...] = ()
-    profile: bytes | None = None
-    notes: Notes = ()
+    fields: dict[str, Any]
+    inserted: bytes
+    first: tags.Tags
+    each: tags.Directory
+    colour: CodePoints | None
+    light: tuple[bytes, ...]
+    profile: bytes | None
+    notes: Notes
 
 
 def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,7 @@ class Picture:
         return int(self.carried_by(page).get("extra-samples", 0))
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """What became of a picture.
 
     Attributes:

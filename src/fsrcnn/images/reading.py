@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
-from fsrcnn.images import animation, bmp, tiff
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
 from fsrcnn.images.metadata import carried, carried_by_pages
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
+# What few files need (`animation`, `bmp`, `tiff`) is imported where it is used: each module takes about a millisecond.
 if TYPE_CHECKING:
     import pyvips
+
+    from fsrcnn.images import tiff
 
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 MAX_PAGES = 10_000  # of one file: at 25 frames a second, more than six minutes
@@ -74,8 +76,7 @@ def read(
     return replace(picture, notes=(note, *picture.notes))
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """What is read, and the arguments of `read`."""
 
     data: bytes
@@ -133,6 +134,8 @@ def _read(file: _File, tolerant: bool) -> Picture:
 
 
 def _read_bmp(file: _File, tolerant: bool) -> Picture:
+    from fsrcnn.images import bmp
+
     header = bmp.header_of(file.data)
     file.wanted(1)
     file.check_size(*header.size)
@@ -141,6 +144,8 @@ def _read_bmp(file: _File, tolerant: bool) -> Picture:
 
 
 def _read_tiff(file: _File, tolerant: bool) -> Picture:
+    from fsrcnn.images import tiff
+
     found, complete = tiff.directories(file.data, MAX_PAGES + (file.page or 1))
     if not found or not (complete or tolerant):
         raise DamagedError(truncated=not complete)
@@ -217,6 +222,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
         wanted = file.wanted(max(stills, structure.frames))
         file.check_size(head.width, head.height, len(wanted))
         if animated:
+            from fsrcnn.images import animation
+
             frames, timing = animation.frames_of(data, kind, structure.frames, label, tolerant)
             if head.format != "uchar":
                 bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
@@ -286,6 +293,8 @@ def _refusal(file: _File, truncated: bool) -> ImageError:
     if file.kind == "jpg" and (kind := structure_of(file.data, "jpg").kind):
         return ImageError(f"{label} is a {kind} JPEG, which this libvips cannot decode", "make it a PNG first")
     if file.kind == "tif":
+        from fsrcnn.images import tiff
+
         for directory in tiff.directories(file.data, 1)[0]:
             if directory.first(tiff.COMPRESSION, 1) not in tiff.EVERYWHERE:
                 return ImageError(

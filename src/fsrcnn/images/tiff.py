@@ -22,6 +22,7 @@ _POINTERS = (SUB_DIRECTORIES, 34665, 34853)  # values that are offsets of direct
 _OFFSETS = (STRIPS, TILES)
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 SEPARATED, YCBCR, CIELAB = 5, 6, 8  # values of PhotometricInterpretation: CMYK and others
+FLOAT = 3  # a value of SampleFormat
 JPEG = (6, 7)  # compressions, whose decoder makes YCbCr RGB
 UNREAD = {
     9: "ICCLab colour", 10: "ITULab colour", 32803: "a camera's raw data", 32844: "LogL samples", 32845: "LogLuv colour",
@@ -78,7 +79,10 @@ class Directory:
             return "CIELAB colour in 8 bit"
         if photometric == YCBCR and self.first(COMPRESSION, 1) not in JPEG:
             return "YCbCr colour that is not compressed as JPEG"
-        return UNREAD.get(photometric, f"samples of {bits} bits" if bits > 32 else "")
+        if photometric == 0 and self.first(SAMPLE_FORMAT, 1) == FLOAT:
+            return "floating-point samples of which 0 is white"
+        known = (8, 16, 32) if self.first(CHANNELS, 1) > 1 else (1, 2, 4, 8, 16, 32)
+        return UNREAD.get(photometric, "" if bits in known else f"samples of {bits} bits")
 
     @property
     def alike(self) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, check_fits, encoder_options, settle
-from fsrcnn.images import animation, containers, isobmff, metadata, tags, tiff
+from fsrcnn.images import containers, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import libvips
@@ -67,7 +67,7 @@ def write(
     """
     format = settle(format, target, picture.format)
     check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
-    framed = len(picture.pages) > 1 and format in animation.FORMATS
+    framed = len(picture.pages) > 1 and FORMATS[format].animated and not FORMATS[format].paged
     if framed and lossless and format == "avif":
         raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
     lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
@@ -112,7 +112,7 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
         if left_out and not named:
             continue
         fields = {key: value for key, value in fitted.fields.items() if key not in left_out}
-        attempt = replace(fitted, fields=fields, profile=None if left_out else fitted.profile)
+        attempt = fitted._replace(fields=fields, profile=None if left_out else fitted.profile)
         try:
             _stream(_assemble(pages, attempt, picture.resolution, format, grey, bits), file, format, options, attempt)
             notes += fitted.notes
@@ -138,6 +138,8 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
     frames = [_fit_depth((page,), "gif", 16)[0] for page in pages]  # in 8 bit, as a GIF's
     if grey and not FORMATS[format].grey:  # as the profile, which is one of RGB there
         frames = [np.dstack([frame[..., :1]] * 3 + [frame[..., 1:]]) for frame in map(np.atleast_3d, frames)]
+    from fsrcnn.images import animation  # here, as few pictures are of this kind and each module takes time to import
+
     data = animation.encoded(frames, format, options.get("Q"), fitted.fields, picture.resolution)
     if fitted.inserted:
         at = containers.png_insertion(data) or 0
@@ -145,6 +147,8 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
     if fitted.light:
         notes += ("its light levels (clli, mdcv) are left out: the frames of an avif are written without them",)
     if fitted.colour:
+        from fsrcnn.images import isobmff
+
         try:
             data = isobmff.with_colour(data, fitted.colour)
         except ValueError:
@@ -170,6 +174,8 @@ def _encode_different(
         said = _encode(single, buffer, None, format, encoder_options(format, None, (page,)) | {"bigtiff": large})
         notes += tuple(note for note in said if note not in notes)
         parts.append(buffer.getvalue())
+    from fsrcnn.images import tiff  # here, as `animation` is
+
     file.write(tiff.joined(parts))
     return notes
 
@@ -198,6 +204,8 @@ def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str,
     if format == "avif":
         data = bytes(image.write_to_buffer(".avif", **options))
         if fitted.colour:
+            from fsrcnn.images import isobmff  # here, as `animation` is
+
             with contextlib.suppress(ValueError):  # `_missing` says so
                 data = isobmff.with_colour(data, fitted.colour, fitted.light)
         file.write(data)
