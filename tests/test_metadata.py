@@ -487,7 +487,9 @@ def test_frames_keep_their_times() -> None:
 
 
 def test_transparency_that_a_jpeg_cannot_hold_is_said() -> None:
-    half, full = (np.dstack([RGB, np.full(RGB.shape[:2], alpha, np.uint8)]) for alpha in (100, 255))
+    full = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+    half = full.copy()
+    half[0, 0, 3] = 254
     note = "its transparency is left out: jpg holds none, so what was transparent became white"
     assert write(Picture((half,), "png"), None, format="jpg").notes == (note,)
     assert write(Picture((full,), "png"), None, format="jpg").notes == ()
@@ -526,6 +528,24 @@ def test_ycbcr_in_a_tiff() -> None:
     Image.fromarray(RGB).save(compressed, "TIFF", compression="jpeg", quality=100)
     seen = np.asarray(Image.open(compressed).convert("RGB")).astype(int)
     assert np.abs(read(compressed.getvalue()).pages[0] - seen).mean() < 2
+
+
+def test_floating_point_with_white_as_0() -> None:
+    data = tifffile_bytes(RGB[:, :, 0] / np.float32(255), photometric="miniswhite")
+    with pytest.raises(ImageError, match="floating-point samples of which 0 is white"):
+        read(data)
+
+
+def test_cmyk_tiffs_leave_their_profile() -> None:
+    profile = pyvips.Image.profile_load("cmyk")
+    ink = np.dstack([255 - RGB, np.zeros_like(RGB[:, :, 0])])
+    picture = read(tifffile_bytes(ink, photometric="separated", iccprofile=bytes(profile)))
+    assert picture.notes + write(picture, None).notes == ("its CMYK colours became sRGB",)
+    image = Image.frombytes("CMYK", RGB.shape[1::-1], ink.tobytes())
+    image.info["icc_profile"] = bytes(profile)
+    result = np.asarray(Upscaler(WEIGHTS, engine="numpy")(image)).astype(int)
+    through_profile = Upscaler(WEIGHTS, engine="numpy")(picture.pages[0])
+    assert np.abs(result - through_profile).mean() < 3  # two colour managers
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
