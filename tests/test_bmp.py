@@ -83,6 +83,14 @@ def test_channels_in_any_bits(masks: tuple[int, ...], header: int) -> None:
     np.testing.assert_array_equal(read(data).pages[0], expected)
 
 
+def test_a_mask_of_alpha_of_which_no_bit_is_set_is_none() -> None:
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    for words, channels in ((LONGS & 0xFFFFFF, 3), (LONGS, 4)):
+        picture = read(bmp(words.astype("<u4").tobytes(), 32, header=108, compression=3, masks=masks)).pages[0]
+        assert picture.shape == (2, 4, channels)
+        np.testing.assert_array_equal(picture[::-1, :, 0], words >> 16 & 0xFF)
+
+
 @pytest.mark.parametrize("words", [WORDS, LONGS], ids=["16 bits", "32 bits"])
 def test_channels_without_masks_are_where_windows_has_them(words: npt.NDArray[np.unsignedinteger]) -> None:
     masks = (0x7C00, 0x03E0, 0x001F) if words.itemsize == 2 else (0xFF0000, 0xFF00, 0xFF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 
@@ -265,6 +266,46 @@ def test_depth_of_an_avif(bits: int) -> None:
     assert np.abs(picture.pages[0].astype(int) - full).max() <= 1
     again, _ = written(picture, "avif")
     assert read(again).metadata["bits-per-sample"] == bits
+
+
+def test_frames_of_an_avif_tell_their_colour_as_the_picture_does() -> None:
+    picture = Picture((COLOURS, COLOURS[::-1]), "png", None, {"code-points": CodePoints(12, 13), "delay": [50, 50]})
+    data, notes = written(picture, "avif")
+    assert notes == ()
+    told = [struct.unpack_from(">HH", data, found.end()) for found in re.finditer(b"nclx", data)]
+    assert told == [(12, 13), (12, 13)]  # of the still picture, and of the track, which players follow
+
+
+def test_light_levels_of_frames_are_left_out() -> None:
+    light = struct.pack(">I4sHH", 12, b"clli", 1000, 400)
+    metadata = {"code-points": CodePoints(9, 16), "light-levels": (light,), "delay": [50, 50]}
+    data, notes = written(Picture((COLOURS, COLOURS[::-1]), "avif", None, metadata), "avif")
+    assert notes == ("its light levels (clli, mdcv) are left out: the frames of an avif are written without them",)
+    with Image.open(io.BytesIO(data)) as opened:
+        opened.seek(1)
+        assert np.abs(np.asarray(opened.convert("RGB")).astype(int) - COLOURS[::-1]).mean() < 12
+    with pytest.raises(ValueError, match="frames"):
+        isobmff.with_colour(data, CodePoints(9, 16), (light,))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_grey_frames_with_a_profile_are_rgb_where_there_is_no_grey(channels: int) -> None:
+    grey = RAMP if channels == 1 else np.dstack([RAMP, RAMP[:, ::-1]])
+    profile = CodePoints(1, 8).profile(grey=True)
+    picture = Picture((grey, grey[::-1].copy()), "png", None, {"icc-profile-data": profile, "delay": [50, 50]})
+    data, _ = written(picture, "avif")
+    with Image.open(io.BytesIO(data)) as opened:
+        assert opened.mode == ("RGB" if channels == 1 else "RGBA")
+        assert opened.info["icc_profile"][16:20] == b"RGB "
+
+
+@pytest.mark.parametrize(("pixels", "profile"), [(RAMP, CodePoints(12, 13).profile(False)), (COLOURS, b"none")])
+def test_a_profile_of_a_png_that_libvips_passes_over_is_said(pixels: Array, profile: bytes) -> None:
+    picture = read(png(pixels, (b"iCCP", b"name\0\0" + zlib.compress(profile))))
+    kind = "grey" if pixels.ndim == 2 else "RGB"
+    assert written(picture, "png")[1] + picture.notes == (
+        f"its ICC profile is left out: it is damaged, or not one of {kind}",
+    )
 
 
 def test_sixteen_bits_become_twelve_in_an_avif() -> None:

@@ -25,7 +25,7 @@ from fsrcnn.formats import FORMATS
 from fsrcnn.images import Picture, Written, read, tags, write
 from fsrcnn.images.colour import CodePoints
 from fsrcnn.size import Size
-from support import random_weights
+from support import random_weights, with_tags
 
 WEIGHTS = random_weights(Architecture(scale=2, d=8, s=4, m=1))
 RGB = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -358,7 +358,7 @@ def test_channels_that_are_no_alpha(colours: int, extra: int, dtype: str) -> Non
     pixels[5:15, 5:15, -1] = 0  # alpha would hide the colours here, and they would be repainted
     photometric = "rgb" if colours == 3 else "minisblack"
     picture = read(tifffile_bytes(pixels, photometric=photometric, planarconfig="contig", extrasamples=[0] * extra))
-    assert picture.extra == extra
+    assert picture.extra() == extra
     upscaler = Upscaler(WEIGHTS, engine="numpy")
     written = write(upscaler.picture(picture, Size(factor=2)), None)
     assert written.notes == ()
@@ -484,6 +484,68 @@ def test_frames_keep_their_times() -> None:
         assert opened(data).info["loop"] == (3 if format == "gif" else 4)  # GIF counts repeats, WebP how often it plays
         assert picture.metadata["delay"] == [50, 120, 200]
         assert picture.metadata["loop"] == read(source.getvalue()).metadata["loop"]
+
+
+def test_transparency_that_a_jpeg_cannot_hold_is_said() -> None:
+    full = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+    half = full.copy()
+    half[0, 0, 3] = 254
+    note = "its transparency is left out: jpg holds none, so what was transparent became white"
+    assert write(Picture((half,), "png"), None, format="jpg").notes == (note,)
+    assert write(Picture((full,), "png"), None, format="jpg").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "sentence"),
+    [
+        (262, 6, "YCbCr colour that is not compressed as JPEG"),
+        (262, 32803, "a camera's raw data"),
+        (262, 32845, "LogLuv colour"),
+        (258, 64, "samples of 64 bits"),
+        (258, 12, "samples of 12 bits"),
+    ],
+)
+def test_tiffs_whose_samples_would_be_misread(tag: int, value: int, sentence: str) -> None:
+    plain = saved("TIFF", RGB[:, :, 0])
+
+    def change(entries: list[bytes]) -> list[bytes]:
+        kept = [entry for entry in entries if struct.unpack_from("<H", entry) != (tag,)]
+        return sorted(
+            [*kept, struct.pack("<HHIHH", tag, 3, 1, value, 0)], key=lambda entry: struct.unpack_from("<H", entry)
+        )
+
+    with pytest.raises(ImageError, match=f"holds {sentence}, which fsrcnn does not read"):
+        read(with_tags(plain, change))
+
+
+def test_ycbcr_in_a_tiff() -> None:
+    colours = Image.fromarray(RGB).convert("YCbCr")
+    buffer = io.BytesIO()
+    colours.save(buffer, "TIFF")
+    with pytest.raises(ImageError, match="YCbCr"):
+        read(buffer.getvalue())
+    compressed = io.BytesIO()
+    Image.fromarray(RGB).save(compressed, "TIFF", compression="jpeg", quality=100)
+    seen = np.asarray(Image.open(compressed).convert("RGB")).astype(int)
+    assert np.abs(read(compressed.getvalue()).pages[0] - seen).mean() < 2
+
+
+def test_floating_point_with_white_as_0() -> None:
+    data = tifffile_bytes(RGB[:, :, 0] / np.float32(255), photometric="miniswhite")
+    with pytest.raises(ImageError, match="floating-point samples of which 0 is white"):
+        read(data)
+
+
+def test_cmyk_tiffs_leave_their_profile() -> None:
+    profile = pyvips.Image.profile_load("cmyk")
+    ink = np.dstack([255 - RGB, np.zeros_like(RGB[:, :, 0])])
+    picture = read(tifffile_bytes(ink, photometric="separated", iccprofile=bytes(profile)))
+    assert picture.notes + write(picture, None).notes == ("its CMYK colours became sRGB",)
+    image = Image.frombytes("CMYK", RGB.shape[1::-1], ink.tobytes())
+    image.info["icc_profile"] = bytes(profile)
+    result = np.asarray(Upscaler(WEIGHTS, engine="numpy")(image)).astype(int)
+    through_profile = Upscaler(WEIGHTS, engine="numpy")(picture.pages[0])
+    assert np.abs(result - through_profile).mean() < 3  # two colour managers
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

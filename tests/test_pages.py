@@ -18,6 +18,7 @@ from fsrcnn import Size, Upscaler, images
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, PictureWarning, UsageError
 from fsrcnn.images import Picture, read, reading, write
+from fsrcnn.images.colour import CodePoints
 from fsrcnn.protocol import read_8bit
 from support import png_chunk, run_command, saved, with_tags
 
@@ -313,13 +314,75 @@ def test_each_page_has_its_own_orientation() -> None:
     check_near(picture.pages, [FRAMES[0], np.rot90(FRAMES[1], 3)], 0)
 
 
-def test_pages_in_profiles_of_their_own() -> None:
-    parts = [
-        saved([frame], "TIFF", icc_profile=name * 40) for frame, name in zip(FRAMES, (b"one", b"two"), strict=False)
-    ]
-    picture = read(images.tiff.joined(parts))
-    assert picture.notes == ("its pages have different colour profiles; that of the first one is written to all",)
-    assert picture.metadata["icc-profile-data"] == b"one" * 40
+def tiff_of(*pages: tuple[Array, dict[str, Any]]) -> bytes:
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for pixels, options in pages:
+            kind = "rgb" if pixels.ndim == 3 else "minisblack"
+            writer.write(pixels, **{"photometric": kind, "metadata": None, "software": False, **options})
+    return buffer.getvalue()
+
+
+def artist(name: str) -> dict[str, Any]:
+    return {"extratags": [(315, 2, 0, name, True)]}
+
+
+P3, LINEAR_GREY = (CodePoints(*points).profile(grey) for points, grey in (((12, 13), False), ((1, 8), True)))
+FOUR = np.dstack([FRAMES[0], FRAMES[1][:, :, 0]])
+INFRARED, ALPHA = {"extrasamples": ["unspecified"]}, {"extrasamples": ["unassalpha"]}
+
+
+@pytest.mark.parametrize(
+    ("second", "size"),
+    [
+        (artist("second") | {"iccprofile": PROFILE}, (24, 32)),
+        (artist("second") | {"iccprofile": PROFILE}, (10, 32)),
+        (artist("second"), (24, 32)),
+        (artist("first") | {"iccprofile": P3}, (24, 32)),
+    ],
+)
+def test_each_page_carries_what_is_its_own(second: dict[str, Any], size: tuple[int, int]) -> None:
+    pages = [np.ascontiguousarray(frame[: size[0], : size[1]]) for frame in FRAMES[1:]]
+    source = tiff_of((FRAMES[0], artist("first") | {"iccprofile": P3}), (pages[0], second), (pages[1], {}))
+    written = bytes_of(read(source), "tif")
+    with pytest.importorskip("tifffile").TiffFile(io.BytesIO(written)) as file:
+        tags = [{tag: page.tags[tag].value for tag in (315, 34675) if tag in page.tags} for page in file.pages]
+        check_near([page.asarray() for page in pillow_pages(written)], [FRAMES[0], *pages], 0)
+    expected = {315: second["extratags"][0][3]} | ({34675: second["iccprofile"]} if "iccprofile" in second else {})
+    assert tags == [{315: "first", 34675: P3}, expected, {}]
+
+
+def pillow_pages(data: bytes) -> list[Any]:
+    return list(pytest.importorskip("tifffile").TiffFile(io.BytesIO(data)).pages)
+
+
+def test_grey_and_colour_in_profiles_of_their_own() -> None:
+    source = tiff_of((FRAMES[0][:, :, 0], {"iccprofile": LINEAR_GREY}), (FRAMES[0], {"iccprofile": P3}))
+    pages = pillow_pages(bytes_of(read(source), "tif"))
+    assert [page.tags[34675].value for page in pages] == [LINEAR_GREY, P3]
+    with pytest.warns(PictureWarning, match="its pages have different colour profiles, and that of the first"):
+        Upscaler("fsrcnn-x", scale=2)(tiff_of((FRAMES[0], {}), (FRAMES[1], {"iccprofile": P3})), format="webp")
+
+
+@pytest.mark.parametrize("number", [None, 1, 2])
+def test_a_fourth_channel_is_alpha_or_not_on_each_page(number: int | None) -> None:
+    source = tiff_of((FOUR, INFRARED), (FOUR, ALPHA), (FRAMES[0][:, :, 0], {}))
+    large = Upscaler("fsrcnn-x", scale=2)(source, page=number)
+    pages = pillow_pages(large)
+    wanted = [(0,), (2,), ()]
+    assert [tuple(page.extrasamples) for page in pages] == (wanted if number is None else [wanted[number - 1]])
+    grey = Upscaler("fsrcnn-x", scale=2)(np.ascontiguousarray(FOUR[:, :, 3]))
+    with_alpha = Upscaler("fsrcnn-x", scale=2)(FOUR)
+    if number != 2:
+        np.testing.assert_array_equal(pages[0].asarray()[:, :, 3], grey)
+    if number != 1:
+        np.testing.assert_array_equal(pages[-1 if number else 1].asarray(), with_alpha)
+
+
+def test_channels_that_only_a_tiff_holds_apart() -> None:
+    with pytest.raises(ImageError, match="the pages have different channels, which webp cannot hold"):
+        bytes_of(read(tiff_of((FOUR, INFRARED), (FOUR, ALPHA))), "webp")
 
 
 def test_directories_that_go_in_a_circle() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 import fsrcnn.upscaler
 from fsrcnn import Size, Upscaler, UsageError, WeightsError, images, windows
@@ -22,6 +23,7 @@ from fsrcnn.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fsrcnn.engines import native
 from fsrcnn.engines.native import NativeEngine
 from fsrcnn.engines.numpy import NumpyEngine
+from fsrcnn.errors import PictureWarning
 from fsrcnn.imresize import imresize
 from fsrcnn.size import chain
 from fsrcnn.windows import tiles_of
@@ -200,6 +202,52 @@ def test_pil_images_keep_mode_and_metadata() -> None:
     assert upscaler(deep).mode == deep.mode == "I;16"
     rgb.info.update(icc_profile=b"profile", dpi=(100, 100))
     assert upscaler(rgb).info == {"icc_profile": b"profile", "dpi": (200, 200)}
+
+
+@pytest.mark.parametrize(("mode", "colour", "becomes"), [("RGB", (250, 0, 0), "RGBA"), ("L", 7, "LA")])
+def test_a_colour_of_a_pil_image_that_stands_for_transparent(mode: str, colour: Any, becomes: str) -> None:
+    image = Image.new(mode, (14, 12), colour)
+    image.paste(9 if mode != "RGB" else (9, 9, 9), (0, 0, 7, 12))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", transparency=colour)
+    result = Upscaler(WEIGHTS)(Image.open(buffer))
+    assert result.mode == becomes
+    alpha = np.asarray(result)[..., -1]
+    assert alpha[:, :8].min() > 200
+    assert alpha[:, -8:].max() < 55
+
+
+def test_pil_images_of_whole_numbers_and_unusual_modes() -> None:
+    upscaler = Upscaler(WEIGHTS)
+    deep = as_dtype(smooth(12, 14), np.uint16)
+    expected = upscaler(deep)
+    big_endian = Image.frombytes("I;16B", (14, 12), deep.astype(">u2").tobytes())
+    for image in (big_endian, Image.fromarray(deep.astype(np.int32))):
+        np.testing.assert_array_equal(np.asarray(upscaler(image)), expected)
+    with pytest.raises(UsageError, match="lies in 0 … 65,535"):
+        upscaler(Image.fromarray(deep.astype(np.int32) * 3))
+    big_endian.info["transparency"] = 5
+    with pytest.warns(PictureWarning, match="its transparency is left out"):
+        upscaler(big_endian)
+    straight = Image.fromarray(np.dstack([np.full((12, 14), 200, np.uint8), np.full((12, 14), 128, np.uint8)]), "LA")
+    result = np.asarray(upscaler(straight.convert("La")))
+    assert np.abs(result.astype(int) - np.asarray(upscaler(straight))).max() <= 2
+
+
+def test_pil_images_of_other_colours_than_rgb_leave_their_profile() -> None:
+    upscaler = Upscaler(WEIGHTS)
+    rgb = Image.fromarray(as_dtype(smooth(12, 14, 3), np.uint8))
+    lab = ImageCms.createProfile("LAB")
+    image = ImageCms.profileToProfile(rgb, ImageCms.createProfile("sRGB"), lab, outputMode="LAB")
+    assert image is not None
+    image.info["icc_profile"] = ImageCms.ImageCmsProfile(lab).tobytes()
+    assert "icc_profile" not in upscaler(image).info
+    for profile in (b"damaged", ImageCms.ImageCmsProfile(lab).tobytes()):
+        cmyk = rgb.convert("CMYK")
+        cmyk.info["icc_profile"] = profile
+        result = upscaler(cmyk)
+        assert result.mode == "RGB"
+        assert "icc_profile" not in result.info
 
 
 def test_paths_in_paths_out(tmp_path: Path) -> None:

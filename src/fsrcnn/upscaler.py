@@ -6,6 +6,8 @@ a single pass is the whole chain, the engine takes the picture in one call.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -120,8 +122,8 @@ class Upscaler:
         """Upscale one picture.
 
         Args:
-            image: a path, the bytes of a picture file, a PIL image, or an array: (h, w), (h, w, 2) grey + alpha, (h, w, 3) RGB,
-                (h, w, 4) RGBA; uint8, uint16, or float32 in [0, 1].
+            image: a path, the bytes of a picture file, a PIL image (of one with frames, the current one), or an array: (h, w),
+                (h, w, 2) grey + alpha, (h, w, 3) RGB, (h, w, 4) RGBA; uint8, uint16, or float32 in [0, 1].
             size: how large; `Size(factor=self.scale)` where it is not given.
             output: for a path: where to write; `NAME_x2.ENDING` beside the picture where it is not given.
             overwrite: for a path: replace the output where it exists.
@@ -196,7 +198,7 @@ class Upscaler:
         control = control or Control(self.threads)
         count = len(picture.pages)
         pages = [
-            self._channels(page, picture.extra, size, control.part(number, count))
+            self._channels(page, picture.extra(number), size, control.part(number, count))
             for number, page in enumerate(picture.pages)
         ]
         resolution = picture.resolution
@@ -250,22 +252,49 @@ class Upscaler:
         import PIL.ImageOps
 
         image = PIL.ImageOps.exif_transpose(image)  # and its EXIF and XMP say so
-        mode = image.mode
-        if mode in ("1", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB", "RGBa", "La", "RGBX"):
-            transparent = mode in ("PA", "RGBa", "La") or "transparency" in image.info
-            plain = image.convert("L" if mode == "1" else "RGBA" if transparent else "RGB")
-        elif mode in ("I", "I;16B", "I;16L", "I;16N"):
-            plain = image.convert("I;16")
-        else:
-            plain = image
-        result = PIL.Image.fromarray(self.array(np.asarray(plain), size))
+        result = PIL.Image.fromarray(self.array(_pixels_of(image), size))
         result.info.update(images.pil_info(image.info, result.size))
-        if mode == "CMYK":
+        if image.mode in ("CMYK", "LAB"):
             result.info.pop("icc_profile", None)
         if "dpi" in image.info:
             x, y = image.info["dpi"]
             result.info["dpi"] = (x * result.width / image.width, y * result.height / image.height)
         return result
+
+
+# What a PIL mode is upscaled as, where that is another; modes of whole numbers above 8 bit (I, I;16, I;16B …) become uint16.
+_PIL_MODES = {
+    "1": "L", "La": "LA", "P": "RGB", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB",
+    "LAB": "RGB",
+}  # fmt: skip
+
+
+def _pixels_of(image: PIL.Image.Image) -> Array:
+    """The array of a PIL image, with the alpha that its colour or palette entry of no opacity stands for.
+
+    Raises:
+        UsageError: whole numbers beyond 16 bit.
+    """
+    if image.mode.startswith("I"):
+        samples = np.asarray(image)
+        if samples.min() < 0 or samples.max() > 0xFFFF:
+            raise UsageError(f"a PIL image of mode {image.mode} lies in 0 … 65,535", "scale it first")
+        if "transparency" in image.info:
+            warnings.warn(
+                f"a PIL image of mode {image.mode}: its transparency is left out", PictureWarning, stacklevel=4
+            )
+        return samples.astype(np.uint16)
+    mode = _PIL_MODES.get(image.mode, image.mode)
+    if "transparency" in image.info:
+        mode = {"L": "LA", "RGB": "RGBA"}.get(mode, mode)
+    if image.mode == "CMYK" and "icc_profile" in image.info:
+        import PIL.ImageCms
+
+        with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError):  # damaged, or not one of CMYK
+            profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+            srgb = PIL.ImageCms.createProfile("sRGB")
+            return np.asarray(PIL.ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB"))
+    return np.asarray(image if mode == image.mode else image.convert(mode))
 
 
 def _check_fits(picture: images.Picture, size: Size, format: str, label: object) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ EMBEDDED = b"DEBM"  # a profile lies in the file
 LARGEST_RATIO = 100_000  # pixels per mm: what is more is no resolution
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a BMP says of itself.
 
     Attributes:
@@ -115,5 +113,7 @@ def _masked(data: bytes, header: Header, tolerant: bool) -> Uint8:
         peak = max(mask >> shift, 1)
         values = (words & mask) >> shift
         channels.append(values if peak == 255 else (values.astype(np.uint64) * 510 + peak) // (2 * peak))
+    if len(channels) == 4 and not channels[3].any():
+        channels.pop()  # many programs name a mask of alpha and leave its bits 0
     picture = np.stack([channel.astype(np.uint8) for channel in channels], axis=2)
     return picture if header.top_down else picture[::-1]

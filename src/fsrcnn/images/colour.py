@@ -6,7 +6,7 @@ Sources: ITU-T H.273 (code points), PNG third edition (sections 11.3.2.1 to 11.3
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 _SRGB_GAMMA = 45455  # gAMA of sRGB and of nearly every file that has one: 1/2.2
 
 
-@dataclass(frozen=True)
-class CodePoints:
+class CodePoints(NamedTuple):
     """What H.273 calls colour primaries, transfer characteristics and matrix coefficients, and whether 0 is black (full range)."""
 
     primaries: int

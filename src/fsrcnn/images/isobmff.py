@@ -73,15 +73,21 @@ def has_gain_map(meta: bytes) -> bool:
 
 
 def with_colour(data: bytes, colour: CodePoints, light: Sequence[bytes] = ()) -> bytes:
-    """An AVIF file that tells the colour of its main picture by code points; the matrix stays that of the pixels written.
+    """An AVIF file that tells the colour of its picture and frames by code points; the matrix stays that of the pixels written.
 
     Args:
-        data: the file, as libheif lays it out: metadata first.
-        light: boxes of `light_levels`.
+        data: the file, as libheif and libavif lay it out: metadata first.
+        light: boxes of `light_levels`; none for a file with frames.
 
     Raises:
-        ValueError: boxes in another order.
+        ValueError: boxes in another order; or boxes to put in where frames would move.
     """
+    tracks = list(_nclx_of_tracks(data, 0, len(data)))
+    if tracks:
+        framed = bytearray(data)
+        for content in tracks:
+            struct.pack_into(">HH", framed, content + 4, colour.primaries, colour.transfer)
+        data = bytes(framed)
     start, end = next(((s, e) for kind, s, _, e in boxes(data) if kind == b"meta"), (0, 0))
     meta = bytearray(data[start:end])
     layout = _Layout(bytes(meta))
@@ -89,10 +95,25 @@ def with_colour(data: bytes, colour: CodePoints, light: Sequence[bytes] = ()) ->
     written = [content for kind, _, content, _ in found if kind == b"colr" and meta[content : content + 4] == b"nclx"]
     for content in written:
         struct.pack_into(">HH", meta, content + 4, colour.primaries, colour.transfer)
+    if tracks and (light or not written):
+        raise ValueError("the places of frames are counted from the start of the file")
     box = struct.pack(">I4s4sHHHB", 19, b"colr", b"nclx", colour.primaries, colour.transfer, BT601, 0x80)
     for more in (*light, *([] if written else [box])):
         meta[:] = _Layout(bytes(meta)).with_property(more)
     return data[:start] + bytes(meta) + data[end:]
+
+
+# From the box of all tracks to the description of its pictures: how many bytes lie before the boxes in each.
+_WAY_TO_COLOUR = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"stsd": 8, b"av01": 78}
+
+
+def _nclx_of_tracks(data: bytes, start: int, end: int) -> Iterator[int]:
+    """Where the contents of the boxes begin that tell the colour of frames by code points."""
+    for kind, _, content, stop in boxes(data, start, end):
+        if kind in _WAY_TO_COLOUR:
+            yield from _nclx_of_tracks(data, content + _WAY_TO_COLOUR[kind], stop)
+        elif kind == b"colr" and data[content : content + 4] == b"nclx":
+            yield content
 
 
 class _Layout:

@@ -14,6 +14,7 @@
 | `lossless` | True: of WebP and AVIF that lose nothing |
 | `bits-per-sample` | 10 or 12: of AVIF |
 | `extra-samples` | how many of the last channels are neither colour nor alpha: of TIFF |
+| `pages` | these again, of each page: of a TIFF whose pages carry different things |
 
 What belongs to the old pixels alone (thumbnails, histograms, Photoshop's guides and layers) is not metadata, and goes without a word.
 """
@@ -23,14 +24,13 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsrcnn.errors import ImageError
 from fsrcnn.formats import START, kind_of
-from fsrcnn.images import containers, isobmff, tags, xmp
+from fsrcnn.images import containers, tags, xmp
 from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _LAYOUT_DESCRIPTIONS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 
 
 def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, Any], Notes]:
-    """What goes along with a picture, and what of it cannot.
+    """What goes along with a picture, and what of it cannot; of a TIFF, with its first page.
 
     Args:
         source: the file, or its bytes.
@@ -78,6 +78,30 @@ def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, 
     return metadata, tuple(notes)
 
 
+def carried_by_pages(data: bytes, starts: Sequence[int], converted: Sequence[bool]) -> tuple[dict[str, Any], Notes]:
+    """What goes along with pages of a TIFF, and what of it cannot.
+
+    Args:
+        starts: where the directory of each lies.
+        converted: whether the colours of each became sRGB, so that its profile says nothing of them.
+    """
+    pages: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for start, without_profile in zip(starts, converted, strict=True):
+        metadata: dict[str, Any] = {}
+        try:
+            _of_directory(io.BytesIO(data), start, metadata, notes)
+        except _DAMAGED:
+            notes.append("a part of its metadata is damaged and left out")
+        if without_profile:
+            metadata.pop(ICC, None)
+        pages.append(metadata)
+    # What describes pixels goes with all pages in any case; what describes the picture goes with the first.
+    of_all = {key: pages[0][key] for key in (ICC, "extra-samples") if key in pages[0]}
+    different = {"pages": tuple(pages)} if any(page != of_all for page in pages[1:]) else {}
+    return {**pages[0], **different}, tuple(dict.fromkeys(notes))
+
+
 @contextlib.contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[BinaryIO]:
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
@@ -89,11 +113,17 @@ def _nothing(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_png(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
-    chunks = list(containers.png_chunks(file, (b"cICP", *_PNG_COLOUR, *_PNG_TEXT)))
+    chunks = list(containers.png_chunks(file, (b"cICP", b"iCCP", *_PNG_COLOUR, *_PNG_TEXT)))
     for kind, data in chunks:
         if kind == b"cICP" and len(data) == 4:
             metadata["code-points"] = CodePoints(data[0], data[1], data[2], bool(data[3]))
-    kept = [chunk for chunk in chunks if chunk[0] != b"cICP" and not chunk[1].startswith(_XMP_TEXT.encode() + b"\0")]
+        elif kind == b"iCCP" and ICC not in metadata:  # libvips passes over what it takes for none
+            notes.append(_misfit(image.bands <= 2))
+    kept = [
+        chunk
+        for chunk in chunks
+        if chunk[0] not in (b"cICP", b"iCCP") and not chunk[1].startswith(_XMP_TEXT.encode() + b"\0")
+    ]
     if kept:
         metadata["png-chunks"] = kept
 
@@ -130,6 +160,8 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_avif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
+    from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
+
     meta = isobmff.meta_of(file)
     _note_attached(notes, isobmff.has_gain_map(meta))
     if image.get_typeof("bits-per-sample") and image.get("bits-per-sample") > 8:
@@ -158,7 +190,13 @@ def _of_gif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes
 
 
 def _of_tiff(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
-    found = tags.read(file)
+    _of_directory(file, None, metadata, notes)
+
+
+def _of_directory(file: BinaryIO, start: int | None, metadata: dict[str, Any], notes: list[str]) -> None:
+    """What a page of a TIFF carries; the first where no place is given."""
+    found = tags.read(file, start)
+    metadata |= {key: found.main[tag].data for key, tag in ((ICC, tags.PROFILE), (XMP, tags.XMP)) if tag in found.main}
     main = {tag: value for tag, value in found.main.items() if tag in tags.DESCRIPTIVE}
     description = main[tags.DESCRIPTION].data if tags.DESCRIPTION in main else b""
     if description.startswith((_SHAPE, *_LAYOUT_DESCRIPTIONS)):
@@ -173,7 +211,7 @@ def _of_tiff(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
         metadata["iptc"] = iptc
     extra = found.main.get(tags.EXTRA_SAMPLES)
     if extra and 0 in extra.numbers:
-        metadata["extra-samples"] = extra.count
+        metadata["extra-samples"] = extra.length
 
 
 def _iptc_of_tiff(main: tags.Directory) -> bytes:
@@ -195,8 +233,7 @@ def _note_attached(notes: list[str], gain_map: bool) -> None:
         notes.append("its gain map is left out: the picture is what screens without HDR show")
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """Metadata made fit for a format.
 
     Attributes:
@@ -208,14 +245,14 @@ class Fitted:
         notes: what does not fit.
     """
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    inserted: bytes = b""
-    first: tags.Tags = field(default_factory=tags.Tags)
-    each: tags.Directory = field(default_factory=dict)
-    colour: CodePoints | None = None
-    light: tuple[bytes, ...] = ()
-    profile: bytes | None = None
-    notes: Notes = ()
+    fields: dict[str, Any]
+    inserted: bytes
+    first: tags.Tags
+    each: tags.Directory
+    colour: CodePoints | None
+    light: tuple[bytes, ...]
+    profile: bytes | None
+    notes: Notes
 
 
 def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:
@@ -282,7 +319,7 @@ def _colour(
         if profile:
             kept[ICC] = profile
         else:
-            notes.append(f"its ICC profile is left out: it is damaged, or not one of {'grey' if grey else 'RGB'}")
+            notes.append(_misfit(grey))
     points: CodePoints | None = metadata.get("code-points")
     chunks = {kind: data for kind, data in metadata.get("png-chunks", ()) if kind in _PNG_COLOUR}
     if format == "png":
@@ -310,6 +347,10 @@ def _colour(
         else:
             kept |= {ICC: profile} if profile else {}
     return []
+
+
+def _misfit(grey: bool) -> str:
+    return f"its ICC profile is left out: it is damaged, or not one of {'grey' if grey else 'RGB'}"
 
 
 def _replace(kept: dict[str, Any], key: str, change: Callable[[bytes], bytes], notes: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Picture:
         format: `png`, `jpg`, `webp`, `tif`, `avif` or `gif`: what it is written as where nobody says otherwise.
         resolution: pixels per millimetre, horizontally and vertically; None where the file says nothing.
         metadata: what it carries beside its pixels: ICC profile, EXIF, XMP, frame delays …; keys and values in `metadata.py`.
+            Where pages of a TIFF carry different things, that of the first one, and under `pages` that of each.
         notes: what of the file could not be taken along, in sentences for its owner: "its gain map is left out".
     """
 
@@ -40,14 +41,17 @@ class Picture:
         """All pages have one shape and dtype."""
         return len({(page.shape, page.dtype) for page in self.pages}) == 1
 
-    @property
-    def extra(self) -> int:
-        """How many of the last channels are neither colour nor alpha: of TIFF files (infrared, masks, heights)."""
-        return int(self.metadata.get("extra-samples", 0))
+    def carried_by(self, page: int) -> dict[str, Any]:
+        """The metadata of a page, counted from 0."""
+        own: dict[str, Any] = self.metadata["pages"][page] if "pages" in self.metadata else self.metadata
+        return own
+
+    def extra(self, page: int = 0) -> int:
+        """How many of a page's last channels are neither colour nor alpha: of TIFF files (infrared, masks, heights)."""
+        return int(self.carried_by(page).get("extra-samples", 0))
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """What became of a picture.
 
     Attributes:

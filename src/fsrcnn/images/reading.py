@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
-from fsrcnn.images import animation, bmp, tiff
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
-from fsrcnn.images.metadata import carried
+from fsrcnn.images.metadata import carried, carried_by_pages
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
+# What few files need (`animation`, `bmp`, `tiff`) is imported where it is used: each module takes about a millisecond.
 if TYPE_CHECKING:
     import pyvips
+
+    from fsrcnn.images import tiff
 
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 MAX_PAGES = 10_000  # of one file: at 25 frames a second, more than six minutes
@@ -74,8 +76,7 @@ def read(
     return replace(picture, notes=(note, *picture.notes))
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """What is read, and the arguments of `read`."""
 
     data: bytes
@@ -133,6 +134,8 @@ def _read(file: _File, tolerant: bool) -> Picture:
 
 
 def _read_bmp(file: _File, tolerant: bool) -> Picture:
+    from fsrcnn.images import bmp
+
     header = bmp.header_of(file.data)
     file.wanted(1)
     file.check_size(*header.size)
@@ -141,6 +144,8 @@ def _read_bmp(file: _File, tolerant: bool) -> Picture:
 
 
 def _read_tiff(file: _File, tolerant: bool) -> Picture:
+    from fsrcnn.images import tiff
+
     found, complete = tiff.directories(file.data, MAX_PAGES + (file.page or 1))
     if not found or not (complete or tolerant):
         raise DamagedError(truncated=not complete)
@@ -158,13 +163,11 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     chosen = [pages[number] for number in file.wanted(len(pages))]
     for directory in chosen:
         file.check_size(*directory.size)
-        if directory.first(tiff.PHOTOMETRIC) == tiff.CIELAB and directory.first(tiff.BITS, 1) == 8:
+        if kind := directory.unread:
             raise ImageError(
-                f"{file.label} holds CIELAB colour in 8 bit, which fsrcnn does not read", "make it RGB first"
+                f"{file.label} holds {kind}, which fsrcnn does not read", "make it RGB of 8 or 16 bits first"
             )
     file.check_size(sum(width * height for width, height in (directory.size for directory in chosen)), 1)
-    if len({directory.tags.get(tiff.PROFILE) for directory in chosen}) > 1:
-        notes.append("its pages have different colour profiles; that of the first one is written to all")
     head = opened(file.data, "tif", page=chosen[0].index)
     plain(head, file.label)  # refuses what is none
     arrays: list[Array] = []
@@ -173,7 +176,15 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
             file.data, "tif", file.label, tolerant=tolerant, page=run[0].index, n=len(run)
         )  # one tall picture
         arrays += [oriented(page, run[0].first(tiff.ORIENTATION, 1)) for page in _cut(pixels, len(run))]
-    return _picture(file.data, head, arrays, "tif", notes)
+    in_srgb = [directory.first(tiff.PHOTOMETRIC) in (tiff.SEPARATED, tiff.CIELAB) for directory in chosen]
+    if any(directory.first(tiff.PHOTOMETRIC) == tiff.SEPARATED for directory in chosen):
+        notes.append("its CMYK colours became sRGB")
+    metadata, lost = carried_by_pages(file.data, [directory.start for directory in chosen], in_srgb)
+    return Picture(tuple(arrays), "tif", _resolution(head), metadata, (*notes, *lost))
+
+
+def _resolution(head: pyvips.Image) -> tuple[float, float] | None:
+    return (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
 
 
 def _runs(directories: list[tiff.Directory]) -> Iterator[list[tiff.Directory]]:
@@ -211,6 +222,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
         wanted = file.wanted(max(stills, structure.frames))
         file.check_size(head.width, head.height, len(wanted))
         if animated:
+            from fsrcnn.images import animation
+
             frames, timing = animation.frames_of(data, kind, structure.frames, label, tolerant)
             if head.format != "uchar":
                 bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
@@ -267,8 +280,7 @@ def _picture(
         pages = [page | page >> bits if page.dtype == np.uint16 else page for page in pages]
     if len(pages) == 1:
         metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
-    resolution = (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
-    return Picture(tuple(pages), format, resolution, metadata, (*notes, *lost))
+    return Picture(tuple(pages), format, _resolution(head), metadata, (*notes, *lost))
 
 
 def _refusal(file: _File, truncated: bool) -> ImageError:
@@ -281,6 +293,8 @@ def _refusal(file: _File, truncated: bool) -> ImageError:
     if file.kind == "jpg" and (kind := structure_of(file.data, "jpg").kind):
         return ImageError(f"{label} is a {kind} JPEG, which this libvips cannot decode", "make it a PNG first")
     if file.kind == "tif":
+        from fsrcnn.images import tiff
+
         for directory in tiff.directories(file.data, 1)[0]:
             if directory.first(tiff.COMPRESSION, 1) not in tiff.EVERYWHERE:
                 return ImageError(

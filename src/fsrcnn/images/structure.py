@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
 SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
@@ -24,8 +24,7 @@ class DamagedError(Exception):
         self.truncated = truncated
 
 
-@dataclass(frozen=True)
-class Structure:
+class Structure(NamedTuple):
     """What a file says of itself.
 
     Attributes:

@@ -12,12 +12,12 @@ import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 Order = Literal["<", ">"]
 
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
-DESCRIPTION, EXTRA_SAMPLES, IPTC, PHOTOSHOP = 270, 338, 33723, 34377
+DESCRIPTION, EXTRA_SAMPLES, XMP, IPTC, PHOTOSHOP, PROFILE = 270, 338, 700, 33723, 34377, 34675
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {
     269: "DocumentName", DESCRIPTION: "ImageDescription", 271: "Make", 272: "Model", 285: "PageName",
@@ -47,8 +47,7 @@ _MOST_TAGS = 10_000  # in a directory; more are damage
 _MOST_BYTES = 2**26  # of a directory's values together
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """A value as it lies in a file: its kind (2 is ASCII, 3 SHORT, 4 LONG, 7 UNDEFINED), and its bytes in an order."""
 
     kind: int
@@ -56,14 +55,15 @@ class Tag:
     order: Order
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
+        """How many values."""
         return len(self.data) // _BYTES[self.kind]
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The values of BYTE, SHORT, LONG and LONG8; nothing for other kinds."""
         letter = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}.get(self.kind)
-        return struct.unpack(f"{self.order}{self.count}{letter}", self.data) if letter else ()
+        return struct.unpack(f"{self.order}{self.length}{letter}", self.data) if letter else ()
 
     def ordered(self, order: Order) -> bytes:
         """Its bytes in another order."""
@@ -97,8 +97,7 @@ class Tags:
         }
 
 
-@dataclass(frozen=True)
-class _Form:
+class _Form(NamedTuple):
     """The form of a file: TIFF or BigTIFF, in an order of bytes."""
 
     order: Order
@@ -109,7 +108,7 @@ class _Form:
         return f"{self.order}{'Q' if self.large else 'I'}"
 
     @property
-    def count(self) -> str:
+    def counter(self) -> str:
         return f"{self.order}{'Q' if self.large else 'H'}"
 
     @property
@@ -122,14 +121,17 @@ class _Form:
         return f"{self.order}HH{'Q' if self.large else 'I'}{self.inline}s"
 
 
-def read(file: BinaryIO) -> Tags:
+def read(file: BinaryIO, start: int | None = None) -> Tags:
     """The tags of a TIFF file, or of an EXIF block without its `Exif\\0\\0`. What points outside of it is passed over.
+
+    Args:
+        start: where the directory lies, of a page that is not the first.
 
     Raises:
         ValueError: damaged.
     """
     form, first = _header(file)
-    main, _ = _directory(file, form, first)
+    main, _ = _directory(file, form, first if start is None else start)
     inner: dict[int, Directory] = {EXIF: {}, GPS: {}}
     for pointer in inner:
         tag = main.pop(pointer, None)
@@ -185,7 +187,7 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
     for start in starts:
         if start + 2 > len(data):
             continue
-        (count,) = struct.unpack_from(form.count, data, start)
+        (count,) = struct.unpack_from(form.counter, data, start)
         for at in range(start + 2, min(start + 2 + 12 * count, len(data) - 11), 12):
             tag, kind, items, _ = struct.unpack_from(form.entry, data, at)
             if tag in wanted and items == 1 and kind in (3, 4):
@@ -227,7 +229,7 @@ def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
         file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following))
         file.seek(link)
         file.write(struct.pack(form.offset, at))
-        link = at + struct.calcsize(form.count) + struct.calcsize(form.entry) * len(kept.keys() | fresh.keys())
+        link = at + struct.calcsize(form.counter) + struct.calcsize(form.entry) * len(kept.keys() | fresh.keys())
         start, fresh = following, dict(pages)
 
 
@@ -259,7 +261,7 @@ def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, byt
     """A directory's entries as they lie there, and where the next directory begins; 0 where there is none."""
     file.seek(start)
     size = struct.calcsize(form.entry)
-    (count,) = struct.unpack(form.count, _exactly(file, struct.calcsize(form.count)))
+    (count,) = struct.unpack(form.counter, _exactly(file, struct.calcsize(form.counter)))
     if count > _MOST_TAGS:
         raise ValueError("a damaged directory of tags")
     raw = _exactly(file, count * size)
@@ -298,7 +300,7 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
 def _laid_out(fresh: Mapping[int, Tag], kept: Mapping[int, bytes], form: _Form, start: int, following: int) -> bytes:
     """A directory that begins at `start`, and after it the values that do not fit into it; `kept` entries stay as they are."""
     size = struct.calcsize(form.entry)
-    after = start + struct.calcsize(form.count) + size * (len(fresh) + len(kept)) + struct.calcsize(form.offset)
+    after = start + struct.calcsize(form.counter) + size * (len(fresh) + len(kept)) + struct.calcsize(form.offset)
     values = b""
     entries = dict(kept)
     for tag, value in fresh.items():
@@ -307,6 +309,6 @@ def _laid_out(fresh: Mapping[int, Tag], kept: Mapping[int, bytes], form: _Form, 
         if len(data) > form.inline:
             place = struct.pack(form.offset, after + len(values))
             values += data + b"\0" * (len(data) % 2)
-        entries[tag] = struct.pack(form.entry, tag, value.kind, value.count, place)
+        entries[tag] = struct.pack(form.entry, tag, value.kind, value.length, place)
     body = b"".join(entries[tag] for tag in sorted(entries))
-    return struct.pack(form.count, len(entries)) + body + struct.pack(form.offset, following) + values
+    return struct.pack(form.counter, len(entries)) + body + struct.pack(form.offset, following) + values

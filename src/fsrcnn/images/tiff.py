@@ -21,7 +21,14 @@ _LOOK = (NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OR
 _POINTERS = (SUB_DIRECTORIES, 34665, 34853)  # values that are offsets of directories: further ones, EXIF, GPS
 _OFFSETS = (STRIPS, TILES)
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
-CIELAB = 8  # a value of PhotometricInterpretation
+SEPARATED, YCBCR, CIELAB = 5, 6, 8  # values of PhotometricInterpretation: CMYK and others
+FLOAT = 3  # a value of SampleFormat
+JPEG = (6, 7)  # compressions, whose decoder makes YCbCr RGB
+UNREAD = {
+    9: "ICCLab colour", 10: "ITULab colour", 32803: "a camera's raw data", 32844: "LogL samples", 32845: "LogLuv colour",
+    34892: "a camera's raw data",
+}  # fmt: skip
+"""Values of PhotometricInterpretation whose samples libvips would take for grey or RGB."""
 
 COMPRESSIONS = {
     2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate", 32773: "PackBits", 32946: "Deflate",
@@ -37,10 +44,12 @@ class Directory:
 
     Attributes:
         index: its place in the chain, from 0: libvips' `page`.
+        start: where it lies in the file.
         tags: the values of those that are looked at here.
     """
 
     index: int
+    start: int
     tags: dict[int, tuple[Any, ...]] = field(default_factory=dict)
 
     def first(self, tag: int, otherwise: int = 0) -> int:
@@ -61,6 +70,19 @@ class Directory:
     def compression(self) -> str:
         number = self.first(COMPRESSION, 1)
         return COMPRESSIONS.get(number, f"number {number}")
+
+    @property
+    def unread(self) -> str:
+        """Colours or samples that are not read, and would be misread; empty where there are none."""
+        photometric, bits = self.first(PHOTOMETRIC), self.first(BITS, 1)
+        if photometric == CIELAB and bits == 8:
+            return "CIELAB colour in 8 bit"
+        if photometric == YCBCR and self.first(COMPRESSION, 1) not in JPEG:
+            return "YCbCr colour that is not compressed as JPEG"
+        if photometric == 0 and self.first(SAMPLE_FORMAT, 1) == FLOAT:
+            return "floating-point samples of which 0 is white"
+        known = (8, 16, 32) if self.first(CHANNELS, 1) > 1 else (1, 2, 4, 8, 16, 32)
+        return UNREAD.get(photometric, "" if bits in known else f"samples of {bits} bits")
 
     @property
     def alike(self) -> tuple[Any, ...]:
@@ -99,7 +121,7 @@ def directories(data: bytes, most: int) -> tuple[list[Directory], bool]:
                         complete = False
                     elif count:
                         tags[tag] = layout.values(kind, count, where)
-            found.append(Directory(len(found), tags))
+            found.append(Directory(len(found), at, tags))
             complete = complete and found[-1].end() <= len(data)
             at = after
     except struct.error:  # beyond the end

@@ -15,8 +15,8 @@ from fsrcnn import files
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.formats import FORMATS, check_fits, encoder_options, settle
-from fsrcnn.images import animation, containers, isobmff, metadata, tags, tiff
+from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, check_fits, encoder_options, settle
+from fsrcnn.images import containers, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import libvips
@@ -67,12 +67,13 @@ def write(
     """
     format = settle(format, target, picture.format)
     check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
-    framed = len(picture.pages) > 1 and format in animation.FORMATS
+    framed = len(picture.pages) > 1 and FORMATS[format].animated and not FORMATS[format].paged
     if framed and lossless and format == "avif":
         raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
     lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
     options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
-    encode = _encode_frames if framed else _encode if picture.uniform else _encode_different
+    each_alone = not picture.uniform or (format == DIFFERENT_PAGES and "pages" in picture.metadata)
+    encode = _encode_frames if framed else _encode_different if each_alone else _encode
     if target is None:
         buffer = io.BytesIO()
         notes = encode(picture, buffer, None, format, options)
@@ -111,7 +112,7 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
         if left_out and not named:
             continue
         fields = {key: value for key, value in fitted.fields.items() if key not in left_out}
-        attempt = replace(fitted, fields=fields, profile=None if left_out else fitted.profile)
+        attempt = fitted._replace(fields=fields, profile=None if left_out else fitted.profile)
         try:
             _stream(_assemble(pages, attempt, picture.resolution, format, grey, bits), file, format, options, attempt)
             notes += fitted.notes
@@ -135,13 +136,21 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
     if format == "avif" and picture.metadata.get("loop", 0) != 0:
         notes += ("how often it loops is left out: Pillow does not write it into an AVIF",)
     frames = [_fit_depth((page,), "gif", 16)[0] for page in pages]  # in 8 bit, as a GIF's
+    if grey and not FORMATS[format].grey:  # as the profile, which is one of RGB there
+        frames = [np.dstack([frame[..., :1]] * 3 + [frame[..., 1:]]) for frame in map(np.atleast_3d, frames)]
+    from fsrcnn.images import animation  # here, as few pictures are of this kind and each module takes time to import
+
     data = animation.encoded(frames, format, options.get("Q"), fitted.fields, picture.resolution)
     if fitted.inserted:
         at = containers.png_insertion(data) or 0
         data = data[:at] + fitted.inserted + data[at:]
+    if fitted.light:
+        notes += ("its light levels (clli, mdcv) are left out: the frames of an avif are written without them",)
     if fitted.colour:
+        from fsrcnn.images import isobmff
+
         try:
-            data = isobmff.with_colour(data, fitted.colour, fitted.light)
+            data = isobmff.with_colour(data, fitted.colour)
         except ValueError:
             notes += ("its colour (code points) could not be written",)
     file.write(data)
@@ -151,18 +160,22 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
 def _encode_different(
     picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]
 ) -> Notes:
-    """`_encode` for pages of different sizes or samples: each is a TIFF of its own, and they are joined."""
+    """`_encode` for pages of different sizes, samples or metadata: each is a TIFF of its own, and they are joined."""
     large = sum(page.nbytes for page in picture.pages) > 2**31
-    of_the_first = (metadata.EXIF, metadata.XMP, "iptc")
+    of_the_first = (metadata.EXIF, metadata.XMP, "iptc")  # where pages carry nothing of their own
     parts: list[bytes] = []
     notes: Notes = ()
-    for page in picture.pages:
-        carried = {key: value for key, value in picture.metadata.items() if not parts or key not in of_the_first}
+    for number, page in enumerate(picture.pages):
+        carried = picture.carried_by(number)
+        if parts and "pages" not in picture.metadata:
+            carried = {key: value for key, value in carried.items() if key not in of_the_first}
         single = replace(picture, pages=(page,), metadata=carried)
         buffer = io.BytesIO()
         said = _encode(single, buffer, None, format, encoder_options(format, None, (page,)) | {"bigtiff": large})
         notes += tuple(note for note in said if note not in notes)
         parts.append(buffer.getvalue())
+    from fsrcnn.images import tiff  # here, as `animation` is
+
     file.write(tiff.joined(parts))
     return notes
 
@@ -191,6 +204,8 @@ def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str,
     if format == "avif":
         data = bytes(image.write_to_buffer(".avif", **options))
         if fitted.colour:
+            from fsrcnn.images import isobmff  # here, as `animation` is
+
             with contextlib.suppress(ValueError):  # `_missing` says so
                 data = isobmff.with_colour(data, fitted.colour, fitted.light)
         file.write(data)
@@ -260,12 +275,27 @@ class _Sink:
 def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, Notes]:
     """The pages with the channels that a format holds, whether they are grey, and what is left out."""
     bands = 1 if picture.pages[0].ndim == 2 else picture.pages[0].shape[2]
-    extra = picture.extra
-    if not extra or format == "tif":
-        return picture.pages, bands - extra <= 2, ()
-    pages = tuple(page[:, :, : bands - extra] for page in picture.pages)
-    named = "a channel that is" if extra == 1 else f"{extra} channels that are"
-    return pages, bands - extra == 1, (f"{named} neither colour nor transparency left out: only tif holds it",)
+    extras = [picture.extra(number) for number in range(len(picture.pages))]
+    if format == "tif":
+        return picture.pages, bands - extras[0] <= 2, ()
+    notes: Notes = ()
+    pages = picture.pages
+    if any(extras):
+        pages = tuple(page[:, :, : bands - extra] if extra else page for page, extra in zip(pages, extras, strict=True))
+        named = "a channel that is" if max(extras) == 1 else f"{max(extras)} channels that are"
+        notes += (f"{named} neither colour nor transparency left out: only tif holds it",)
+    if len({page.shape for page in pages}) > 1:
+        raise ImageError(f"the pages have different channels, which {format} cannot hold", "give {format='tif'}")
+    if format == "jpg" and bands - extras[0] in (2, 4) and (pages[0][:, :, -1] < peak_of(pages[0].dtype)).any():
+        notes += ("its transparency is left out: jpg holds none, so what was transparent became white",)
+    if "pages" in picture.metadata:
+        profiles = {carried.get(metadata.ICC) for carried in picture.metadata["pages"]}
+        notes += (
+            "its pages have different colour profiles, and that of the first one is written to all"
+            if len(profiles) > 1
+            else "what its pages after the first one carry is left out: only tif holds it",
+        )
+    return pages, bands - extras[0] <= 2, notes
 
 
 def _assemble(
