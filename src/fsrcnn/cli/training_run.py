@@ -102,12 +102,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
             raise
         files.remove_parts()
         done = f"after update {last.step:,}" if last else "before the first update"
-        print(
-            printable(
-                f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}"
-            ),
-            file=sys.stderr,
-        )
+        remark(f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}")
         raise SystemExit(stopped.exit_code) from None
     finally:
         place.leave()
