@@ -673,7 +673,7 @@ def test_remedies_are_offered_by_the_command_that_has_them(folder: Path, tmp_pat
     for code, out, said in (
         fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / "a\x1b[2J.h5"),
         fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / "b.h5", "--json"),
-        fsrcnn(*short(folder, tmp_path / "r\x1b[2J", "--validation", folder)),
+        fsrcnn(*short(folder, tmp_path / "r\x1b[2J中", "--validation", folder)),
         fsrcnn("prepare", folder / "cut\x1b[2J.png", "-s", 2, "-o", tmp_path / "c.h5"),
     ):
         assert code == 1, said
