@@ -54,7 +54,7 @@ def run_command(
     """`fsrcnn ARGUMENTS` in a process of its own; exit code, standard output and standard error."""
     command = [sys.executable, "-m", "fsrcnn", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, cwd=cwd, input=stdin, env={**ENVIRONMENT, **environment}, timeout=120, check=False
+        command, capture_output=True, cwd=cwd, input=stdin, env={**ENVIRONMENT, **environment}, check=False
     )
 
 

@@ -237,7 +237,7 @@ BAD: dict[str, tuple[list[str], str, int]] = {
         2,
     ),
     "unknown model": (["a.png", "-m", "esrgan"], "there is no model 'esrgan'; there are fsrcnn", 2),
-    "missing model file": (["a.png", "-m", "no.safetensors"], "cannot read the weights no.safetensors", 1),
+    "missing model file": (["a.png", "-m", "no.safetensors"], "no.safetensors does not exist", 1),
     "pickled model": (["a.png", "-m", "model.pth"], "a pickle or PyTorch checkpoint, which is never loaded", 1),
     "scale 0": (["a.png", "-s", "0"], "scale is a number above 1, up to 64", 2),
     "scale -2": (["a.png", "-s", "-2"], "scale is a number above 1, up to 64", 2),

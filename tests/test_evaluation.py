@@ -112,9 +112,34 @@ def test_a_bad_picture_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert len(failures) == 2
     assert "bad.png" in str(failures[0])
     assert "tiny.png" in str(failures[1])
-    assert "11 by 11" in str(failures[1])
+    assert "a picture of 12×12 is too small to measure at ×2, which takes 16×16" in str(failures[1])
     with pytest.raises(ImageError, match="does not exist"):
         evaluate([tmp_path / "none"], engines.create(random_weights(family("fsrcnn-x", 2))))
+
+
+@pytest.mark.parametrize(("scale", "least"), [(2, 16), (3, 18), (4, 20)])
+def test_the_smallest_picture_that_is_measured(scale: int, least: int) -> None:
+    """11 pixels a side, the window of SSIM, are left of it; however small another one is, that is the sentence."""
+    engine = engines.create(random_weights(family("fsrcnn-x", scale)), "numpy")
+    scores = compare(np.zeros((least, least), np.uint8), engine, "paper")
+    assert min(scores.hr.shape) - 2 * scale >= 11
+    for side in (1, scale, 2 * scale, least - 1):
+        with pytest.raises(
+            ImageError, match=rf"of {side}×{side} is too small .* at ×{scale}, which takes {least}×{least}"
+        ):
+            compare(np.zeros((side, side), np.uint8), engine, "paper")
+
+
+def test_what_is_saved_replaces_no_picture_that_is_measured(tmp_path: Path) -> None:
+    for name in ("a", "a_x2", "b"):
+        write_picture(tmp_path / f"set/{name}.png", 40, 40, 3)
+    before = (tmp_path / "set/a_x2.png").read_bytes()
+    with pytest.raises(UsageError, match=r"the output .*a_x2\.png is also an input; give another save"):
+        evaluate([tmp_path / "set"], engine_x2(), save=tmp_path)
+    assert (tmp_path / "set/a_x2.png").read_bytes() == before
+    assert len(files_below(tmp_path)) == 3
+    results, failures = evaluate([tmp_path / "set"], engine_x2(), save=tmp_path / "out", protocols=["paper"])
+    assert (len(results), failures) == (3, [])
 
 
 def engine_x2() -> engines.Engine:

@@ -349,25 +349,32 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
         (["fsrcnn-x2", "a.onnx"], "not as .onnx", 2),
         (["w.pth", "a.h5"], "w.pth does not say its scale; give --scale 2, 3 or 4", 2),
         (["esrgan", "a.h5"], "there is no model 'esrgan'", 2),
-        (["a\x1b[2J.pth"], "cannot read the weights a\\x1b[2J.pth: No such file", 1),
-        (["none.safetensors"], "cannot read the weights none.safetensors: No such file", 1),
-        (["none.onnx"], "cannot read the weights none.onnx: No such file", 1),
+        (["a\x1b[2J.pth"], "a\\x1b[2J.pth does not exist", 1),
+        (["none.safetensors"], "none.safetensors does not exist", 1),
+        (["none.onnx"], "none.onnx does not exist", 1),
         (["bad_x2.pth"], "(or it is no PyTorch file); save a plain state_dict instead", 1),
         (["bad_x2.h5"], "bad_x2.h5 is not a Keras file", 1),
+        (
+            ["w.pth", "link.pth", "-s", "2", "--overwrite"],
+            "the output link.pth is also the input; give another output",
+            2,
+        ),
+        (["ours.safetensors", "--overwrite"], "the output ours.safetensors is also the input; give another output", 2),
     ],
 )
 def test_what_convert_refuses(arguments: list[str], sentence: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "fsrcnn-x2.safetensors").write_bytes(b"precious")
     foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "w.pth")
+    (tmp_path / "link.pth").symlink_to("w.pth")
+    pretrained.load("fsrcnn-x2").save(tmp_path / "ours.safetensors")
     for name in ("bad_x2.pth", "bad_x2.h5"):
         (tmp_path / name).write_bytes(b"nonsense" * 100)
-    before = files_below(tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)}
     result = run_command("convert", *arguments, cwd=tmp_path)
     assert result.returncode == code
     assert sentence in result.stderr.decode()
     assert result.stderr.count(b"\n") == 1
-    assert files_below(tmp_path) == before
-    assert (tmp_path / "fsrcnn-x2.safetensors").read_bytes() == b"precious"
+    assert {name: (tmp_path / name).read_bytes() for name in files_below(tmp_path)} == before
 
 
 def state_of(weights: Weights) -> dict[str, Any]:
@@ -477,11 +484,24 @@ def test_safetensors_of_others(tmp_path: Path) -> None:
     safetensors.numpy.save_file(loose, path)
     with pytest.raises(WeightsError, match="neither the order of its arrays nor their names say how its layers follow"):
         foreign.read(path)
+    slopes = (name for name, _ in loose.items() if name.startswith("act_"))
+    shuffled = {
+        f"s{'dbeca'[number]}": loose.pop(name) for number, name in enumerate(list(slopes))
+    }  # not those of their layers
+    safetensors.numpy.save_file({**loose, **shuffled}, path)
+    with pytest.raises(WeightsError, match="neither the order of its arrays nor their names say how its layers follow"):
+        foreign.read(path)
     safetensors.numpy.save_file({name: array.numpy().astype(np.int32) for name, array in state.items()}, path)
     with pytest.raises(WeightsError, match="holds I32, not floating-point numbers"):
         foreign.read(path)
     safetensors.numpy.save_file({name: array.numpy() for name, array in state.items()}, path)
+    before = path.read_bytes()
     assert "crop 4" in converted(path.name, "ours.safetensors", cwd=tmp_path)
+    for more in ([], ["--overwrite"]):  # by its default name, too, which is not the file's own
+        assert converted(path.name, *more, cwd=tmp_path).startswith("w_x2-fsrcnn.safetensors: FSRCNN(6, 4, 2) ×2")
+    refused = run_command("convert", path.name, cwd=tmp_path)
+    assert b"w_x2-fsrcnn.safetensors exists; give --overwrite to replace it" in refused.stderr
+    assert path.read_bytes() == before
     assert weights.load(tmp_path / "ours.safetensors").architecture == SMALL
 
 

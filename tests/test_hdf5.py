@@ -137,9 +137,7 @@ def test_whole_pictures(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(hr, expected_hr)
     with pytest.raises(UsageError, match="is of ×3, not ×2"):
         read_pictures(tmp_path / "e.h5", 2)
-    with pytest.raises(
-        ImageError, match="whole pictures for validation; train on a file that is prepared without whole"
-    ):
+    with pytest.raises(ImageError, match="whole pictures for validation; train on a file of sub-images"):
         read_sub_images(tmp_path / "e.h5", 3)
     with pytest.raises(UsageError, match="cannot hold"):
         prepare(paths(folder), tmp_path / "f.h5", paper_sub_images(3), whole=True, layout="data-label")
@@ -195,10 +193,11 @@ def test_stray_files_are_named_and_nothing_half_written_stays(folder: Path, tmp_
     done = prepare([*paths(folder), broken, tiny], tmp_path / "a.h5", paper_sub_images(3))
     assert done.pictures == 3
     assert len(done.failures) == 2
-    assert str(broken) in done.failures[0]
-    assert f"{tiny} has 5×5 pixels, too small for a sub-image of 7 LR pixels at ×3" in done.failures[1]
-    with pytest.raises(FsrcnnError, match="none of the 2 files could be used"):
+    assert str(broken) in done.failures[0].fact
+    assert f"{tiny} has 5×5 pixels, too small for a sub-image of 7 LR pixels at ×3" in done.failures[1].fact
+    with pytest.raises(FsrcnnError, match="none of the 2 files could be used") as caught:
         prepare([broken, tiny], tmp_path / "b.h5", paper_sub_images(3))
+    assert "{tolerant=True}" in caught.value.remedy  # for a door that has it
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "broken.png", "tiny.png"]
 
 

@@ -426,11 +426,11 @@ def test_pictures_that_are_too_small_or_broken(pictures: Path, tmp_path: Path) -
         load_pairs([Folder(pictures / "one")], 2, 500)
     (tmp_path / "a.png").write_bytes((pictures / "one" / "0.png").read_bytes())
     (tmp_path / "b.png").write_bytes(b"no picture")
-    sentences: list[str] = []
-    pairs = load_pairs([Folder(tmp_path)], 2, warn=sentences.append).pairs
+    errors: list[FsrcnnError] = []
+    pairs = load_pairs([Folder(tmp_path)], 2, warn=errors.append).pairs
     assert len(pairs) == 1
-    assert len(sentences) == 1
-    assert "b.png" in sentences[0]
+    assert len(errors) == 1
+    assert "b.png" in errors[0].fact
 
 
 def test_an_exact_picture_scores_finitely_and_above_all_others() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from fsrcnn import figures, images, metrics, protocol
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.engines import Engine
-from fsrcnn.errors import SYSTEM_ERRORS, FsrcnnError, UsageError, of_system
+from fsrcnn.errors import SYSTEM_ERRORS, FsrcnnError, ImageError, UsageError, of_system
+from fsrcnn.files import resolved
 from fsrcnn.folders import Found, find, kind, unread
 from fsrcnn.parallel import Control, run_all
 from fsrcnn.protocol import PROTOCOLS, Protocol, Score
@@ -44,10 +45,15 @@ def compare(original: Uint8, engine: Engine, name: Protocol, control: Control | 
     """Luma of an 8-bit picture, made small and large again by bicubic interpolation and by the network.
 
     Raises:
-        ImageError: a side is shorter than the scale.
+        ImageError: too little of the picture is left to measure when its edges are shaved off.
     """
     scale = engine.architecture.scale
     hr = cast(Uint8, metrics.modcrop(protocol.hr_luma(original), scale))
+    if min(hr.shape) < metrics.SSIM_WINDOW + 2 * scale:
+        least = -(-metrics.SSIM_WINDOW // scale) * scale + 2 * scale
+        raise ImageError(
+            f"a picture of {original.shape[1]}×{original.shape[0]} is too small to measure at ×{scale}, which takes {least}×{least}"
+        )
     lr = protocol.shrunk(hr, scale, name)
     sr = engine.luma(lr.astype(np.float32), control)
     return Comparison(hr, protocol.enlarged(lr, scale), protocol.round_8bit(sr))
@@ -81,13 +87,15 @@ def evaluate(
 
     Raises:
         ImageError: a folder that does not exist, cannot be read or has no pictures.
-        UsageError: two folders of one name.
+        UsageError: two folders of one name, or `save` would replace one of the pictures.
         MissingExtraError: `save` is given and Pillow, which draws the labels, is not installed.
     """
     if save is not None:
         figures.pillow()
     sets = find_sets(folders, recursive=recursive)
     tasks = [(each, path) for each in sets for path in each.found.pictures]
+    if save is not None:
+        _check_targets(tasks, save, engine.architecture.scale)
     outcomes: dict[int, list[Result] | FsrcnnError] = {}
 
     def work(number: int) -> None:
@@ -159,10 +167,29 @@ def _evaluate_picture(
         results.append(result)
         if save is not None and each == protocols[0]:
             looked_at = pictures_of(original, comparison, result, scale)
-            for pixels, ending in ((looked_at.sr, ""), (looked_at.panes, "_panes")):
-                target = save / pictures.name / f"{name}_x{scale}{ending}.png"
+            for pixels, target in zip(
+                (looked_at.sr, looked_at.panes), _targets(pictures, path, save, scale), strict=True
+            ):
                 images.write(images.Picture((pixels,), "png"), target, overwrite=True)
     return results
+
+
+def _targets(pictures: PictureSet, path: Path, save: Path, scale: int) -> tuple[Path, Path]:
+    """Where the SR picture and the panes go."""
+    stem = f"{pictures.names[path]}_x{scale}"
+    return save / pictures.name / f"{stem}.png", save / pictures.name / f"{stem}_panes.png"
+
+
+def _check_targets(tasks: Sequence[tuple[PictureSet, Path]], save: Path, scale: int) -> None:
+    """
+    Raises:
+        UsageError: what is saved would replace a picture that is measured.
+    """
+    measured = {resolved(path) for _, path in tasks}
+    for each, path in tasks:
+        for target in _targets(each, path, save, scale):
+            if resolved(target) in measured:
+                raise UsageError(f"the output {target} is also an input", "give another {save}")
 
 
 def result_of(comparison: Comparison, folder: str, picture: str, name: Protocol, scale: int) -> Result:

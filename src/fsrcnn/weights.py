@@ -101,7 +101,11 @@ def contents(path: str | Path) -> bytes:
                 raise WeightsError(f"{path} is a device or a pipe, and weights are read from files")
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise WeightsError(f"cannot read the weights {path}: {error.strerror}") from error
+        reason = files.explained(error)
+        absent = isinstance(error, FileNotFoundError) and reason == error.strerror
+        raise WeightsError(
+            f"{path} does not exist" if absent else f"cannot read the weights {path}: {reason}"
+        ) from error
     except ValueError as error:  # a zero byte
         raise WeightsError(f"{path} is no name of a file") from error
     if len(data) > LARGEST_FILE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,9 @@ import typer
 from fsrcnn import foreign, models, pretrained
 from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.cli import options
-from fsrcnn.cli.terminal import report
+from fsrcnn.cli.terminal import remark, report
 from fsrcnn.errors import UsageError, printable
+from fsrcnn.files import resolved
 from fsrcnn.weights import Weights
 
 OURS = ".safetensors"
@@ -28,7 +28,9 @@ def convert(
     output: Annotated[
         Path | None,
         typer.Argument(
-            help=".safetensors, .h5 (Keras) or .pth (PyTorch port). Default: INPUT's name with .safetensors.", show_default=False
+            help=".safetensors, .h5 (Keras) or .pth (PyTorch port). Default: INPUT's name with .safetensors; "
+            "of a .safetensors of others with -fsrcnn.safetensors.",
+            show_default=False,
         ),
     ] = None,
     scale: Annotated[
@@ -47,29 +49,31 @@ def convert(
     path = Path(source)
     notes: list[str] = []
     if foreign.is_foreign(path):
-        target = free(output or beside(path), overwrite)
+        target = free(output or beside(path), path, overwrite)
         weights = foreign.read(path, scale, crop, notes.append)
     else:
         if crop is not None:
             raise UsageError(f"{source} says its crop itself; --crop is for other people's files")
         weights = models.resolve(source, scale)
-        target = free(output or default_output(source, weights), overwrite)
+        target = free(output or default_output(source, weights), path, overwrite)
     if target.suffix.lower() == OURS:
         weights.save(target, overwrite=overwrite)
     elif (change := foreign.write(weights, target, overwrite=overwrite)) is not None:
         notes.append(change)
     a = weights.architecture
     report(
-        f"{target}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
+        f"{printable(str(target))}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, kernels {a.feature_kernel}×{a.feature_kernel} and "
         f"{a.deconvolution_kernel}×{a.deconvolution_kernel}, crop {a.crop}, {a.weight_count:,} weights",
         f"{target} is written",
     )
     for note in notes:
-        print(f"fsrcnn: {printable(note)}", file=sys.stderr)
+        remark(f"fsrcnn: {note}")
 
 
 def beside(path: Path) -> Path:
-    """`net.pth.tar` → `net.safetensors`."""
+    """`net.pth.tar` → `net.safetensors`; `net.safetensors` → `net-fsrcnn.safetensors`: the file that is read stays."""
+    if path.suffix.lower() == OURS:
+        return path.with_name(f"{path.stem}-fsrcnn{OURS}")
     while path.suffix.lower() in foreign.CHECKPOINTS:
         path = path.with_suffix("")
     return path.with_name(path.name + OURS)
@@ -82,11 +86,13 @@ def default_output(source: str, weights: Weights) -> Path:
     return Path(source + OURS) if source in pretrained.table() else Path(source).with_suffix(OURS)
 
 
-def free(target: Path, overwrite: bool) -> Path:
+def free(target: Path, source: Path, overwrite: bool) -> Path:
     """
     Raises:
-        UsageError: it exists, and is not to be replaced.
+        UsageError: it is the source, or exists and is not to be replaced.
     """
+    if resolved(target) == resolved(source):
+        raise UsageError(f"the output {target} is also the input", "give another output")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists", "give {overwrite=True} to replace it, or another output")
     return target

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn.cli.options import EngineName, Model, Precision, Recursive, Threads, as_option
-from fsrcnn.cli.terminal import bar, legible, print_json, print_table, say_left_out
+from fsrcnn.cli.terminal import bar, legible, print_json, print_table, remark, say_left_out
 from fsrcnn.errors import UsageError, printable
 from fsrcnn.evaluation import Result, comparable, find_sets
 from fsrcnn.evaluation import evaluate as score_folders
@@ -94,9 +94,9 @@ def evaluate(
         exact = len(results) - len(comparable(results))
         if exact:
             of = f"{exact} of {len(results)} pictures are made exactly, so not in the mean PSNR"
-            print(printable(f"fsrcnn: {folder} ×{factor} {kind}: {of}"), file=sys.stderr)
+            remark(f"fsrcnn: {folder} ×{factor} {kind}: {of}")
     for sentence in dict.fromkeys(failures):
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        remark(f"fsrcnn: {sentence}")
     if failures:
         raise typer.Exit(1)
 

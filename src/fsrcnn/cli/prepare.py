@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,10 @@ from typing import Annotated
 import typer
 
 from fsrcnn.cli import signals
-from fsrcnn.cli.options import Json, Overwrite, Recursive
-from fsrcnn.cli.terminal import bar, print_json, report
-from fsrcnn.errors import UsageError
+from fsrcnn.cli.options import Json, Overwrite, Recursive, as_option
+from fsrcnn.cli.terminal import bar, print_json, remark, report
+from fsrcnn.errors import FsrcnnError, UsageError, printable
+from fsrcnn.files import resolved
 
 
 def prepare(
@@ -87,7 +87,7 @@ def prepare(
         cut = replace(cut, factors=PAPER_FACTORS, rotations=PAPER_ROTATIONS)
 
     notes: list[str] = []
-    failures: list[str] = []
+    failures: list[FsrcnnError] = []
     paths: list[Path] = []
     names: list[str] = []
     for source in given:
@@ -101,6 +101,8 @@ def prepare(
             else folder.name_of(path)
             for path in found.pictures
         ]
+    if resolved(output) in {resolved(path) for path in paths}:
+        raise UsageError(f"the output {output} is also an input", "give another {output}")
     # HDF5 calls back to write, and does not survive an exception there: a signal is heeded between two pictures.
     with bar("") as update, signals.instead():
 
@@ -112,18 +114,22 @@ def prepare(
             paths, output, cut, names=names, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite
         )  # fmt: skip
     failures += done.failures
+    sentences = [failure.sentence(as_option) for failure in failures]
     if as_json:
-        summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": failures}
+        summary = {"output": str(output), "pictures": done.pictures, "items": done.items, "failures": sentences}
         print_json(summary, f"{output} is written")
     else:
         items = (
             "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
         )
-        report(f"{output}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}", "it is written")
-    for sentence in (*notes, *failures):
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        report(
+            f"{printable(str(output))}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}",
+            "it is written",
+        )
+    for sentence in (*notes, *sentences):
+        remark(f"fsrcnn: {sentence}")
     if done.failures:
-        print(f"fsrcnn: {len(done.failures)} of {len(paths)} pictures could not be used", file=sys.stderr)
+        remark(f"fsrcnn: {len(done.failures)} of {len(paths)} pictures could not be used")
     if failures:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -39,6 +40,12 @@ def report(text: str, done: str = "") -> None:
     except OSError as error:
         sentence = f"cannot write to standard output: {explained(error)}"
         raise FsrcnnError(f"{sentence}; {done}" if done else sentence) from error
+
+
+def remark(line: str) -> None:
+    """Print on standard error, so that a terminal obeys nothing in it. Where that is full or closed, the work goes on without."""
+    with contextlib.suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -90,9 +97,9 @@ def say_left_out(folder: Path, found: Found) -> None:
     """On standard error: what lies in a folder and is not taken."""
     if found.others:
         files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
-        print(printable(f"fsrcnn: {files} in {folder} left out"), file=sys.stderr)
+        remark(f"fsrcnn: {files} in {folder} left out")
     for link in found.links:
-        print(printable(f"fsrcnn: {link} is a link to a folder, which is not followed"), file=sys.stderr)
+        remark(f"fsrcnn: {link} is a link to a folder, which is not followed")
 
 
 def print_json(value: object, done: str = "") -> None:

@@ -12,7 +12,7 @@ from fsrcnn import images
 from fsrcnn.architecture import name_of
 from fsrcnn.cli.options import EngineName, Overwrite, Precision, Threads
 from fsrcnn.cli.terminal import print_json, report
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import ImageError, UsageError, printable
 from fsrcnn.evaluation import compare, pictures_of, result_of
 from fsrcnn.models import check_scale
 from fsrcnn.protocol import PROTOCOLS, Protocol, read_8bit
@@ -62,7 +62,10 @@ def measure(
 
     original = read_8bit(path)
     kind: Protocol = protocol
-    planes = compare(original, network, kind)
+    try:
+        planes = compare(original, network, kind)
+    except ImageError as error:
+        raise error.named(path) from error
     result = result_of(planes, str(path.parent), path.stem, kind, scale)
     pictures = pictures_of(original, planes, result, scale)
     for target, pixels in zip(targets, (pictures.bicubic, pictures.sr, pictures.panes), strict=True):
@@ -75,7 +78,10 @@ def measure(
         }  # fmt: skip
         print_json(summary, f"{written} are written")
         return
-    lines = [f"{path} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma"]
+    lines = [f"{printable(str(path))} ×{scale}, protocol {protocol}: PSNR (dB) / SSIM on the luma"]
     for label, score in (("bicubic", result.bicubic), (name, result.sr)):
         lines.append(f"{label:>10}  {score.psnr:.2f} / {score.ssim:.4f}")
-    report("\n".join([*lines, f"written: {written}"]), f"{written} are written")
+    report(
+        "\n".join([*lines, f"written: {', '.join(printable(str(target)) for target in targets)}"]),
+        f"{written} are written",
+    )

@@ -13,9 +13,10 @@ import typer
 from fsrcnn import files
 from fsrcnn.architecture import Architecture, name_of
 from fsrcnn.cli import signals
-from fsrcnn.cli.terminal import bar, print_json, report
+from fsrcnn.cli.options import as_option
+from fsrcnn.cli.terminal import bar, print_json, remark, report
 from fsrcnn.cli.training_options import COMPILE_FROM, DataOptions, RecipeOptions, RunOptions
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import FsrcnnError, UsageError, printable
 from fsrcnn.parallel import available_threads
 from fsrcnn.weights import Weights
 
@@ -55,15 +56,15 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
         raise UsageError("give folders of pictures or HDF5 files, as: fsrcnn train T91/ --scale 3 --validation Set5/")
     threads = run.threads or available_threads()
     processes, device = place.join(run.device, threads)
-    warnings: list[str] = []
+    warnings: list[FsrcnnError] = []
 
     def note(sentence: str) -> None:
         if processes.first:
-            print(f"fsrcnn: {sentence}", file=sys.stderr)
+            remark(f"fsrcnn: {sentence}")
 
-    def warn(sentence: str) -> None:
-        warnings.append(sentence)
-        note(sentence)
+    def warn(error: FsrcnnError) -> None:
+        warnings.append(error)
+        note(error.sentence(as_option))
 
     workers = _workers(run.workers, note)
     recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
@@ -88,7 +89,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
                 psnr = "" if progress.validation_db is None else _against(progress.validation_db, progress.bicubic_db)
                 update(progress.step / progress.steps, f"{progress.step:,} {psnr}")
                 if progress.validated and not sys.stderr.isatty():
-                    print(_line(progress), file=sys.stderr, flush=True)
+                    remark(_line(progress))
 
             loop.train(
                 recipe, opened.source, opened.validation, output, initial=start.initial, resume=run.resume, device=device,
@@ -101,10 +102,7 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
             raise
         files.remove_parts()
         done = f"after update {last.step:,}" if last else "before the first update"
-        print(
-            f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}",
-            file=sys.stderr,
-        )
+        remark(f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}")
         raise SystemExit(stopped.exit_code) from None
     finally:
         place.leave()
@@ -125,7 +123,7 @@ def _print_outcome(outcome: Progress, best: Path, as_json: bool) -> None:
     if as_json:
         print_json({"best": str(best), **asdict(outcome)}, f"{best} is written")
     elif outcome.best_db is not None:
-        report(f"{best}: {_against(outcome.best_db, outcome.bicubic_db)}", "it is written")
+        report(f"{printable(str(best))}: {_against(outcome.best_db, outcome.bicubic_db)}", "it is written")
 
 
 def _against(psnr: float, bicubic: float) -> str:

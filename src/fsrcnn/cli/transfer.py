@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from fsrcnn import models
 from fsrcnn.architecture import SCALES
 from fsrcnn.cli.options import expanded
+from fsrcnn.cli.terminal import remark
 from fsrcnn.cli.training_options import DataOptions, RecipeOptions, RunOptions
 from fsrcnn.cli.training_run import Start, run_training
 from fsrcnn.errors import UsageError
@@ -38,7 +38,7 @@ def transfer(
     scales = models.by_scale(start)
     begin = starting_scale(start, scales, scale)
     if len(scales) > 1:
-        print(f"fsrcnn: from {start} at ×{begin} to ×{scale}", file=sys.stderr)
+        remark(f"fsrcnn: from {start} at ×{begin} to ×{scale}")
     initial = scales[begin]()
     architecture = initial.architecture.with_scale(scale)
     copied = tuple(f"{stage.name}." for stage in architecture.convolutions)

@@ -14,7 +14,7 @@ import typer
 from fsrcnn import batch, formats, images, planning
 from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
 from fsrcnn.cli.signals import instead, received
-from fsrcnn.cli.terminal import bar, print_json, say_left_out
+from fsrcnn.cli.terminal import bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.files import explained
 from fsrcnn.parallel import Control
@@ -131,7 +131,7 @@ def upscale(
     stopped = received()
     if cancelled and stopped is not None:
         written = len(outcomes) - failures
-        print(f"fsrcnn: stopped; {written} of {count} pictures are written, none is half-written", file=sys.stderr)
+        remark(f"fsrcnn: stopped; {written} of {count} pictures are written, none is half-written")
         raise SystemExit(stopped.exit_code)
     if failures:
         raise typer.Exit(1)
@@ -156,19 +156,17 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
             failures.append(error.about(outcome.job.label, as_option))
     for item in done:
         for note in item.notes:
-            print(printable(f"fsrcnn: {item.input}: {note}"), file=sys.stderr)
+            remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":
-            print(printable(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}"), file=sys.stderr)
+            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}")
     for folder, found in plan.found.items():
         say_left_out(folder, found)
     if plan.skipped:
-        print(
-            f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left", file=sys.stderr
-        )
+        remark(f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left")
     for sentence in failures:
-        print(f"fsrcnn: {sentence}", file=sys.stderr)
+        remark(f"fsrcnn: {sentence}")
     if failures and count > 1:
-        print(f"fsrcnn: {len(failures)} of {count} pictures failed", file=sys.stderr)
+        remark(f"fsrcnn: {len(failures)} of {count} pictures failed")
     if as_json:
         skipped = [str(job.target) for job in plan.skipped]
         others = sum(found.others for found in plan.found.values())

@@ -188,9 +188,9 @@ def _layers(arrays: Mapping[str, Array], ordered: bool, note: Note) -> list[Laye
         return layers
     by_name = dict(sorted(arrays.items(), key=lambda item: _natural(item[0])))
     sorted_layers = _by_roles(_taken_apart(by_name, note))
-    if _is_chain(sorted_layers):
-        if _names_say_the_order(by_name, sorted_layers):
-            return sorted_layers
+    if _is_chain(sorted_layers) and _names_say_the_order(by_name, sorted_layers):
+        return sorted_layers
+    if _is_chain_in_some_order(sorted_layers):
         raise WeightsError(
             f"neither the order of its arrays nor their names say how its layers follow each other ({', '.join(by_name)})",
             "save the state_dict in the order of computation with torch.save",
@@ -255,6 +255,15 @@ def _is_chain(layers: Sequence[Layer]) -> bool:
             return False
         channels = layer.kernel.shape[0]
     return bool(layers[-1].kernel.shape[0] == channels)
+
+
+def _is_chain_in_some_order(layers: Sequence[Layer]) -> bool:
+    """Whether they are a chain, if the slopes of one layer may be those of another."""
+    *convolutions, last = layers
+    slopes = sorted(0 if layer.slopes is None else layer.slopes.size for layer in convolutions)
+    alike = slopes == sorted(len(layer.kernel) for layer in convolutions)
+    one = np.zeros(1)
+    return _is_chain(layers) or (alike and _is_chain([*(layer._replace(slopes=one) for layer in convolutions), last]))
 
 
 def _names_say_the_order(arrays: Mapping[str, Array], layers: Sequence[Layer]) -> bool:

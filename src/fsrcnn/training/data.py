@@ -50,7 +50,7 @@ def open_data(
     *,
     augment: bool = False,
     recursive: bool = False,
-    warn: Callable[[str], None] = lambda sentence: None,
+    warn: Callable[[FsrcnnError], None] = lambda error: None,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> Data:
     """Read training and validation data.
@@ -61,7 +61,7 @@ def open_data(
         recipe: scale, batch, patch, seed and contrast are used.
         augment: folders without factors of their own are also used shrunk to 0.9, 0.8, 0.7, 0.6.
         recursive: look into the folders of folders, too.
-        warn: called with a sentence for each picture and folder that cannot be read.
+        warn: called with an error for each picture and folder that cannot be read.
         note: called with a sentence about what is held out for validation, what is left out, and validation pictures that are
             also trained on.
 

@@ -60,7 +60,8 @@ def read_sub_images(path: Path, scale: int) -> Stored:
         lr_data, hr_data = (hdf5.member(file, name, ImageError) for name in (layout.lr, layout.hr))
         if isinstance(lr_data, h5py.Group) or isinstance(hr_data, h5py.Group):
             raise ImageError(
-                f"{path} holds whole pictures for validation", "train on a file that is prepared without {whole}"
+                f"{path} holds whole pictures for validation",
+                "train on a file of sub-images, as `fsrcnn prepare` writes it unless told otherwise",
             )
         _check_shapes(path, layout, lr_data.shape, hr_data.shape)
         offset = _check_scale(path, file, lr_data.shape[-2:], hr_data.shape[-2:], scale)

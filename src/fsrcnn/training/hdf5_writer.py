@@ -31,13 +31,13 @@ class Prepared:
     Attributes:
         items: sub-images, or whole pictures, written.
         sources, sha256: name and digest of each picture file used.
-        failures: a sentence per file that could not be used.
+        failures: an error per file that could not be used, which names it.
     """
 
     items: int = 0
     sources: list[str] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: list[FsrcnnError] = field(default_factory=list)
 
     @property
     def pictures(self) -> int:
@@ -91,15 +91,17 @@ def prepare(
                 digest = _sha256(path)
                 items = _append_all(writer, path, cut)
             except FsrcnnError as error:
-                done.failures.append(error.about(path))
+                done.failures.append(error.named(path))
                 continue
             output.check()
             done.items += items
             done.sources.append(name.encode(errors="backslashreplace").decode())  # HDF5 takes no name that is not text
             done.sha256.append(digest)
         if not done.items:
-            reason = done.failures[0] if done.failures else "none given"
-            raise ImageError(f"none of the {len(paths)} files could be used: {reason}")
+            if not done.failures:
+                raise ImageError("no picture was given")
+            first = done.failures[0]
+            raise ImageError(f"none of the {len(paths)} files could be used: {first.fact}", first.remedy)
         _describe(file, done, cut, LAYOUTS[layout], whole)
         file.flush()
         output.check()

@@ -13,7 +13,7 @@ import numpy as np
 from fsrcnn import protocol
 from fsrcnn.arrays import Float32, Uint8
 from fsrcnn.errors import FsrcnnError, ImageError
-from fsrcnn.folders import Found, find
+from fsrcnn.folders import Found, find, unread
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
 from fsrcnn.training.contents import Digests, digest_of, first_few
@@ -84,15 +84,17 @@ class Folder:
         return picture.name if picture == self.path else picture.relative_to(self.path).as_posix()
 
 
-def say_what_is_left(path: Path, found: Found, note: Callable[[str], None], warn: Callable[[str], None]) -> None:
-    """A sentence about the files of a folder that are no pictures (a note), and one for each folder that is closed (a warning)."""
+def say_what_is_left(
+    path: Path, found: Found, note: Callable[[str], None], warn: Callable[[FsrcnnError], None]
+) -> None:
+    """A sentence about the files of a folder that are no pictures (a note), and an error for each folder that is closed."""
     if found.others:
         files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
         note(f"{files} in {path} left out")
     for link in found.links:
         note(f"{link} is a link to a folder, which is not followed")
     for folder in found.closed:
-        warn(f"{folder} cannot be read, so its pictures are missing")
+        warn(unread(folder))
 
 
 @dataclass
@@ -113,7 +115,7 @@ def load_pairs(
     scale: int,
     smallest: int = 1,
     *,
-    warn: Callable[[str], None] = lambda sentence: None,
+    warn: Callable[[FsrcnnError], None] = lambda error: None,
     note: Callable[[str], None] = lambda sentence: None,
     leave_out: frozenset[Path] = frozenset(),
     remedy: str = "give larger pictures",
@@ -124,7 +126,7 @@ def load_pairs(
         folders: where the pictures are.
         scale: of the LR pictures.
         smallest: pictures with a shorter LR side are left out; of a larger picture the shrunk copies that are too small, quietly.
-        warn: called with a sentence for each file and folder that cannot be read; the others are used.
+        warn: called with an error for each file and folder that cannot be read; the others are used.
         note: called with a sentence about other files, and about the pictures that are too small.
         leave_out: pictures that are not used.
         remedy: what to do where no picture is large enough.
@@ -145,7 +147,7 @@ def load_pairs(
             try:
                 full = read_luma(path)
             except FsrcnnError as error:
-                warn(error.about(path))
+                warn(error.named(path))
                 continue
             sizes = [pair_of(full, scale, factor) for factor in folder.factors]
             large_enough = [pair for pair in sizes if min(pair.lr.shape) >= smallest]

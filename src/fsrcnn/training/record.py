@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import fsrcnn
 from fsrcnn import files
-from fsrcnn.errors import MissingExtraError
+from fsrcnn.errors import MissingExtraError, printable
 from fsrcnn.training.events import Events
 from fsrcnn.training.history import Row
 from fsrcnn.training.recipe import Recipe
@@ -86,9 +87,7 @@ def curve(rows: list[Row], title: str, format: str = "png") -> bytes:
         low = ordered[len(ordered) // 10]
         axis.set_ylim(low - max(0.05, (best - low) * 0.2), best + max(0.03, (best - low) * 0.1))
         axis.set(xlabel="thousand updates", ylabel="PSNR, dB")
-        name = title.encode(
-            errors="backslashreplace"
-        ).decode()  # of a folder, which need be no text, nor mean a formula by "$"
+        name = printable(title)  # of a folder, which need be no text, nor mean a formula by "$"
         axis.set_title(f"{name}: best {best:.3f} dB, {best - bicubic:+.2f} against bicubic", parse_math=False)
         axis.grid(alpha=0.3)
         losses = axis.twinx()
@@ -99,5 +98,7 @@ def curve(rows: list[Row], title: str, format: str = "png") -> bytes:
         axis.patch.set_visible(False)
         axis.legend(handles=[*axis.lines, *losses.lines], loc="lower right")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=format, dpi=120, metadata={"Date": None} if format == "svg" else None)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")  # of a name in letters that the font lacks: boxes stand for them
+            figure.savefig(buffer, format=format, dpi=120, metadata={"Date": None} if format == "svg" else None)
     return buffer.getvalue()
