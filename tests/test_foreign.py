@@ -420,7 +420,9 @@ def test_names_do_not_count(names: tuple[str, ...] | None, ending: str, tmp_path
         torch.save({"epoch": 7, "state_dict": state, "optimizer": {"state": {}, "lr": 0.1}}, path)
     notes: list[str] = []
     same(foreign.read(path, note=notes.append), ours)
-    assert ["4 is taken, the padding of the common port" in note for note in notes] == ([] if names is None else [True])
+    assert ["4 are assumed, the padding in the common port" in note for note in notes] == (
+        [] if names is None else [True]
+    )
 
 
 @pytest.mark.parametrize("key", ["state_dict", "net", "generator", "params", "model", "anything", "a/b"])

@@ -312,6 +312,30 @@ def test_a_ctrl_c_that_is_lost_in_a_callback_still_stops(outcome: str, pictures:
     assert "--resume goes on from" in stopped.stderr.splitlines()[-1]
 
 
+def test_stopped_before_there_is_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    """Nobody is told to go on from what is not there; the same command begins again."""
+    program = """if True:
+        import os, signal
+        from fsrcnn.cli import main
+        from fsrcnn.training import loop
+
+        def train(*arguments, **options):
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+
+        loop.train = train
+        main()
+    """
+    arguments = command(pictures, tmp_path / "r", "--steps", 2)
+    stopped = subprocess.run(
+        [sys.executable, "-c", program, *arguments[3:]],
+        env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=heed_interrupts, check=False,
+    )  # fmt: skip
+    assert stopped.returncode == 130, stopped.stderr
+    assert "before the first update; the same command begins again" in stopped.stderr.splitlines()[-1]
+    subprocess.run(arguments, check=True, env=ENVIRONMENT, capture_output=True)
+
+
 def test_a_disk_that_fills_leaves_the_last_checkpoint(pictures: Path, tmp_path: Path) -> None:
     """A limit on file size stands for the full disk: writing beyond it fails in the middle of the file."""
     folder = tmp_path / "r"

@@ -123,7 +123,7 @@ def prepare(
             "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
         )
         report(
-            f"{printable(str(output))}: {done.items:,} {items}, from {done.pictures:,} pictures, ×{scale}",
+            f"{printable(str(output))}: {done.items:,} {items}, from {done.pictures:,} picture{'s' if done.pictures != 1 else ''}, ×{scale}",
             "it is written",
         )
     for sentence in (*notes, *sentences):

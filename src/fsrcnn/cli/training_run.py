@@ -101,8 +101,16 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
         if stopped is None:
             raise
         files.remove_parts()
-        done = f"after update {last.step:,}" if last else "before the first update"
-        remark(f"fsrcnn: stopped {done}; the same command with --resume goes on from {output / 'checkpoint.pt'}")
+        done, checkpoint = (
+            f"after update {last.step:,}" if last else "before the first update",
+            output / "checkpoint.pt",
+        )
+        kept = (
+            f"with --resume goes on from {checkpoint}"
+            if checkpoint.exists()
+            else "begins again: there is no checkpoint yet"
+        )
+        remark(f"fsrcnn: stopped {done}; the same command {kept}")
         raise SystemExit(stopped.exit_code) from None
     finally:
         place.leave()

@@ -171,8 +171,8 @@ def _network(layers: Sequence[Layer], path: Path, scale: int | None, crop: int |
         crop = port.CROP if side >= port.LAST_KERNEL else side // 2
         if last.name != "last_part":
             note(
-                f"the file does not say how many HR rows its deconvolution cuts; {crop} is taken, the padding of the common port; "
-                "if its class has another, convert it with that as the crop"
+                f"the file does not say how many HR rows its deconvolution cuts: {crop} are assumed, the padding in the common port; "
+                "if its class has another padding, convert it with that as the crop"
             )
     stamp, crop = port.without_widening(last.kernel, crop)
     return assemble([*layers[:-1], last._replace(kernel=stamp)], scale_of(path, scale), crop)
