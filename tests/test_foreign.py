@@ -352,7 +352,7 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
         (["a\x1b[2J.pth"], "a\\x1b[2J.pth does not exist", 1),
         (["none.safetensors"], "none.safetensors does not exist", 1),
         (["none.onnx"], "none.onnx does not exist", 1),
-        (["bad_x2.pth"], "(or it is no PyTorch file); save a plain state_dict instead", 1),
+        (["bad_x2.pth"], "damaged, or cannot be read without running code from it; save a plain state_dict instead", 1),
         (["bad_x2.h5"], "bad_x2.h5 is not a Keras file", 1),
         (
             ["w.pth", "link.pth", "-s", "2", "--overwrite"],

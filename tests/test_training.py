@@ -97,6 +97,7 @@ def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictu
     for stop_at in (20, 40):
         with pytest.raises(Killed):
             run(plan, pictures, tmp_path / "killed", stop_at)
+        assert (tmp_path / "killed" / "checkpoint.pt").exists()  # before anybody hears of the update, and may stop the run
         # As a kill while writing leaves them.
         (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(b"half a checkpoint")
     run(plan, pictures, tmp_path / "killed", workers=2)
@@ -337,11 +338,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(pictures:
     class Poisoned(Patches):
         def draw(self, step: int) -> Batch:
             batch = super().draw(step)
-            return Batch(batch.lr * math.nan, batch.phases, None) if step == 15 else batch
+            return Batch(batch.lr * math.nan, batch.phases, None) if step == 25 else batch
 
     patches, validation = data(plan, pictures)
     patches.__class__ = Poisoned
-    with pytest.raises(FsrcnnError, match=r"no longer finite at step 20, .*checkpoint.pt holds the last good state"):
+    with pytest.raises(FsrcnnError, match=r"no longer finite at step 30, .*checkpoint.pt holds the last good state"):
         train(plan, patches, validation, tmp_path, resume=True, compile=False)
     assert (tmp_path / "checkpoint.pt").read_bytes() == good
 

@@ -42,7 +42,8 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
         loaded = weights.load(path)
         return {loaded.architecture.scale: lambda: loaded}
     raise UsageError(
-        f"there is no model {name!r}; there are {', '.join([*FAMILY_NAMES, *table])}, or the path of a weights file"
+        f"there is no model {name!r}; there are {', '.join(FAMILY_NAMES)}, each also with a scale as fsrcnn-x2 "
+        "(`fsrcnn models` lists them), or the path of a weights file"
     )
 
 

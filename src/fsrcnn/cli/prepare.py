@@ -122,8 +122,9 @@ def prepare(
         items = (
             "whole pictures" if whole else f"sub-images of {cut.size}×{cut.size} LR, {cut.label}×{cut.label} HR pixels"
         )
+        pictures = "one picture" if done.pictures == 1 else f"{done.pictures:,} pictures"
         report(
-            f"{printable(str(output))}: {done.items:,} {items}, from {done.pictures:,} picture{'s' if done.pictures != 1 else ''}, ×{scale}",
+            f"{printable(str(output))}: {done.items:,} {items}, from {pictures}, ×{scale}",
             "it is written",
         )
     for sentence in (*notes, *sentences):

@@ -78,7 +78,9 @@ def upscale(
     recursive: Annotated[
         bool,
         typer.Option(
-            "--recursive", "-r", help="Look into the folders of folders, too; the tree is kept. Links are not followed."
+            "--recursive",
+            "-r",
+            help="Look into the folders of folders, too; the tree is kept. Links to folders are not followed.",
         ),
     ] = False,
     overwrite: Overwrite = False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,19 +28,24 @@ DEEPEST = 4  # dictionaries within dictionaries
 AVERAGED = re.compile(r"ema|averag|avg|swa|shadow", re.IGNORECASE)
 BIAS = re.compile(r"(^|[._])(bias(es)?|b)$", re.IGNORECASE)
 ROLE = re.compile(r"(^|[._])(weights?|kernel|w|bias(es)?|b)$", re.IGNORECASE)
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"  # how PyTorch's files begin, since 1.6 and before
 SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def read_pickle(data: bytes, path: Path, scale: int | None, crop: int | None, note: Note) -> Weights:
     """See `foreign.Checkpoint`. Only PyTorch's weights-only unpickler sees the file, which makes tensors and plain containers."""
     torch = require("torch", "PyTorch's files", extra="torch")
+    if data.startswith(ZIP) and not zipfile.is_zipfile(io.BytesIO(data)):  # whose table of contents is at its end
+        raise WeightsError(f"{path} is a PyTorch file that is truncated or damaged", "get it again")
+    if not data.startswith((ZIP, PICKLE)):
+        raise WeightsError(f"{path} is no PyTorch file: it begins with {data[:16]!r}")
     try:
         stored = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # whatever a damaged or hostile file makes PyTorch raise
         raise WeightsError(
-            f"{path} cannot be read without running code from it (or it is no PyTorch file)",
+            f"{path} is damaged, or cannot be read without running code from it",
             "save a plain state_dict instead",
         ) from error
     candidates = {

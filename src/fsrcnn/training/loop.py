@@ -122,14 +122,15 @@ def train(
                 psnr = validation_psnr(validation, average.arrays, network)
                 improved = history.add_validation(psnr, recipe.rate * recipe.rate_at(history.step - 1))
                 folder.save_weights(average.weights(recipe.architecture), best=improved)
-            if record is not None and reporting:
-                report(history.progress(validating))
+            progress = history.progress(validating) if record is not None and reporting else None
             if validating:
                 history.forget_loss()
             if record is not None and saving:
                 folder.save_checkpoint(recipe, contents, history, trainee, optimizers, average)
             if record is not None and validating:
                 record.write(history.rows)
+            if progress is not None:
+                report(progress)  # last: whoever stops the run here can go on from what was just saved
 
         if record is not None:
             record.close()

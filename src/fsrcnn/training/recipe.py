@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fsrcnn.architecture import Architecture
@@ -140,11 +140,13 @@ class Recipe:
         return step % self.validate_every == 0 or step == self.steps
 
     def differences(self, other: Recipe, but: Sequence[str] = ()) -> list[str]:
-        """`name: other → self` for each field in which the two differ, but for those named."""
+        """`name: other → self` for each field in which the two differ, those of the architecture apart, but for those named."""
+        mine, others = ({**vars(recipe), **vars(recipe.architecture)} for recipe in (self, other))
+        left_out = (*but, "architecture")
         return [
-            f"{field.name}: {getattr(other, field.name)} → {getattr(self, field.name)}"
-            for field in fields(self)
-            if field.name not in but and getattr(self, field.name) != getattr(other, field.name)
+            f"{name}: {others[name]} → {mine[name]}"
+            for name in mine
+            if name not in left_out and mine[name] != others[name]
         ]
 
 
