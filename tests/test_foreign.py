@@ -284,12 +284,15 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not say its scale; give scale=2, 3 or 4"):
         foreign.read(tmp_path / "weights.pth")
     assert foreign.read(tmp_path / "weights.pth", scale=2).architecture == family("fsrcnn-s", 2)
+    (tmp_path / "cut_x2.pth").write_bytes((tmp_path / "weights.pth").read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="is a PyTorch file that is truncated or damaged"):
+        foreign.read(tmp_path / "cut_x2.pth")
     with pytest.raises(UsageError, match=r"weights are read from \.mat"):
         foreign.read(tmp_path / "weights.onnx")
     with pytest.raises(UsageError, match=r"not as \.onnx"):
         foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "weights.onnx")
     for ending, sentence in (
-        (".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "cannot be read"), (".pb", "not a TensorFlow graph"),
+        (".mat", "not a MATLAB file"), (".h5", "not a Keras file"), (".pth", "no PyTorch file: it begins with"), (".pb", "not a TensorFlow graph"),
         (".safetensors", "not a safetensors file"),
     ):  # fmt: skip
         bad = tmp_path / f"bad_x2{ending}"
@@ -352,7 +355,7 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
         (["a\x1b[2J.pth"], "a\\x1b[2J.pth does not exist", 1),
         (["none.safetensors"], "none.safetensors does not exist", 1),
         (["none.onnx"], "none.onnx does not exist", 1),
-        (["bad_x2.pth"], "damaged, or cannot be read without running code from it; save a plain state_dict instead", 1),
+        (["bad_x2.pth"], "bad_x2.pth is no PyTorch file: it begins with", 1),
         (["bad_x2.h5"], "bad_x2.h5 is not a Keras file", 1),
         (
             ["w.pth", "link.pth", "-s", "2", "--overwrite"],
@@ -658,7 +661,7 @@ def test_a_tensor_larger_than_its_file(own_process: None, tmp_path: Path) -> Non
     ):
         foreign.read(tmp_path / "w_x2.pth")
     (tmp_path / "deep_x2.pth").write_bytes(b"\x80\x02" + b"](" * 100_000 + b"e" * 100_000 + b".")
-    with pytest.raises(WeightsError, match="no PyTorch file"):
+    with pytest.raises(WeightsError, match="is damaged, or cannot be read"):
         foreign.read(tmp_path / "deep_x2.pth")
     foreign.write(random_weights(family("fsrcnn-s", 2)), tmp_path / "w.h5")
     with h5py.File(tmp_path / "w.h5", "r+", libver="latest") as file:

@@ -97,7 +97,9 @@ def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictu
     for stop_at in (20, 40):
         with pytest.raises(Killed):
             run(plan, pictures, tmp_path / "killed", stop_at)
-        assert (tmp_path / "killed" / "checkpoint.pt").exists()  # before anybody hears of the update, and may stop the run
+        assert (
+            tmp_path / "killed" / "checkpoint.pt"
+        ).exists()  # before anybody hears of the update, and may stop the run
         # As a kill while writing leaves them.
         (tmp_path / "killed" / ".checkpoint.pt.1.part").write_bytes(b"half a checkpoint")
     run(plan, pictures, tmp_path / "killed", workers=2)
@@ -368,7 +370,7 @@ def test_run_folders(pictures: Path, tmp_path: Path) -> None:
         train(plan, *data(plan, pictures), tmp_path, compile=False)
     for other, sentence in (
         (replace(plan, rate=0.1), r"another recipe \(rate: 0.005 → 0.1\)"),
-        (replace(plan, architecture=replace(TINY, d=7)), r"another recipe \(architecture: "),
+        (replace(plan, architecture=replace(TINY, d=7)), r"another recipe \(d: 6 → 7\)"),
         (replace(plan, steps=5), "has done 10 updates already, more than the 5 asked for"),
     ):
         with pytest.raises(UsageError, match=sentence):
