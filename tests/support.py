@@ -66,7 +66,8 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def heed_interrupts() -> None:
     """`preexec_fn` of a program that a test interrupts: one started in the background of a shell has inherited to ignore it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as `nohup` does of SIGHUP
+        signal.signal(number, signal.SIG_DFL)
 
 
 def files_below(folder: Path) -> list[str]:

@@ -432,7 +432,7 @@ def test_resume_of_another_recipe_is_refused(
 ) -> None:
     subprocess.run(command(pictures, tmp_path / "r", "--steps", 10), check=True, env=ENVIRONMENT, capture_output=True)
     for change, sentence in (
-        (("--model", "7,3,1"), "architecture: "), (("--lr", "0.5"), "rate: 0.001 → 0.5"), (("--seed", "9"), "seed: 4 → 9"),
+        (("--model", "7,3,1"), "another recipe (d: "), (("--lr", "0.5"), "rate: 0.001 → 0.5"), (("--seed", "9"), "seed: 4 → 9"),
     ):  # fmt: skip
         arguments = command(pictures, tmp_path / "r", "--steps", 10, "--resume", *change)[3:]
         ended, said = typed(tuple(arguments), monkeypatch, capsys)

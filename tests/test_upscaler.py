@@ -303,7 +303,7 @@ def test_other_refusals(tmp_path: Path) -> None:
         Size(width=10**9).of(10, 10)
     with pytest.raises(UsageError, match="no model 'fsrcnnn'"):
         Upscaler("fsrcnnn")
-    with pytest.raises(WeightsError, match="cannot read"):
+    with pytest.raises(WeightsError, match="does not exist"):
         Upscaler(tmp_path / "no.safetensors")
     with pytest.raises(UsageError, match="threads"):
         Upscaler(WEIGHTS, threads=0)

@@ -35,8 +35,11 @@ SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 def read_pickle(data: bytes, path: Path, scale: int | None, crop: int | None, note: Note) -> Weights:
     """See `foreign.Checkpoint`. Only PyTorch's weights-only unpickler sees the file, which makes tensors and plain containers."""
     torch = require("torch", "PyTorch's files", extra="torch")
-    if data.startswith(ZIP) and not zipfile.is_zipfile(io.BytesIO(data)):  # whose table of contents is at its end
-        raise WeightsError(f"{path} is a PyTorch file that is truncated or damaged", "get it again")
+    if data.startswith(ZIP):
+        try:
+            zipfile.ZipFile(io.BytesIO(data)).close()  # its table of contents is at its end
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise WeightsError(f"{path} is a PyTorch file that is truncated or damaged", "get it again") from error
     if not data.startswith((ZIP, PICKLE)):
         raise WeightsError(f"{path} is no PyTorch file: it begins with {data[:16]!r}")
     try:
