@@ -19,7 +19,7 @@ through Pillow. `formats.py` says what each format can hold.
 | `colour.py` | what colours mean where no ICC profile says it |
 | `tags.py`, `xmp.py` | TIFF's and EXIF's tags; XMP: edited where they tell size and orientation |
 | `containers.py`, `isobmff.py` | what lies beside the pixels in PNG, JPEG, WebP, GIF; in AVIF |
-| `vips.py` | libvips: loaded when first needed, its errors in our words |
+| `vips.py` | libvips: loaded when first needed |
 """
 
 from fsrcnn.images.content import stream_content

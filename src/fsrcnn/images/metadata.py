@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from fsrcnn.errors import ImageError
 from fsrcnn.formats import START, kind_of
 from fsrcnn.images import containers, tags, xmp
-from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma
+from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma, space_of
 
 if TYPE_CHECKING:
     import pyvips
@@ -52,9 +52,6 @@ _HELD = {
     "tif": {ICC, EXIF, XMP, "iptc"}, "avif": {ICC, EXIF, XMP}, "gif": {"comment"},
 }  # fmt: skip
 _LARGEST_EXIF, _LARGEST_XMP = 65_533 - 2_000, 65_533 - 29  # in a JPEG; libvips adds resolution and size to EXIF
-# Descriptions that programs of microscopes and arrays read back: they tell the size of the old pixels.
-_SHAPE = b'{"shape"'
-_LAYOUT_DESCRIPTIONS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 
 
 def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, Any], Notes]:
@@ -74,7 +71,7 @@ def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, 
     except _DAMAGED:
         notes.append("a part of its metadata is damaged and left out")
     if image.interpretation in ("cmyk", "lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
-        metadata.pop(ICC, None)  # the pixels become sRGB
+        _used_up(metadata, notes)
     return metadata, tuple(notes)
 
 
@@ -94,12 +91,19 @@ def carried_by_pages(data: bytes, starts: Sequence[int], converted: Sequence[boo
         except _DAMAGED:
             notes.append("a part of its metadata is damaged and left out")
         if without_profile:
-            metadata.pop(ICC, None)
+            _used_up(metadata, notes)
         pages.append(metadata)
     # What describes pixels goes with all pages in any case; what describes the picture goes with the first.
     of_all = {key: pages[0][key] for key in (ICC, "extra-samples") if key in pages[0]}
     different = {"pages": tuple(pages)} if any(page != of_all for page in pages[1:]) else {}
     return {**pages[0], **different}, tuple(dict.fromkeys(notes))
+
+
+def _used_up(metadata: dict[str, Any], notes: list[str]) -> None:
+    """The pixels became sRGB, through the profile where it is one of their colours, which neither grey nor RGB is."""
+    profile = metadata.pop(ICC, None)
+    if profile and space_of(profile) in (None, b"GRAY", b"RGB "):
+        notes.append(_misfit("CMYK or CIELAB"))
 
 
 @contextlib.contextmanager
@@ -118,7 +122,7 @@ def _of_png(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes
         if kind == b"cICP" and len(data) == 4:
             metadata["code-points"] = CodePoints(data[0], data[1], data[2], bool(data[3]))
         elif kind == b"iCCP" and ICC not in metadata:  # libvips passes over what it takes for none
-            notes.append(_misfit(image.bands <= 2))
+            notes.append(_misfit("grey" if image.bands <= 2 else "RGB"))
     kept = [
         chunk
         for chunk in chunks
@@ -199,9 +203,9 @@ def _of_directory(file: BinaryIO, start: int | None, metadata: dict[str, Any], n
     metadata |= {key: found.main[tag].data for key, tag in ((ICC, tags.PROFILE), (XMP, tags.XMP)) if tag in found.main}
     main = {tag: value for tag, value in found.main.items() if tag in tags.DESCRIPTIVE}
     description = main[tags.DESCRIPTION].data if tags.DESCRIPTION in main else b""
-    if description.startswith((_SHAPE, *_LAYOUT_DESCRIPTIONS)):
+    if tags.is_layout(description):
         del main[tags.DESCRIPTION]
-        if not description.startswith(_SHAPE):  # which is the old size and nothing else
+        if not description.startswith(tags.SHAPE):  # which is the old size and nothing else
             notes.append("its description is left out: a program wrote the old size into it")
     if any(tag in found.main for tag in tags.GEOGRAPHIC):
         notes.append("its place on the map (GeoTIFF) is left out: it belongs to the old pixels")
@@ -270,7 +274,11 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
         _replace(kept, XMP, lambda packet: xmp.resized(packet, width, height), notes)
     profile = kept.pop(ICC, None) if ICC not in _HELD[format] else None
     if profile:
-        notes.append(f"its ICC profile is left out: {format} holds none, so the colours became sRGB")
+        notes.append(
+            f"its ICC profile is left out: {format} holds none, so the colours became sRGB"
+            if ICC in metadata
+            else f"its colours became sRGB: {format} cannot say which they were"
+        )
     for key in [key for key in kept if key not in _HELD[format]]:
         value = kept.pop(key)
         if key != EXIF or tags.of_block(value).names():
@@ -319,7 +327,7 @@ def _colour(
         if profile:
             kept[ICC] = profile
         else:
-            notes.append(_misfit(grey))
+            notes.append(_misfit("grey" if grey else "RGB"))
     points: CodePoints | None = metadata.get("code-points")
     chunks = {kind: data for kind, data in metadata.get("png-chunks", ()) if kind in _PNG_COLOUR}
     if format == "png":
@@ -349,8 +357,8 @@ def _colour(
     return []
 
 
-def _misfit(grey: bool) -> str:
-    return f"its ICC profile is left out: it is damaged, or not one of {'grey' if grey else 'RGB'}"
+def _misfit(colours: str) -> str:
+    return f"its ICC profile is left out: it is damaged, or not one of {colours}"
 
 
 def _replace(kept: dict[str, Any], key: str, change: Callable[[bytes], bytes], notes: list[str]) -> None:
@@ -394,8 +402,7 @@ def missing(wanted: Fitted, found: dict[str, Any]) -> Notes:
         with contextlib.suppress(*_DAMAGED):
             lost -= tags.of_block(found.get(EXIF, b"")).names()
         if lost:
-            names = (tags.DESCRIPTIVE.get(tag, f"0x{tag:04x}") for _, tag in sorted(lost))
-            notes.append(f"of its EXIF {_listed(names)} could not be written")
+            notes.append(f"of its EXIF {_listed(tags.name(*which) for which in sorted(lost))} could not be written")
     return tuple(notes)
 
 
@@ -421,5 +428,5 @@ def _text_chunk(comment: bytes) -> tuple[bytes, bytes]:
 
 def _listed(names: Iterable[str]) -> str:
     """Names for a note: the first five, each cut and without control characters."""
-    plain = ["".join(c if c.isprintable() else "?" for c in name[:40]) for name in names]
+    plain = list(dict.fromkeys("".join(c if c.isprintable() else "?" for c in name[:40]) for name in names))
     return ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")

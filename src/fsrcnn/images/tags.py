@@ -25,7 +25,22 @@ DESCRIPTIVE = {
     319: "PrimaryChromaticities", 18246: "Rating", 18249: "RatingPercent", 33432: "Copyright", 40091: "XPTitle",
     40092: "XPComment", 40093: "XPAuthor", 40094: "XPKeywords", 40095: "XPSubject",
 }  # fmt: skip
+# Of the camera's directory, those that people know; and the place in one word.
+_CAMERA = {
+    33434: "ExposureTime", 33437: "FNumber", 34850: "ExposureProgram", 34855: "ISOSpeedRatings", 36867: "DateTimeOriginal",
+    36868: "DateTimeDigitized", 36880: "OffsetTime", 36881: "OffsetTimeOriginal", 36882: "OffsetTimeDigitized",
+    37377: "ShutterSpeedValue", 37378: "ApertureValue", 37379: "BrightnessValue", 37380: "ExposureBiasValue",
+    37381: "MaxApertureValue", 37382: "SubjectDistance", 37383: "MeteringMode", 37384: "LightSource", 37385: "Flash",
+    37386: "FocalLength", MAKER_NOTE: "the maker note", 37510: "UserComment", 37520: "SubSecTime", 37521: "SubSecTimeOriginal",
+    37522: "SubSecTimeDigitized", 41486: "FocalPlaneXResolution", 41487: "FocalPlaneYResolution", 41985: "CustomRendered",
+    41986: "ExposureMode", 41987: "WhiteBalance", 41988: "DigitalZoomRatio", 41989: "FocalLengthIn35mmFilm",
+    41990: "SceneCaptureType", 42016: "ImageUniqueID", 42032: "CameraOwnerName", 42033: "BodySerialNumber",
+    42034: "LensSpecification", 42035: "LensMake", 42036: "LensModel", 42037: "LensSerialNumber",
+}  # fmt: skip
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # GeoTIFF: where on earth the pixels of the old size lie
+# Descriptions that programs of arrays (tifffile) and of microscopes read back.
+SHAPE = b'{"shape"'
+_LAYOUTS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 _WIDTHS, _HEIGHTS = {256, 40962}, {257, 40963}  # ImageWidth and ImageLength; PixelXDimension and PixelYDimension
 _MADE_ANEW = {36864, 37121, 40960, 40961}  # versions, components, colour space: libvips writes them into every file
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -142,6 +157,17 @@ def read(file: BinaryIO, start: int | None = None) -> Tags:
     return Tags(main, inner[EXIF], inner[GPS])
 
 
+def name(place: str, tag: int) -> str:
+    """What people call a tag of `Tags.names`."""
+    known = {"main": DESCRIPTIVE, "exif": _CAMERA, "gps": {}}[place]
+    return known.get(tag, f"a tag 0x{tag:04x}" if place != "gps" else "the place (GPS)")
+
+
+def is_layout(description: bytes) -> bool:
+    """Whether a program wrote a description to read it back: how the old pixels lie."""
+    return description.startswith((SHAPE, *_LAYOUTS))
+
+
 def of_block(exif: bytes) -> Tags:
     """The tags of an EXIF block.
 
@@ -224,7 +250,8 @@ def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
             inner[pointer] = Tag(kind, struct.pack(f"{form.order}{size}", at), form.order)
     fresh = {**pages, **tags.main, **inner}
     while start:
-        kept, following = _raw_entries(file, form, start)
+        entries, following = _raw_entries(file, form, start)
+        kept = dict(reversed(entries))  # the first of two
         at = _end(file)
         file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following))
         file.seek(link)
@@ -257,8 +284,8 @@ def _header(file: BinaryIO) -> tuple[_Form, int]:
     return form, first
 
 
-def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, bytes], int]:
-    """A directory's entries as they lie there, and where the next directory begins; 0 where there is none."""
+def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[list[tuple[int, bytes]], int]:
+    """A directory's entries by their tags, as they lie there, and where the next directory begins; 0 where there is none."""
     file.seek(start)
     size = struct.calcsize(form.entry)
     (count,) = struct.unpack(form.counter, _exactly(file, struct.calcsize(form.counter)))
@@ -268,14 +295,14 @@ def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, byt
     tail = file.read(struct.calcsize(form.offset))
     following = struct.unpack(form.offset, tail)[0] if len(tail) == struct.calcsize(form.offset) else 0
     entries = [raw[at : at + size] for at in range(0, len(raw), size)]
-    return {struct.unpack_from(f"{form.order}H", entry)[0]: entry for entry in entries}, following
+    return [(struct.unpack_from(f"{form.order}H", entry)[0], entry) for entry in entries], following
 
 
 def _directory(file: BinaryIO, form: _Form, start: int) -> tuple[Directory, int]:
     raw, following = _raw_entries(file, form, start)
     directory: Directory = {}
     room = _MOST_BYTES
-    for tag, entry in raw.items():
+    for tag, entry in raw:
         _, kind, count, value = struct.unpack(form.entry, entry)
         size = _BYTES.get(kind, 0) * count
         if not 0 < size <= room:
@@ -286,7 +313,10 @@ def _directory(file: BinaryIO, form: _Form, start: int) -> tuple[Directory, int]
             value = file.read(size)
             if len(value) < size:
                 continue
-        directory[tag] = Tag(kind, value[:size], form.order)
+        # Of a tag that is there twice, libtiff takes the first. tifffile puts its description of an array after that of a person.
+        held = directory.get(tag)
+        if held is None or (tag == DESCRIPTION and is_layout(held.data) and not is_layout(value)):
+            directory[tag] = Tag(kind, value[:size], form.order)
     return directory, following
 
 
