@@ -135,7 +135,10 @@ def test_frames_of_16_bits_become_8_and_it_is_said() -> None:
     data = deep_animation([frame.astype(np.uint16) * 257 for frame in grey])
     deep = read(data)
     assert read(data, page=1).pages[0].dtype == np.uint16
-    assert deep.notes == ("its frames have 16 bits per sample, of which 8 are kept",)
+    for format, reason in (("png", "frames have no more"), ("webp", "fsrcnn reads no more of it")):
+        assert write(deep, None, format=format).notes[-1] == f"its 16 bits became 8: {reason}"
+    with pytest.raises(UsageError, match="the picture has 16 bits per sample, of which fsrcnn reads 8"):
+        write(deep, None, format="png", lossless=True)
     for one, other in zip(deep.pages, grey, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -155,8 +158,9 @@ def test_one_page_alone(format: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     result = run_command("upscale", path, "-o", tmp_path / "still.jpg", "-s", "2")
     assert result.returncode == 1
-    assert b"has 3 pages or frames, which jpg cannot hold" in result.stderr
-    assert b"--page 1" in result.stderr
+    assert b"has 3 pages or frames, which jpg cannot hold; give another --output that ends in ." in result.stderr
+    assert b"or take one: --page 1" in result.stderr
+    assert b"--format" not in result.stderr
     assert not (tmp_path / "still.jpg").exists()
     with pytest.raises(UsageError, match="has 3 pages or frames, which jpg cannot hold"):
         Upscaler("fsrcnn-s")(path, output=tmp_path / "still.jpg")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LOADERS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tif": "tiff", "gif": "gif", "avif": "heif", "heic": "heif"}
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _OTHER_SAMPLES = {
-    "char": "signed 8-bit", "short": "signed 16-bit", "int": "signed 32-bit", "uint": "32-bit whole", "complex": "complex",
+    "char": "signed 8-bit", "short": "signed 16-bit", "int": "signed 32-bit", "uint": "32-bit whole-number", "complex": "complex",
     "dpcomplex": "complex",
 }  # fmt: skip
 _alone = threading.Lock()

@@ -12,7 +12,7 @@
 | `light-levels` | AVIF's boxes clli and mdcv |
 | `comment` | bytes: of JPEG and GIF |
 | `lossless` | True: of WebP and AVIF that lose nothing |
-| `bits-per-sample` | 10 or 12: of AVIF |
+| `bits-per-sample` | of the file, where the dtype has others: 10 or 12 of AVIF; 16 of frames, CMYK and CIELAB, which are read in 8 |
 | `extra-samples` | how many of the last channels are neither colour nor alpha: of TIFF |
 | `pages` | these again, of each page: of a TIFF whose pages carry different things |
 
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsrcnn.errors import ImageError
-from fsrcnn.formats import START, kind_of
+from fsrcnn.formats import START, instead, kind_of
 from fsrcnn.images import containers, tags, xmp
 from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma, space_of
 
@@ -41,6 +41,7 @@ Notes = tuple[str, ...]
 
 _OF_LIBVIPS = (ICC, EXIF, XMP, "delay", "loop", "resolution-unit")
 _DAMAGED = (ValueError, struct.error, OverflowError, OSError)  # what walking through broken bytes may end in
+_OF_HDR = ("png", "avif")  # formats that have code points
 _PNG_LIGHT = (b"mDCV", b"cLLI")
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
@@ -259,12 +260,24 @@ class Fitted(NamedTuple):
     notes: Notes
 
 
-def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:
-    """Metadata as a format holds them, of an upright picture of this size.
+def check_colours(metadata: dict[str, Any], format: str, *, grey: bool, output: Path | None = None) -> None:
+    """
+    Args:
+        output: the name that somebody gave for the result.
 
     Raises:
         ImageError: without its metadata the picture would look wrong: HDR in a format that cannot say so.
     """
+    points: CodePoints | None = metadata.get("code-points")
+    if points is None or not points.hdr or format in _OF_HDR:
+        return
+    if ICC not in metadata or not fitting_profile(metadata[ICC], grey):
+        fact = f"the colours of the picture are HDR ({points.hdr}), which {format} cannot say"
+        raise ImageError(fact, instead(_OF_HDR, format, output))
+
+
+def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:
+    """Metadata as a format holds them, of an upright picture of this size, that `check_colours` has let pass."""
     notes: list[str] = []
     kept = {key: value for key, value in metadata.items() if key in NAMES}
     chunks = _colour(metadata, kept, format, grey, notes)
@@ -334,11 +347,6 @@ def _colour(
         named = [(b"cICP", bytes([points.primaries, points.transfer, 0, points.full]))] if points else []
         return named + [chunk for chunk in chunks.items() if ICC not in kept or chunk[0] in _PNG_LIGHT]
     if points and format != "avif" and ICC not in kept:
-        if points.hdr:
-            raise ImageError(
-                f"the colours of the picture are HDR ({points.hdr}), which {format} cannot say",
-                "give {format='png'} or {format='avif'}",
-            )
         if not points.plain:
             profile = points.profile(grey)
             if profile:
