@@ -284,3 +284,13 @@ def test_avif_is_there() -> None:
     """The tests above lean on a Pillow that writes AVIF."""
     assert features.check("avif"), "Pillow without AVIF"
     assert Image.open(io.BytesIO(WHOLE["avif"]())).format == "AVIF"
+
+
+def test_boxes_in_boxes_have_an_end() -> None:
+    nested = b""
+    for _ in range(3000):
+        nested = struct.pack(">I4s", 8 + len(nested), b"mdia") + nested
+    for kind in (b"trak", b"moov"):
+        nested = struct.pack(">I4s", 8 + len(nested), kind) + nested
+    with pytest.raises(ImageError, match="is damaged, or of a kind"):
+        read(struct.pack(">I4s4sI4s", 20, b"ftyp", b"avis", 0, b"avis") + nested)

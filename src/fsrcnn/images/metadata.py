@@ -167,7 +167,10 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 def _of_avif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
 
-    meta = isobmff.meta_of(file)
+    file.seek(0)
+    data = file.read()
+    start, end = isobmff.meta_of(data)
+    meta = data[start:end]
     _note_attached(notes, isobmff.has_gain_map(meta))
     if image.get_typeof("bits-per-sample") and image.get("bits-per-sample") > 8:
         metadata["bits-per-sample"] = image.get("bits-per-sample")

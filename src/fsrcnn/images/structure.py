@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
@@ -152,33 +151,6 @@ def _gif(data: bytes) -> Structure:
 
 
 def _avif(data: bytes) -> Structure:
-    end = 0
-    frames = 1
-    for name, start, end in _boxes(data, 0, len(data)):
-        if name == b"moov":
-            tracks = [_samples(data, *box) for box in _boxes(data, start, end) if box[0] == b"trak"]
-            frames = max([1, *tracks])
-    return Structure(frames=frames, complete=0 < end <= len(data))
+    from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
 
-
-def _samples(data: bytes, name: bytes, start: int, end: int) -> int:
-    """How many pictures a track holds: the samples in the `stsz` box below it."""
-    for inner, begin, stop in _boxes(data, start, end):
-        if inner == b"stsz":
-            return int.from_bytes(data[begin + 8 : begin + 12], "big")
-        if inner in (b"mdia", b"minf", b"stbl"):
-            return _samples(data, inner, begin, stop)
-    return 0
-
-
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of a stretch: name, where the content begins, where it ends (which may be beyond the data)."""
-    while start + 8 <= end:
-        length, head = int.from_bytes(data[start : start + 4], "big"), 8
-        if length == 1:
-            length, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        stop = start + length if length else end
-        if stop < start + head:
-            return
-        yield data[start + 4 : start + 8], start + head, stop
-        start = stop
+    return Structure(frames=max(1, isobmff.frames_of(data)), complete=0 < isobmff.end_of(data) <= len(data))
