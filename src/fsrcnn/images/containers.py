@@ -22,20 +22,25 @@ _GAIN_MAPS = (
 _MOST = 2**26  # bytes of one chunk that are held; larger ones are passed over
 
 
-def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Name and data of a PNG's chunks of some kinds, in their order."""
-    at = 8
-    while True:
+def png_places(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name of a PNG's chunks, as far as they begin in the file, and where the data of each begin and, perhaps beyond it, end."""
+    at, kind = 8, b""
+    while kind != b"IEND":
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             return
         length, kind = struct.unpack(">I4s", head)
-        if kind in kinds and length <= _MOST:
-            yield kind, file.read(length)
-        if kind == b"IEND":
-            return
+        yield kind, at + 8, at + 8 + length
         at += 12 + length
+
+
+def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Name and data of a PNG's chunks of some kinds, in their order."""
+    for kind, start, end in png_places(file):
+        if kind in kinds and end - start <= _MOST:
+            file.seek(start)
+            yield kind, file.read(end - start)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

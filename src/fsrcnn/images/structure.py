@@ -6,9 +6,12 @@ Sources: PNG 3rd edition (APNG is part of it), ITU-T T.81 (JPEG), the GIF89a spe
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
 from typing import NamedTuple
+
+from fsrcnn.images.containers import png_places
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
 SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
@@ -70,23 +73,20 @@ def structure_of(data: bytes, kind: str) -> Structure:
 
 
 def _png(data: bytes) -> Structure:
-    size, frames, controls, still_first, intact, ended, at = None, 1, 0, True, True, False, 8
-    while at + 12 <= len(data) and not ended:
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + length]
+    size, frames, controls, still_first, intact, ended = None, 1, 0, True, True, False
+    for name, start, end in png_places(io.BytesIO(data)):
         if name == b"IHDR":
-            size = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big"))
+            size = (int.from_bytes(data[start : start + 4], "big"), int.from_bytes(data[start + 4 : start + 8], "big"))
         elif name == b"acTL":
-            frames = max(1, int.from_bytes(body[:4], "big"))
+            frames = max(1, int.from_bytes(data[start : min(start + 4, end)], "big"))
         elif name == b"fcTL":
             controls += 1
         elif name == b"IDAT" and not controls:
             still_first = False
         if frames > 1 and name in (b"IDAT", b"fcTL", b"fdAT"):
-            check = int.from_bytes(data[at + 8 + length : at + 12 + length], "big")
-            intact = intact and check == zlib.crc32(body, zlib.crc32(name))
-        ended = name == b"IEND"
-        at += 12 + length
+            check = int.from_bytes(data[end : end + 4], "big")
+            intact = intact and check == zlib.crc32(memoryview(data)[start:end], zlib.crc32(name))
+        ended = name == b"IEND" and end + 4 <= len(data)
     complete = ended and (frames == 1 or controls == frames)
     return Structure(size, frames, complete, intact=intact, still_first=still_first)
 
