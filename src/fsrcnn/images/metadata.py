@@ -113,6 +113,11 @@ def _opened(source: str | Path | bytes) -> Iterator[BinaryIO]:
         yield file
 
 
+def _all_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
 def _nothing(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     pass
 
@@ -167,8 +172,7 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 def _of_avif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
 
-    file.seek(0)
-    data = file.read()
+    data = _all_of(file)
     start, end = isobmff.meta_of(data)
     meta = data[start:end]
     _note_attached(notes, isobmff.has_gain_map(meta))
@@ -190,7 +194,7 @@ def _of_webp(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_gif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
-    for label, data in containers.gif_extensions(file):
+    for label, data in containers.gif_extensions(_all_of(file)):
         if label == 0xFE:
             metadata["comment"] = metadata.get("comment", b"") + data
         elif label == 0xFF and data.startswith((b"XMP Data", b"ICCRGBG1")):

@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import NamedTuple
 
-from fsrcnn.images.containers import png_places
+from fsrcnn.images.containers import GIF_END, gif_blocks, png_places
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
 SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
@@ -129,25 +129,8 @@ def _jpeg(data: bytes) -> Structure:
 
 
 def _gif(data: bytes) -> Structure:
-    def table(packed: int) -> int:
-        return 3 << ((packed & 7) + 1) if packed & 0x80 else 0
-
     size = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
-    complete, at = False, 13 + (table(data[10]) if len(data) > 10 else 0)
-    while at < len(data):
-        if data[at] == 0x3B:
-            complete = True
-            break
-        if data[at] == 0x21:
-            at += 2
-        elif data[at] == 0x2C and at + 10 < len(data):
-            at += 10 + table(data[at + 9]) + 1
-        else:
-            break
-        while at < len(data) and data[at]:
-            at += data[at] + 1
-        at += 1
-    return Structure(size, complete=complete)
+    return Structure(size, complete=any(kind == GIF_END for kind, *_ in gif_blocks(data)))
 
 
 def _avif(data: bytes) -> Structure:
