@@ -343,7 +343,7 @@ def test_sixteen_bits_become_twelve_in_an_avif() -> None:
         ("float32", 32, {"jpg": 8, "webp": 8, "gif": 8, "avif": 12, "png": 16}),
     ],
 )
-def test_bits_that_a_format_does_not_hold_are_said(dtype: str, bits: int, kept: dict[str, int]) -> None:
+def test_bits_that_a_format_does_not_hold_are_said(dtype: str, bits: int, kept: dict[str, int], tmp_path: Path) -> None:
     pixels = (COLOURS[:, ::64] / 255 * (1 if dtype == "float32" else 2**bits - 1)).astype(dtype)
     if bits == 10:
         picture = read(written(Picture((pixels << 6,), "avif", None, {"bits-per-sample": 10}), "avif")[0])
@@ -352,6 +352,8 @@ def test_bits_that_a_format_does_not_hold_are_said(dtype: str, bits: int, kept: 
     for format in FORMATS:
         _, notes = written(picture, format)
         expected = [f"its {bits} bits became {kept[format]}: {format} holds no more"] if format in kept else []
+        assert [note for note in notes if "bits" in note] == expected
+        notes = write(picture, tmp_path / f"a.{format}").notes
         assert [note for note in notes if "bits" in note] == expected
 
 

@@ -261,7 +261,7 @@ def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
     fresh = {**pages, **tags.main, **inner}
     while start:
         found, following = entries(file, form, start)
-        kept = {entry.tag: entry.raw for entry in reversed(found)}  # the first of two
+        kept = {entry.tag: entry.raw for entry in found}
         at = _end(file)
         file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following or 0))
         file.seek(link)
