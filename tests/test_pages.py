@@ -468,3 +468,19 @@ def test_a_png_of_one_frame_is_a_picture() -> None:
     png = saved(FRAMES[:1], "PNG")
     data = png[:33] + png_chunk(b"acTL", struct.pack(">II", 1, 0)) + png[33:]
     check_near(read(data).pages, FRAMES[:1], 0)
+
+
+@pytest.mark.parametrize("format", ["webp", "gif"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_pages_of_different_depths_become_frames(format: str, order: int) -> None:
+    flat = [np.full((16, 16, 3), level, np.uint8) for level in (200, 120, 40)][::order]
+    pages: tuple[Array, ...] = (flat[0], flat[1].astype(np.uint16) * 257, flat[2].astype(np.float32) / 255)
+    flat, pages = flat[::order], pages[::order]
+    written = write(Picture(pages, "tif"), None, format=format)
+    assert written.notes == (f"its 32 bits became 8: {format} holds no more",)
+    check_near(read(written.data or b"").pages, flat, 2)
+    with pytest.raises(UsageError, match=r"cannot keep every pixel of a picture of 32 bits|gif is never lossless"):
+        write(Picture(pages, "tif"), None, format=format, lossless=True)
+    kept = write(Picture(pages, "tif"), None)
+    assert kept.notes == ()
+    assert [page.dtype for page in read(kept.data or b"").pages] == [page.dtype for page in pages]

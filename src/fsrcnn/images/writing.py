@@ -70,7 +70,7 @@ def write(
     framed = _are_frames(picture, format)
     lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
     options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
-    each_alone = not picture.uniform or (format == DIFFERENT_PAGES and "pages" in picture.metadata)
+    each_alone = format == DIFFERENT_PAGES and (not picture.uniform or "pages" in picture.metadata)
     encode = _encode_frames if framed else _encode_different if each_alone else _encode
     if target is None:
         buffer = io.BytesIO()
@@ -122,7 +122,7 @@ def check_fits(
     frames = _are_frames(picture, format)
     if frames and format == "avif":
         raise UsageError("frames of an avif are never lossless", formats.instead(("png", "webp"), format, output))
-    dtype = picture.pages[0].dtype
+    dtype = picture.deepest
     if picture.bits > 8 * dtype.itemsize:
         raise UsageError(f"the picture has {picture.bits} bits per sample, of which fsrcnn reads {8 * dtype.itemsize}")
     if picture.bits > bits_written(format, dtype, picture.bits, frames):
@@ -137,7 +137,7 @@ def _are_frames(picture: Picture, format: str) -> bool:
 
 def _lost_bits(picture: Picture, format: str) -> Notes:
     """That the picture had more bits per sample than are written, where it had."""
-    dtype, frames = picture.pages[0].dtype, _are_frames(picture, format)
+    dtype, frames = picture.deepest, _are_frames(picture, format)
     written = bits_written(format, dtype, picture.bits, frames)
     if picture.bits <= written:
         return ()
@@ -191,7 +191,7 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
     notes += fitted.notes
     if format == "avif" and picture.metadata.get("loop", 0) != 0:
         notes += ("how often it loops is left out: Pillow does not write it into an AVIF",)
-    frames = [_fit_depth((page,), "gif", 16)[0] for page in pages]  # in 8 bit, as a GIF's
+    frames = [_fit_depth(page, "gif", 16) for page in pages]  # in 8 bit, as a GIF's
     if grey and not FORMATS[format].grey:  # as the profile, which is one of RGB there
         frames = [np.dstack([frame[..., :1]] * 3 + [frame[..., 1:]]) for frame in map(np.atleast_3d, frames)]
     from fsrcnn.images import animation  # here, as few pictures are of this kind and each module takes time to import
@@ -370,7 +370,7 @@ def _assemble(
 ) -> pyvips.Image:
     """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
     vips = libvips()
-    deep_enough = _fit_depth(pages, format, bits)
+    deep_enough = [_fit_depth(page, format, bits) for page in pages]
     stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
     height, width = stacked.shape[:2]
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
@@ -405,20 +405,20 @@ def _assemble(
     return image
 
 
-def _fit_depth(pages: tuple[Array, ...], format: str, bits: int) -> tuple[Array, ...]:
-    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has.
+def _fit_depth(page: Array, format: str, bits: int) -> Array:
+    """A page in a depth that the format can hold: its own, or else the deepest whole numbers it has.
 
     Of samples of less than 16 `bits`, libvips takes the upper ones, so they are rounded to these.
     """
-    dtype = pages[0].dtype
+    dtype = page.dtype
     holds = FORMATS[format].dtypes
     if dtype.name in holds and bits == 16:
-        return pages
+        return page
     goal = np.dtype("uint16" if "uint16" in holds and dtype != np.uint8 else "uint8")
     if goal == dtype == np.uint8:
-        return pages
+        return page
     peak = peak_of(dtype)
     top = 2**bits - 1 if goal == np.uint16 else peak_of(goal)
     factor = np.float32(top / peak)
-    scaled = ((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
-    return tuple(page << (16 - bits) if goal == np.uint16 and bits < 16 else page for page in scaled)
+    scaled = (np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal)
+    return scaled << (16 - bits) if goal == np.uint16 and bits < 16 else scaled
