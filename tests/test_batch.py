@@ -13,7 +13,7 @@ from fsrcnn import Cancelled, Control, ImageError, Size, Upscaler, UsageError, b
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
 from fsrcnn.planning import Job, plan
-from support import files_below
+from support import files_below, run_command
 
 DOUBLE = Size(factor=2)
 
@@ -250,6 +250,27 @@ def test_each_door_spells_the_remedy_in_its_way(tmp_path: Path) -> None:
     assert refused.value.sentence(as_option).endswith("give --overwrite to replace or --skip-existing to leave")
     with pytest.raises(UsageError, match="quality is a whole number from 1 to 100, not 0"):
         batch.Options(quality=0)
+
+
+NEVER = "jpg is never lossless; give --format png or --format tif or --format webp or --format avif"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--page", "0"], "--page is a whole number of at least 1, not 0"),
+        (["--max-pixels", "-5"], "--max-pixels is a whole number of at least 1, not -5"),
+        (["--lossless", "--format", "jpg"], NEVER),
+        (["--lossless", "-o", "b.gif"], "gif is never lossless; give another --output that ends in .png or .tif or .webp or .avif"),
+        (["--lossless", "-o", "b.old", "--format", "jpg"], NEVER),
+        (["--lossless", "-o", "folder/", "--format", "jpg"], NEVER),
+    ],
+)  # fmt: skip
+def test_options_are_checked_before_any_picture(options: list[str], sentence: str, tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    done = run_command("upscale", "a.png", *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr.decode()) == (2, f"fsrcnn: {sentence}\n")
+    assert files_below(tmp_path) == ["a.png"]
 
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp", "tif", "avif", "gif"])

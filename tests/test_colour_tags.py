@@ -6,15 +6,23 @@ import io
 import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from fsrcnn import Upscaler
+from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
+from fsrcnn.batch import run_all
 from fsrcnn.errors import ImageError
+from fsrcnn.formats import FORMATS
 from fsrcnn.images import Picture, isobmff, read, write
 from fsrcnn.images.colour import CodePoints
+from fsrcnn.planning import plan
+from fsrcnn.size import Size
+from support import random_weights
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
 COLOURS = np.dstack([RAMP, RAMP[:, ::-1], np.roll(RAMP, 99, 1)])
@@ -208,9 +216,16 @@ def test_metadata_stay_where_boxes_move() -> None:
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_stays_hdr_or_is_refused(transfer: int, name: str) -> None:
+def test_hdr_stays_hdr_or_is_refused_before_the_work(
+    transfer: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     light = [(b"mDCV", bytes(range(24))), (b"cLLI", bytes(range(8)))]
-    picture = read(png(COLOURS.astype(np.uint8), (b"cICP", bytes([9, transfer, 0, 1])), *light))
+    source = png(COLOURS.astype(np.uint8), (b"cICP", bytes([9, transfer, 0, 1])), *light)
+    path = tmp_path / "a.png"
+    path.write_bytes(source)
+    picture = read(source)
+    upscaler = Upscaler(random_weights(Architecture(scale=2, d=8, s=4, m=1)), engine="numpy")
+    monkeypatch.setattr(upscaler, "picture", None)  # nothing is upscaled
     data, notes = written(picture, "png")
     assert notes == ()
     assert {kind: chunks_of(data)[kind] for kind, _ in light} == dict(light)
@@ -218,6 +233,11 @@ def test_hdr_stays_hdr_or_is_refused(transfer: int, name: str) -> None:
         sentence = rf"the colours of the picture are HDR \({name}\), which {format} cannot say; give format='png' or format='avif'"
         with pytest.raises(ImageError, match=sentence):
             write(picture, None, format=format)
+        with pytest.raises(ImageError, match=sentence):
+            upscaler(source, format=format)
+        (job,) = plan([str(path)], str(tmp_path / f"b.{format}"), Size(factor=2)).jobs
+        (outcome,) = run_all([job], upscaler, Size(factor=2))
+        assert str(outcome.error).endswith(f"which {format} cannot say; give another output that ends in .png or .avif")
     data, notes = written(picture, "avif")
     assert notes == ("its light levels (mDCV, cLLI) are left out: only png holds them",)
 
@@ -314,6 +334,29 @@ def test_sixteen_bits_become_twelve_in_an_avif() -> None:
     assert read(data).metadata["bits-per-sample"] == 12
 
 
+@pytest.mark.parametrize(
+    ("dtype", "bits", "kept"),
+    [
+        ("uint8", 8, {}),
+        ("uint16", 10, {"jpg": 8, "webp": 8, "gif": 8}),
+        ("uint16", 16, {"jpg": 8, "webp": 8, "gif": 8, "avif": 12}),
+        ("float32", 32, {"jpg": 8, "webp": 8, "gif": 8, "avif": 12, "png": 16}),
+    ],
+)
+def test_bits_that_a_format_does_not_hold_are_said(dtype: str, bits: int, kept: dict[str, int], tmp_path: Path) -> None:
+    pixels = (COLOURS[:, ::64] / 255 * (1 if dtype == "float32" else 2**bits - 1)).astype(dtype)
+    if bits == 10:
+        picture = read(written(Picture((pixels << 6,), "avif", None, {"bits-per-sample": 10}), "avif")[0])
+    else:
+        picture = read(written(Picture((pixels,), "tif"), "tif")[0])
+    for format in FORMATS:
+        _, notes = written(picture, format)
+        expected = [f"its {bits} bits became {kept[format]}: {format} holds no more"] if format in kept else []
+        assert [note for note in notes if "bits" in note] == expected
+        notes = write(picture, tmp_path / f"a.{format}").notes
+        assert [note for note in notes if "bits" in note] == expected
+
+
 def test_a_profile_of_grey_becomes_one_of_rgb_where_there_is_no_grey() -> None:
     grey = read(written(read(png(RAMP, (b"gAMA", struct.pack(">I", 100_000)))), "tif")[0])
     assert grey.metadata["icc-profile-data"][16:20] == b"GRAY"
@@ -326,7 +369,7 @@ def test_a_profile_of_grey_becomes_one_of_rgb_where_there_is_no_grey() -> None:
 def test_a_gif_holds_no_profile_and_becomes_srgb(pixels: Array) -> None:
     flat = np.ascontiguousarray(pixels[:, ::64])  # few colours, which a palette holds exactly
     data, notes = written(read(png(flat, (b"gAMA", struct.pack(">I", 100_000)))), "gif")
-    assert notes == ("its ICC profile is left out: gif holds none, so the colours became sRGB",)
+    assert notes == ("its colours became sRGB: gif cannot say which they were",)
     expected = srgb_samples(flat / 255.0)
     shown = np.asarray(Image.open(io.BytesIO(data)).convert("L" if pixels.ndim == 2 else "RGB"))
     assert np.abs(shown - expected).max() < 4

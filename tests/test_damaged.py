@@ -284,3 +284,23 @@ def test_avif_is_there() -> None:
     """The tests above lean on a Pillow that writes AVIF."""
     assert features.check("avif"), "Pillow without AVIF"
     assert Image.open(io.BytesIO(WHOLE["avif"]())).format == "AVIF"
+
+
+def test_boxes_in_boxes_have_an_end() -> None:
+    nested = b""
+    for _ in range(3000):
+        nested = struct.pack(">I4s", 8 + len(nested), b"mdia") + nested
+    for kind in (b"trak", b"moov"):
+        nested = struct.pack(">I4s", 8 + len(nested), kind) + nested
+    with pytest.raises(ImageError, match="is damaged, or of a kind"):
+        read(struct.pack(">I4s4sI4s", 20, b"ftyp", b"avis", 0, b"avis") + nested)
+
+
+@pytest.mark.parametrize("at", [8, 24])  # the place of the first directory; the number of the values in its first entry
+def test_places_beyond_all_files(at: int) -> None:
+    entry = struct.pack("<HHQQ", 256, 4, 1, 2**40)
+    data = bytearray(b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1) + entry + bytes(8))
+    assert data[24:28] == struct.pack("<HH", 256, 4)
+    struct.pack_into("<Q", data, at if at == 8 else at + 4, 2**64 - 1)
+    with pytest.raises(ImageError, match="the data is truncated"):
+        read(bytes(data))

@@ -83,17 +83,17 @@ def test_remedies_name_what_would_hold_the_picture() -> None:
         formats.check_fits([(10, 10, 3)] * 3, "png", "a.tif")
     assert caught.value.sentence(as_option) == (
         "a.tif has 3 pages or frames, which png cannot hold; "
-        "use --format webp or --format tif or --format gif, or take one: --page 1"
+        "give --format webp or --format tif or --format gif, or take one: --page 1"
     )
     formats.check_fits([(10, 10, 3)] * 3, "png", "a.gif", animated=True)
     with pytest.raises(
-        UsageError, match="pages of different sizes or channels, which webp cannot hold; use format='tif'"
+        UsageError, match="pages of different sizes or channels, which webp cannot hold; give format='tif'"
     ):
         formats.check_fits([(10, 10, 3), (10, 10)], "webp", "a.tif")
     with pytest.raises(UsageError) as caught:
         formats.check_fits([(10, 70_000, 3)], "jpg", "a.png")
     assert str(caught.value) == (
-        "a.png would have 70000×10 pixels, but jpg holds at most 65,500 on a side; use format='png' or format='tif'"
+        "a.png would have 70000×10 pixels, but jpg holds at most 65,500 on a side; give format='png' or format='tif'"
     )
 
 

@@ -197,7 +197,25 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(b"")
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((3, 3), np.int32)).save(buffer, "TIFF")
-    with pytest.raises(ImageError, match="int samples"):
+    with pytest.raises(
+        ImageError, match="holds signed 32-bit samples; fsrcnn takes whole numbers of 8 or 16 bit from 0 on"
+    ):
+        read(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "fact"),
+    [
+        ("int8", 3, "holds signed 8-bit samples; fsrcnn takes whole numbers of 8 or 16 bit from 0 on, and floating point"),
+        ("int16", 3, "holds signed 16-bit samples;"), ("uint32", 3, "holds 32-bit whole-number samples;"),
+        ("uint8", 5, "has 5 channels; fsrcnn takes 4 at most: grey or RGB, with alpha or one further channel"),
+    ],
+)  # fmt: skip
+def test_samples_and_channels_that_are_not_taken(dtype: str, channels: int, fact: str) -> None:
+    buffer = io.BytesIO()
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(buffer, np.zeros((8, 8, channels), dtype), photometric="rgb", planarconfig="contig")
+    with pytest.raises(ImageError, match=f"the data {fact}"):
         read(buffer.getvalue())
 
 

@@ -12,10 +12,12 @@ from PIL import Image
 
 from fsrcnn import Upscaler
 from fsrcnn.architecture import Architecture
-from fsrcnn.batch import Options
+from fsrcnn.batch import Options, run_all
 from fsrcnn.cli.options import as_option
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.images import Picture, read, write
+from fsrcnn.planning import plan
+from fsrcnn.size import Size
 from support import random_weights, run_command
 
 RGBA = np.random.default_rng(0).integers(0, 256, (24, 32, 4), dtype=np.uint8)
@@ -96,8 +98,8 @@ def test_a_lossless_avif_stays_one() -> None:
 @pytest.mark.parametrize(
     ("format", "dtype", "sentence"),
     [
-        ("jpg", "uint8", "jpg is never lossless; give --format png, or one of png, tif, webp, avif"),
-        ("gif", "uint8", "gif is never lossless; give --format png, or one of png, tif, webp, avif"),
+        ("jpg", "uint8", "jpg is never lossless; give --format png or --format tif or --format webp or --format avif"),
+        ("gif", "uint8", "gif is never lossless; give --format png or --format tif or --format webp or --format avif"),
         ("webp", "uint16", "webp cannot keep every pixel of a picture of 16 bits; give --format png"),
         ("avif", "uint16", "avif cannot keep every pixel of a picture of 16 bits; give --format png"),
         ("png", "float32", "png cannot keep every pixel of a picture of 32 bits; give --format tif"),
@@ -107,6 +109,50 @@ def test_what_cannot_be_lossless_is_refused(format: str, dtype: str, sentence: s
     with pytest.raises(UsageError) as caught:
         write(Picture((np.zeros((9, 9, 3), dtype),), "png"), None, format=format, lossless=True)
     assert caught.value.sentence(as_option) == sentence
+
+
+def extra_channel(pixels: np.ndarray) -> bytes:
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, photometric="rgb", planarconfig="contig", extrasamples=[0])
+    return buffer.getvalue()
+
+
+def deep_cmyk() -> bytes:
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, RGBA.astype(np.uint16) * 257, photometric="separated")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "format", "fact", "remedy"),
+    [
+        *((lambda: extra_channel(RGBA), format, f"{format} cannot keep a channel that is neither colour nor transparency", ".tif")
+          for format in ("png", "webp", "avif")),
+        (lambda: write(Picture((RGBA.astype(np.uint16),), "png"), None).data, "webp",
+         "webp cannot keep every pixel of a picture of 16 bits", ".png"),
+        (lambda: webp(RGBA, lossless=True, animated=True), "avif", "frames of an avif are never lossless", ".png or .webp"),
+        (deep_cmyk, "png", "the picture has 16 bits per sample, of which fsrcnn reads 8", ""),
+    ],
+)  # fmt: skip
+def test_what_would_lose_something_is_refused_before_the_work(
+    make: Any, format: str, fact: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler = Upscaler(random_weights(Architecture(scale=2, d=8, s=4, m=1)), engine="numpy")
+    source, target, size = tmp_path / "in.bin", tmp_path / f"out.{format}", Size(factor=2)
+    source.write_bytes(make())
+    (job,) = plan([str(source)], str(target), size).jobs
+    monkeypatch.setattr(upscaler, "picture", None)  # nothing is upscaled
+    (outcome,) = run_all([job], upscaler, size, Options(lossless=True))
+    assert outcome.error is not None
+    expected = fact + (f"; give another -o that ends in {remedy}" if remedy else "")
+    assert outcome.error.sentence(lambda name, _: "-o" if name == "output" else name) == expected
+    with pytest.raises(UsageError, match=fact):
+        upscaler(source, output=target, lossless=True)
+    with pytest.raises(UsageError, match=f"{fact}; give format" if remedy else fact):
+        upscaler(source.read_bytes(), format=format, lossless=True)
+    assert not target.exists()
 
 
 def test_lossless_and_a_quality() -> None:
@@ -135,8 +181,11 @@ def test_the_command_and_python_agree(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (0, f"{tmp_path / name}  64×48")
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name).convert("RGB")), expected)
     refused = run_command("upscale", path, "-o", tmp_path / "e.jpg", "--lossless")
-    assert b"jpg is never lossless; give --format png" in refused.stderr
-    assert refused.returncode
+    assert b"jpg is never lossless; give another --output that ends in .png or .tif or .webp or .avif" in refused.stderr
+    assert refused.returncode == 2
+    refused = run_command("upscale", path, tmp_path / "absent.png", "--format", "gif", "--lossless")
+    assert b"gif is never lossless; give --format png" in refused.stderr
+    assert refused.returncode == 2
     refused = run_command("upscale", path, "--lossless", "--quality", "80")
     assert refused.returncode == 2
     assert b"has no quality; give either --lossless or --quality" in refused.stderr

@@ -22,7 +22,7 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, PictureWarning
 from fsrcnn.formats import FORMATS
-from fsrcnn.images import Picture, Written, read, tags, write
+from fsrcnn.images import Picture, Written, metadata, read, tags, write
 from fsrcnn.images.colour import CodePoints
 from fsrcnn.size import Size
 from support import random_weights, with_tags
@@ -332,6 +332,22 @@ def test_tags_of_a_tiff(byteorder: str, bigtiff: bool) -> None:
     assert (png[270], png[315], png[33432]) == ("Words", "Artist of it", "(c) somebody")
 
 
+@pytest.mark.parametrize("layout_first", [False, True])
+@pytest.mark.parametrize("layout", [b'{"shape": [24, 32, 3]}', b"ImageJ=1.53t"])
+def test_a_description_beside_that_of_the_layout(layout: bytes, layout_first: bool) -> None:
+    both = [(b"A bridge", 1), (layout, 2)][:: -1 if layout_first else 1]
+    source = tifffile_bytes(RGB, photometric="rgb", extratags=[(270, "s", 0, text, True) for text, _ in both])
+    picture = read(source)
+    assert picture.notes == ()
+    written = write(picture, None)
+    assert [(tag.code, tag.value) for tag in tiff_pages(written.data)[0].tags if tag.code == 270] == [(270, "A bridge")]
+    buffer = io.BytesIO()
+    pytest.importorskip("tifffile").imwrite(
+        buffer, RGB, photometric="rgb", description="A bridge"
+    )  # with its own after it
+    assert opened(write(read(buffer.getvalue()), None, format="jpg").data).getexif()[270] == "A bridge"
+
+
 @pytest.mark.parametrize(
     ("tag", "note"),
     [
@@ -373,7 +389,8 @@ def test_channels_that_are_no_alpha(colours: int, extra: int, dtype: str) -> Non
     other = write(picture, None, format="png")
     assert read(other.data or b"").pages[0].shape == colour.shape
     named = "a channel that is" if extra == 1 else f"{extra} channels that are"
-    assert other.notes == (f"{named} neither colour nor transparency left out: only tif holds it",)
+    lost = f"{named} neither colour nor transparency left out: only tif holds it"
+    assert other.notes == (lost, *(["its 32 bits became 16: png holds no more"] if dtype == "float32" else []))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -429,6 +446,24 @@ def test_what_follows_a_jpeg_in_its_file(source: bytes, notes: tuple[str, ...]) 
         assert b'x:Kept="yes"' in data
 
 
+@pytest.mark.parametrize(
+    ("mode", "format", "colours"),
+    [
+        *(("RGB", format, "RGB") for format in ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")),
+        ("L", "PNG", "grey"), ("CMYK", "JPEG", "CMYK or CIELAB"), ("CMYK", "TIFF", "CMYK or CIELAB"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("profile", [b"junk" * 50, PROFILE[:-1]])
+def test_a_damaged_profile_is_said_of_every_format(mode: str, format: str, colours: str, profile: bytes) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).convert(mode).save(buffer, format, icc_profile=profile)
+    picture = read(buffer.getvalue())
+    for target in FORMATS:
+        notes = [*picture.notes, *write(picture, None, format=target).notes]
+        assert f"its ICC profile is left out: it is damaged, or not one of {colours}" in notes
+        assert [note for note in notes if "ICC" in note] == notes[-1:]
+
+
 @pytest.mark.parametrize("profile", [None, pyvips.Image.profile_load("cmyk")])
 def test_cmyk_is_said(profile: bytes | None) -> None:
     cmyk = io.BytesIO()
@@ -444,6 +479,16 @@ def test_what_an_encoder_drops_without_a_word_is_named() -> None:
     written = write(Picture((RGB,), "jpg", None, {"exif-data": exif.tobytes()}), None)
     assert written.notes == ("of its EXIF Rating could not be written",)
     assert opened(written.data).getexif()[ExifTags.Base.Artist] == "Artist of it"
+
+
+def test_lost_tags_by_the_names_that_people_know() -> None:
+    place = {number: tags.Tag(1, b"\2", "<") for number in (0, 2)}
+    camera = {number: tags.Tag(7, b"12345678", "<") for number in (0x927C, 42036, 0x9999)}
+    block = tags.block(tags.Tags({315: tags.Tag(2, b"me\0", "<")}, camera, place))
+    wanted = metadata.fitted({"exif-data": block}, "jpg", grey=False, width=8, height=8)
+    assert metadata.missing(wanted, {}) == (
+        "of its EXIF the maker note, a tag 0x9999, LensModel, the place (GPS), Artist could not be written",
+    )
 
 
 def test_channels_that_are_no_alpha_on_every_page() -> None:

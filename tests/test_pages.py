@@ -135,7 +135,10 @@ def test_frames_of_16_bits_become_8_and_it_is_said() -> None:
     data = deep_animation([frame.astype(np.uint16) * 257 for frame in grey])
     deep = read(data)
     assert read(data, page=1).pages[0].dtype == np.uint16
-    assert deep.notes == ("its frames have 16 bits per sample, of which 8 are kept",)
+    for format, reason in (("png", "frames have no more"), ("webp", "fsrcnn reads no more of it")):
+        assert write(deep, None, format=format).notes[-1] == f"its 16 bits became 8: {reason}"
+    with pytest.raises(UsageError, match="the picture has 16 bits per sample, of which fsrcnn reads 8"):
+        write(deep, None, format="png", lossless=True)
     for one, other in zip(deep.pages, grey, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -155,8 +158,9 @@ def test_one_page_alone(format: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     result = run_command("upscale", path, "-o", tmp_path / "still.jpg", "-s", "2")
     assert result.returncode == 1
-    assert b"has 3 pages or frames, which jpg cannot hold" in result.stderr
-    assert b"--page 1" in result.stderr
+    assert b"has 3 pages or frames, which jpg cannot hold; give another --output that ends in ." in result.stderr
+    assert b"or take one: --page 1" in result.stderr
+    assert b"--format" not in result.stderr
     assert not (tmp_path / "still.jpg").exists()
     with pytest.raises(UsageError, match="has 3 pages or frames, which jpg cannot hold"):
         Upscaler("fsrcnn-s")(path, output=tmp_path / "still.jpg")
@@ -464,3 +468,19 @@ def test_a_png_of_one_frame_is_a_picture() -> None:
     png = saved(FRAMES[:1], "PNG")
     data = png[:33] + png_chunk(b"acTL", struct.pack(">II", 1, 0)) + png[33:]
     check_near(read(data).pages, FRAMES[:1], 0)
+
+
+@pytest.mark.parametrize("format", ["webp", "gif"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_pages_of_different_depths_become_frames(format: str, order: int) -> None:
+    flat = [np.full((16, 16, 3), level, np.uint8) for level in (200, 120, 40)][::order]
+    pages: tuple[Array, ...] = (flat[0], flat[1].astype(np.uint16) * 257, flat[2].astype(np.float32) / 255)
+    flat, pages = flat[::order], pages[::order]
+    written = write(Picture(pages, "tif"), None, format=format)
+    assert written.notes == (f"its 32 bits became 8: {format} holds no more",)
+    check_near(read(written.data or b"").pages, flat, 2)
+    with pytest.raises(UsageError, match=r"cannot keep every pixel of a picture of 32 bits|gif is never lossless"):
+        write(Picture(pages, "tif"), None, format=format, lossless=True)
+    kept = write(Picture(pages, "tif"), None)
+    assert kept.notes == ()
+    assert [page.dtype for page in read(kept.data or b"").pages] == [page.dtype for page in pages]

@@ -127,6 +127,14 @@ def test_a_name_is_kept_as_it_is_given(
     assert held_by(tmp_path / output) == expected
 
 
+def test_a_job_knows_whether_its_output_was_named(tmp_path: Path) -> None:
+    source = str(make(tmp_path / "a.png"))
+    for item in (source, "-"):
+        assert [job.named for job in plan([item], str(tmp_path / "b.png"), DOUBLE).jobs] == [True]
+    for output in (None, "-", f"{tmp_path}/folder/"):
+        assert [job.named for job in plan([source], output, DOUBLE).jobs] == [False]
+
+
 def test_names_that_say_no_format(tmp_path: Path, upscaler: Upscaler) -> None:
     source = make(tmp_path / "a.png")
     for name, sentence in (("b", "b has no ending that names a format"), ("b.xyz", "not as '.xyz'")):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fsrcnn import formats, images
+from fsrcnn.arguments import whole_number
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_system
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
@@ -53,7 +54,7 @@ class Options:
         standard_input: what standard input held, for a job without a source.
 
     Raises:
-        UsageError: a quality outside 1 to 100, or one beside `lossless`.
+        UsageError: a quality outside 1 to 100, or one beside `lossless`; a page or number of pixels below 1.
     """
 
     quality: int | None = None
@@ -66,6 +67,9 @@ class Options:
 
     def __post_init__(self) -> None:
         formats.check_quality(self.quality, self.lossless)
+        whole_number(self.max_pixels, "max_pixels")
+        if self.page is not None:
+            whole_number(self.page, "page")
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,9 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     )
     shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
     format = formats.settle(job.format, job.target, picture.format)
-    formats.check_fits(shapes, format, job.label, picture.animated)
-    if options.lossless:
-        formats.check_lossless(format, picture.pages[0].dtype, picture.metadata.get("bits-per-sample", 16))
+    images.check_fits(
+        picture, format, job.label, shapes=shapes, lossless=options.lossless, output=job.target if job.named else None
+    )
     decoded = sum(page.nbytes for page in picture.pages)
     bytes = decoded + sum(math.prod(shape) * page.itemsize for shape, page in zip(shapes, picture.pages, strict=True))
     return _Decoded(picture, format, bytes, time.perf_counter() - started)

@@ -154,24 +154,50 @@ def check_quality(quality: int | None, lossless: bool = False) -> None:
         raise UsageError("a picture that keeps every pixel has no quality", "give either {lossless} or {quality}")
 
 
-def check_lossless(format: str, dtype: np.dtype[Any], bits: int = 16) -> None:
+def instead(names: Sequence[str], format: str, output: Path | None) -> str:
+    """For a remedy: one of some formats; by another name of the output where that has settled the one that does not do.
+
+    Args:
+        names: of the formats that do.
+        format: the one that does not.
+        output: the name that somebody gave.
+    """
+    if output is not None and output.suffix.lower() in FORMATS[format].endings:
+        return f"give another {{output}} that ends in {' or '.join(f'.{name}' for name in names)}"
+    return f"give {' or '.join(f'{{format={name!r}}}' for name in names)}"
+
+
+def check_lossless(format: str, output: Path | None = None) -> None:
     """
     Args:
-        bits: of whole numbers of 16 bits, how many mean something.
+        output: the name that somebody gave.
 
     Raises:
-        UsageError: pixels of this type lose something in this format.
+        UsageError: a format that always loses something.
     """
     if format not in LOSSLESS:
-        raise UsageError(f"{format} is never lossless", "give {format='png'}, or one of " + ", ".join(LOSSLESS))
-    if dtype.name not in FORMATS[format].dtypes or (format == "avif" and dtype == np.uint16 and bits > AVIF_BITS):
-        raise UsageError(
-            f"{format} cannot keep every pixel of a picture of {dtype.itemsize * 8} bits",
-            f"give {{format='{'tif' if dtype == np.float32 else 'png'}'}}",
-        )
+        raise UsageError(f"{format} is never lossless", instead(LOSSLESS, format, output))
 
 
-def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False) -> None:
+def bits_written(format: str, dtype: np.dtype[Any], bits: int, frames: bool = False) -> int:
+    """How many bits a format keeps of each sample.
+
+    Args:
+        dtype: of the samples.
+        bits: how many of theirs mean something.
+        frames: they are those of frames of a PNG or AVIF.
+    """
+    held = FORMATS[format].dtypes
+    if dtype == np.uint8 or frames or held == ("uint8",):
+        return 8
+    if format == "avif":
+        return min(bits, AVIF_BITS)
+    return 32 if dtype == np.float32 and "float32" in held else 16
+
+
+def check_fits(
+    shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False, output: Path | None = None
+) -> None:
     """Refuse, before the work, what a format cannot hold.
 
     Args:
@@ -179,6 +205,7 @@ def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, anima
         format: by its name.
         label: what to call the picture.
         animated: the pages are frames, shown one after the other.
+        output: the name that somebody gave for the result.
 
     Raises:
         UsageError: too long a side, several pages in a format for one, or pages of several sizes in a format for one size.
@@ -188,21 +215,20 @@ def check_fits(shapes: Sequence[tuple[int, ...]], format: str, label: str, anima
     if max(height, width) > about.largest_side:
         raise UsageError(
             f"{label} would have {width}×{height} pixels, but {format} holds at most {about.largest_side:,} on a side",
-            "use {format='png'} or {format='tif'}",
+            instead(("png", "tif"), format, output),
         )
     if len(shapes) == 1:
         return
     if not (about.paged or (animated and about.animated)):
         holding = [other.name for other in FORMATS.values() if other.paged or (animated and other.animated)]
-        listed = " or ".join(f"{{format='{name}'}}" for name in holding)
         raise UsageError(
             f"{label} has {len(shapes)} pages or frames, which {format} cannot hold",
-            f"use {listed}, or take one: {{page=1}}",
+            f"{instead(holding, format, output)}, or take one: {{page=1}}",
         )
     if len(set(shapes)) > 1 and format != DIFFERENT_PAGES:
         raise UsageError(
             f"{label} has pages of different sizes or channels, which {format} cannot hold",
-            f"use {{format='{DIFFERENT_PAGES}'}}, or take one: {{page=1}}",
+            f"{instead((DIFFERENT_PAGES,), format, output)}, or take one: {{page=1}}",
         )
 
 
@@ -212,14 +238,12 @@ def encoder_options(
     """What libvips is told when it encodes: its names, its values.
 
     Args:
-        bits: 10 or 12, where an AVIF said so.
+        bits: of a sample, how many mean something, where that is not all of its type.
 
     Raises:
-        UsageError: a quality outside 1 … 100, or `lossless` of a format that loses something of these pages.
+        UsageError: a quality outside 1 … 100, or one beside `lossless`.
     """
     check_quality(quality, lossless)
-    if lossless:
-        check_lossless(format, pages[0].dtype, bits or 16)
     quality = quality or FORMATS[format].quality
     match format:
         case "png":
@@ -231,7 +255,7 @@ def encoder_options(
             # Lossless, colours under alpha 0 are kept as well (`exact`).
             return {"lossless": True, "exact": True} if lossless else {"Q": quality, "effort": 3}
         case "avif":
-            depth = 8 if pages[0].dtype == np.uint8 else bits or AVIF_BITS
+            depth = bits_written(format, pages[0].dtype, bits or 16)
             return {"Q": quality, "compression": "av1", "effort": 2, "lossless": lossless, "bitdepth": depth}
         case "tif":
             predictor = "float" if pages[0].dtype == np.float32 else "horizontal"

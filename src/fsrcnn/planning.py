@@ -29,6 +29,7 @@ class Job:
         source: None for standard input.
         target: None for standard output.
         format: what is asked for beside the target's ending.
+        named: the target goes by the name that was given, not by one made of the source's.
         error: why it cannot be done, where that is known before the work; `batch.run_all` hands it out in the job's place.
     """
 
@@ -36,6 +37,7 @@ class Job:
     target: Path | None
     format: str | None = None
     error: ImageError | None = None
+    named: bool = False
 
     @property
     def label(self) -> str:
@@ -65,6 +67,7 @@ def plan(
     format: str | None = None,
     recursive: bool = False,
     existing: Existing = "refuse",
+    lossless: bool = False,
 ) -> Plan:
     """Pair each input picture with its output.
 
@@ -81,11 +84,12 @@ def plan(
         format: of all outputs; else that of the output's ending, else each input's own, by its content.
         recursive: look into the folders of folders.
         existing: `refuse`, `replace` or `skip` outputs that exist.
+        lossless: every pixel is to be kept.
 
     Raises:
         ImageError: the system does not say what lies at `output`.
-        UsageError: `output` and `format` contradict each other; two outputs are one file, an output is an input or exists; several
-            pictures have one output; `-` is mixed with other things.
+        UsageError: `output` and `format` contradict each other, or name a format that is never `lossless`; two outputs are one
+            file, an output is an input or exists; several pictures have one output; `-` is mixed with other things.
     """
     format = None if format is None else formats.check_format(format)
     if STANDARD in inputs and len(inputs) > 1:
@@ -99,7 +103,7 @@ def plan(
             into = Path(output)
         else:
             name = Path(output)
-            check_output(name, format)
+    check_output(name, format, lossless)
     jobs: list[Job] = []
     found: dict[Path, Found] = {}
     for item in inputs:
@@ -113,7 +117,7 @@ def plan(
                 found[path] = folders.find(path, recursive=recursive)
                 jobs += _jobs_of_folder(path, found[path], root, format)
             elif what == "device":
-                job = Job(None if item == STANDARD else path, name, format)
+                job = Job(None if item == STANDARD else path, name, format, named=name is not None)
                 if several or into is not None:
                     raise UsageError(
                         f"{job.label} has no name to call its output by", "give it alone, with a file name as {output}"
@@ -124,7 +128,7 @@ def plan(
             elif output is None:
                 jobs.append(Job(path, default_output(path, size, format or _own_format(path)), format))
             else:
-                jobs.append(Job(path, name, format))
+                jobs.append(Job(path, name, format, named=name is not None))
         except ImageError as error:
             jobs.append(Job(path, None, error=error.named(path)))
     jobs, skipped = _checked(jobs, existing)

@@ -165,11 +165,12 @@ class Upscaler:
         formats.check_quality(quality, lossless)
         if isinstance(image, (str, Path)):
             path = Path(image)
-            if output:
-                check_output(Path(output), format)
+            named = Path(output) if output else None
+            check_output(named, format, lossless)
             source = images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant)
-            target = Path(output) if output else default_output(path, size, format or source.format)
-            _check_fits(source, size, formats.settle(format, target, source.format), path)
+            target = named or default_output(path, size, format or source.format)
+            settled = formats.settle(format, target, source.format)
+            images.check_fits(source, settled, str(path), shapes=_shapes(source, size), lossless=lossless, output=named)
             picture = self.picture(source, size)
             written = images.write(
                 picture, target, format=format, quality=quality, lossless=lossless, overwrite=overwrite
@@ -178,8 +179,10 @@ class Upscaler:
             return target
         if isinstance(image, (bytes, bytearray, memoryview)):
             _refuse("the bytes of a file", given, "output", "overwrite")
+            check_output(None, format, lossless)
             source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
-            _check_fits(source, size, format or source.format, "the data")
+            settled = format or source.format
+            images.check_fits(source, settled, "the data", shapes=_shapes(source, size), lossless=lossless)
             written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
             _warn("the data", (*source.notes, *written.notes))
             return written.data
@@ -297,10 +300,9 @@ def _pixels_of(image: PIL.Image.Image) -> Array:
     return np.asarray(image if mode == image.mode else image.convert(mode))
 
 
-def _check_fits(picture: images.Picture, size: Size, format: str, label: object) -> None:
-    """Refuse, before the work, a result that its format cannot hold."""
-    shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
-    formats.check_fits(shapes, formats.check_format(format), str(label), picture.animated)
+def _shapes(picture: images.Picture, size: Size) -> list[tuple[int, ...]]:
+    """Of the pages of the result."""
+    return [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
 
 
 def _warn(label: object, notes: Sequence[str]) -> None:
@@ -331,15 +333,19 @@ def default_output(path: Path, size: Size, format: str) -> Path:
     return formats.with_ending(path.with_name(f"{path.stem}_{mark_of(size)}{path.suffix}"), format)
 
 
-def check_output(target: Path, format: str | None) -> None:
-    """Refuse a name that does not say what to write, or says another thing than `format`. A device needs no ending.
+def check_output(target: Path | None, format: str | None, lossless: bool = False) -> None:
+    """Refuse a name that does not say what to write, or says another thing than `format`; and either where it is never `lossless`.
+
+    A device needs no ending.
 
     Raises:
         UsageError: that is so.
         ImageError: the system does not say what lies there.
     """
-    if kind(target) != "device" or format or target.suffix:
-        formats.format_of(target, format)
+    if target is not None and (kind(target) != "device" or format or target.suffix):
+        format = formats.format_of(target, format)
+    if lossless and format is not None:
+        formats.check_lossless(format, target)
 
 
 def check_array(pixels: Array) -> None:

@@ -109,7 +109,7 @@ def upscale(
         page=1 if first_page else page,
     )  # fmt: skip
     existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
-    plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing)
+    plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing, lossless=lossless)
     if any(job.target is None for job in plan.jobs if job.error is None):
         if as_json:
             raise UsageError("--json and the picture cannot both go to standard output; give -o a file")

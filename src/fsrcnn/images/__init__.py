@@ -14,18 +14,18 @@ through Pillow. `formats.py` says what each format can hold.
 | `bmp.py` | BMP |
 | `animation.py` | frames of PNG and AVIF |
 | `decoding.py` | pixels by libvips: every one, or an error |
-| `writing.py` | `write` |
+| `writing.py` | `write`, and what is refused before the work |
 | `metadata.py` | what a file carries beside its pixels, from format to format |
 | `colour.py` | what colours mean where no ICC profile says it |
 | `tags.py`, `xmp.py` | TIFF's and EXIF's tags; XMP: edited where they tell size and orientation |
 | `containers.py`, `isobmff.py` | what lies beside the pixels in PNG, JPEG, WebP, GIF; in AVIF |
-| `vips.py` | libvips: loaded when first needed, its errors in our words |
+| `vips.py` | libvips: loaded when first needed |
 """
 
 from fsrcnn.images.content import stream_content
 from fsrcnn.images.metadata import pil_info
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
-from fsrcnn.images.writing import write
+from fsrcnn.images.writing import check_fits, write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "oriented", "pil_info", "read", "stream_content", "write"]
+__all__ = ["MAX_PIXELS", "Picture", "Written", "check_fits", "oriented", "pil_info", "read", "stream_content", "write"]

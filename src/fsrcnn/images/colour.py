@@ -85,18 +85,24 @@ def profile_of_gamma(gamma: bytes | None, chromaticities: bytes | None, grey: bo
     return _profile(corners, _curve(*(_SRGB_CURVE if as_srgb and not gamma else (1e5 / exponent,))), grey)
 
 
+def space_of(profile: bytes) -> bytes | None:
+    """The colours that an ICC profile is for (`RGB `, `GRAY`, `CMYK` …); None where it is cut short, or none."""
+    whole = (
+        len(profile) >= 132 and profile[36:40] == b"acsp" and 132 <= int.from_bytes(profile[:4], "big") <= len(profile)
+    )
+    return profile[16:20] if whole else None
+
+
 def fitting_profile(profile: bytes, grey: bool) -> bytes | None:
     """An ICC profile as far as its header says it reaches; None where it is cut short, none, or of other colours than the picture."""
-    size = int.from_bytes(profile[:4], "big")
-    if len(profile) < 132 or profile[36:40] != b"acsp" or not 132 <= size <= len(profile):
-        return None
-    profile = profile[:size]
-    if profile[16:20] == b"GRAY" and not grey:  # in a format that has no grey: the same curve for R, G and B
-        for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), size - 11), 12):
+    space = space_of(profile)
+    profile = profile[: int.from_bytes(profile[:4], "big")]
+    if space == b"GRAY" and not grey:  # in a format that has no grey: the same curve for R, G and B
+        for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), len(profile) - 11), 12):
             name, start, length = struct.unpack_from(">4sII", profile, at)
             if name == b"kTRC":
                 return _profile(_PRIMARIES[1], profile[start : start + length], grey=False)
-    return profile if profile[16:20] == (b"GRAY" if grey else b"RGB ") else None
+    return profile if space == (b"GRAY" if grey else b"RGB ") else None
 
 
 def _to_xyz(corners: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from fsrcnn.images import tags
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GIF_EXTENSION, GIF_FRAME, GIF_END = 0x21, 0x2C, 0x3B  # what blocks of a GIF begin with
 _GAIN_MAPS = (
     b"urn:iso:std:iso:ts:21496:-1",
     b"http://ns.adobe.com/hdr-gain-map/",
@@ -22,20 +23,25 @@ _GAIN_MAPS = (
 _MOST = 2**26  # bytes of one chunk that are held; larger ones are passed over
 
 
-def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Name and data of a PNG's chunks of some kinds, in their order."""
-    at = 8
-    while True:
+def png_places(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name of a PNG's chunks, as far as they begin in the file, and where the data of each begin and, perhaps beyond it, end."""
+    at, kind = 8, b""
+    while kind != b"IEND":
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             return
         length, kind = struct.unpack(">I4s", head)
-        if kind in kinds and length <= _MOST:
-            yield kind, file.read(length)
-        if kind == b"IEND":
-            return
+        yield kind, at + 8, at + 8 + length
         at += 12 + length
+
+
+def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Name and data of a PNG's chunks of some kinds, in their order."""
+    for kind, start, end in png_places(file):
+        if kind in kinds and end - start <= _MOST:
+            file.seek(start)
+            yield kind, file.read(end - start)
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -107,23 +113,36 @@ def webp_is_lossless(file: BinaryIO) -> bool:
         at += 8 + length + length % 2
 
 
-def gif_extensions(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Label (0xFE is a comment, 0xFF an application's) and data of a GIF's extensions before its first frame."""
-    file.seek(0)
-    at = _gif_blocks(file.read(13)) or 13
-    while True:
-        file.seek(at)
-        head = file.read(2)
-        if len(head) < 2 or head[0] != 0x21:
+def gif_blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """A GIF's blocks: the byte that each begins with, and where its pieces begin and, perhaps beyond the file, end."""
+    at = _after_table(data) or 13
+    while at < len(data):
+        if data[at] == GIF_EXTENSION and at + 1 < len(data):
+            start = at + 2  # after its label
+        elif data[at] == GIF_FRAME and at + 10 < len(data):
+            start = at + 11 + _table(data[at + 9])
+        else:
+            if data[at] == GIF_END:
+                yield GIF_END, at, at
             return
-        at += 2
-        data = b""
-        while size := file.read(1)[:1]:
-            at += 1 + size[0]
-            if size == b"\0":
-                break
-            data += file.read(size[0])
-        yield head[1], data
+        end = start
+        while end < len(data) and data[end]:
+            end += data[end] + 1
+        yield data[at], start, end
+        at = end + 1
+
+
+def gif_extensions(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Label (0xFE is a comment, 0xFF an application's) and data of a GIF's extensions before its first frame."""
+    for kind, start, end in gif_blocks(data):
+        if kind != GIF_EXTENSION:
+            return
+        pieces = []
+        at = start
+        while at < min(end, len(data)):
+            pieces.append(data[at + 1 : at + 1 + data[at]])
+            at += 1 + data[at]
+        yield data[start - 1], b"".join(pieces)
 
 
 def gif_comment_block(text: bytes) -> bytes:
@@ -132,11 +151,14 @@ def gif_comment_block(text: bytes) -> bytes:
     return b"\x21\xfe" + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
 
 
-def _gif_blocks(head: bytes) -> int | None:
+def _after_table(head: bytes) -> int | None:
     """Where a GIF's blocks begin, after its table of colours; None where too little of it is given to tell."""
-    if len(head) < 13:
-        return None
-    return 13 + (3 * 2 ** ((head[10] & 7) + 1) if head[10] & 0x80 else 0)
+    return 13 + _table(head[10]) if len(head) >= 13 else None
+
+
+def _table(packed: int) -> int:
+    """Bytes of a table of colours, of which the packed fields of a screen or frame tell."""
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
 def png_insertion(head: bytes) -> int | None:
@@ -154,7 +176,7 @@ def jpeg_insertion(head: bytes) -> int | None:
 
 def gif_insertion(head: bytes) -> int | None:
     """Where blocks may be put into a GIF: after its table of colours, and after the block that says how often it plays."""
-    at = _gif_blocks(head)
+    at = _after_table(head)
     if at is None or len(head) < at + 2:
         return None
     at += 19 if head[at : at + 2] == b"\x21\xff" else 0

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 # By the loader, not by libvips' guess: `uhdrload` would take an Ultra HDR JPEG for something else than a JPEG.
 _LOADERS = {"png": "png", "jpg": "jpeg", "webp": "webp", "tif": "tiff", "gif": "gif", "avif": "heif", "heic": "heif"}
 _DTYPE = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+_OTHER_SAMPLES = {
+    "char": "signed 8-bit", "short": "signed 16-bit", "int": "signed 32-bit", "uint": "32-bit whole-number", "complex": "complex",
+    "dpcomplex": "complex",
+}  # fmt: skip
 _alone = threading.Lock()
 
 
@@ -92,9 +96,14 @@ def plain(image: pyvips.Image, label: str) -> pyvips.Image:
         if image.format == "double":
             image = image.cast("float")
         else:
-            raise ImageError(f"{label} holds {image.format} samples; fsrcnn takes 8 or 16 bit and floating point")
+            raise ImageError(
+                f"{label} holds {_OTHER_SAMPLES.get(image.format, 'unusual')} samples; "
+                "fsrcnn takes whole numbers of 8 or 16 bit from 0 on, and floating point"
+            )
     if not 1 <= image.bands <= 4:
-        raise ImageError(f"{label} has {image.bands} channels; fsrcnn takes grey or RGB, with or without alpha")
+        raise ImageError(
+            f"{label} has {image.bands} channels; fsrcnn takes 4 at most: grey or RGB, with alpha or one further channel (TIFF)"
+        )
     return image
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
 
 from fsrcnn.images.colour import CodePoints
 
-_MOST = 2**26  # bytes of a box of metadata
 BT601 = 6  # the matrix of what libheif encodes with loss
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int, int]]:
-    """Kind, start, start of the content and end of each box in a stretch of bytes."""
-    end = len(data) if end is None else end
+def boxes(
+    data: bytes, start: int = 0, end: int | None = None, *, whole: bool = True
+) -> Iterator[tuple[bytes, int, int, int]]:
+    """Kind, start, start of the content and end of each box in a stretch of bytes.
+
+    Args:
+        whole: none that ends beyond the stretch.
+    """
+    end = len(data) if end is None else min(end, len(data))
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
         head = 8
@@ -22,29 +26,27 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
             (size,) = struct.unpack_from(">Q", data, start + 8)
             head = 16
         size = size or end - start
-        if size < head or start + size > end:
+        if size < head or (whole and start + size > end):
             return
         yield kind, start, start + head, start + size
         start += size
 
 
-def meta_of(file: BinaryIO) -> bytes:
-    """The box of metadata, as it lies in a file; empty where there is none."""
-    at = 0
-    while True:
-        file.seek(at)
-        head = file.read(16)
-        if len(head) < 8:
-            return b""
-        size, kind = struct.unpack(">I4s", head[:8])
-        if size == 1 and len(head) == 16:
-            (size,) = struct.unpack(">Q", head[8:])
-        if kind == b"meta" and size <= _MOST:
-            file.seek(at)
-            return file.read(size)
-        if size < 8:
-            return b""
-        at += size
+def meta_of(data: bytes) -> tuple[int, int]:
+    """Where the box of metadata of a file begins and ends; twice 0 where there is none."""
+    return next(((start, end) for kind, start, _, end in boxes(data) if kind == b"meta"), (0, 0))
+
+
+def frames_of(data: bytes) -> int:
+    """How many pictures follow each other in the longest track of a file (its samples, in `stsz`); 0 where there is none."""
+    return max(
+        (int.from_bytes(data[at + 8 : at + 12], "big") for at in _in_tracks(data, _WAY_TO_SAMPLES, b"stsz")), default=0
+    )
+
+
+def end_of(data: bytes) -> int:
+    """Where the last box of a file ends, which is beyond the file where that is cut short; 0 where there is no box."""
+    return max((end for *_, end in boxes(data, whole=False)), default=0)
 
 
 def code_points(meta: bytes) -> CodePoints | None:
@@ -82,13 +84,13 @@ def with_colour(data: bytes, colour: CodePoints, light: Sequence[bytes] = ()) ->
     Raises:
         ValueError: boxes in another order; or boxes to put in where frames would move.
     """
-    tracks = list(_nclx_of_tracks(data, 0, len(data)))
+    tracks = [at for at in _in_tracks(data, _WAY_TO_COLOUR, b"colr") if data[at : at + 4] == b"nclx"]
     if tracks:
         framed = bytearray(data)
         for content in tracks:
             struct.pack_into(">HH", framed, content + 4, colour.primaries, colour.transfer)
         data = bytes(framed)
-    start, end = next(((s, e) for kind, s, _, e in boxes(data) if kind == b"meta"), (0, 0))
+    start, end = meta_of(data)
     meta = bytearray(data[start:end])
     layout = _Layout(bytes(meta))
     found = [layout.properties[index - 1] for index in layout.properties_of_primary()]
@@ -103,16 +105,20 @@ def with_colour(data: bytes, colour: CodePoints, light: Sequence[bytes] = ()) ->
     return data[:start] + bytes(meta) + data[end:]
 
 
-# From the box of all tracks to the description of its pictures: how many bytes lie before the boxes in each.
-_WAY_TO_COLOUR = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"stsd": 8, b"av01": 78}
+# From the box of all tracks down: how many bytes lie before the boxes in each.
+_WAY_TO_SAMPLES = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0}
+_WAY_TO_COLOUR = {**_WAY_TO_SAMPLES, b"stsd": 8, b"av01": 78}
 
 
-def _nclx_of_tracks(data: bytes, start: int, end: int) -> Iterator[int]:
-    """Where the contents of the boxes begin that tell the colour of frames by code points."""
-    for kind, _, content, stop in boxes(data, start, end):
-        if kind in _WAY_TO_COLOUR:
-            yield from _nclx_of_tracks(data, content + _WAY_TO_COLOUR[kind], stop)
-        elif kind == b"colr" and data[content : content + 4] == b"nclx":
+def _in_tracks(
+    data: bytes, way: Mapping[bytes, int], wanted: bytes, start: int = 0, end: int | None = None
+) -> Iterator[int]:
+    """Where the contents of the boxes of a kind begin that are found that way, also in a file that is cut short."""
+    for kind, _, content, stop in boxes(data, start, end, whole=False):
+        if kind in way:
+            below = {other: head for other, head in way.items() if other != kind}  # none lies in one of its own kind
+            yield from _in_tracks(data, below, wanted, content + way[kind], stop)
+        elif kind == wanted:
             yield content
 
 

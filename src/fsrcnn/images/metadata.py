@@ -12,7 +12,7 @@
 | `light-levels` | AVIF's boxes clli and mdcv |
 | `comment` | bytes: of JPEG and GIF |
 | `lossless` | True: of WebP and AVIF that lose nothing |
-| `bits-per-sample` | 10 or 12: of AVIF |
+| `bits-per-sample` | of the file, where the dtype has others: 10 or 12 of AVIF; 16 of frames, CMYK and CIELAB, which are read in 8 |
 | `extra-samples` | how many of the last channels are neither colour nor alpha: of TIFF |
 | `pages` | these again, of each page: of a TIFF whose pages carry different things |
 
@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsrcnn.errors import ImageError
-from fsrcnn.formats import START, kind_of
+from fsrcnn.formats import START, instead, kind_of
 from fsrcnn.images import containers, tags, xmp
-from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma
+from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma, space_of
 
 if TYPE_CHECKING:
     import pyvips
@@ -41,6 +41,7 @@ Notes = tuple[str, ...]
 
 _OF_LIBVIPS = (ICC, EXIF, XMP, "delay", "loop", "resolution-unit")
 _DAMAGED = (ValueError, struct.error, OverflowError, OSError)  # what walking through broken bytes may end in
+_OF_HDR = ("png", "avif")  # formats that have code points
 _PNG_LIGHT = (b"mDCV", b"cLLI")
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
@@ -52,9 +53,6 @@ _HELD = {
     "tif": {ICC, EXIF, XMP, "iptc"}, "avif": {ICC, EXIF, XMP}, "gif": {"comment"},
 }  # fmt: skip
 _LARGEST_EXIF, _LARGEST_XMP = 65_533 - 2_000, 65_533 - 29  # in a JPEG; libvips adds resolution and size to EXIF
-# Descriptions that programs of microscopes and arrays read back: they tell the size of the old pixels.
-_SHAPE = b'{"shape"'
-_LAYOUT_DESCRIPTIONS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 
 
 def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, Any], Notes]:
@@ -74,7 +72,7 @@ def carried(source: str | Path | bytes, image: pyvips.Image) -> tuple[dict[str, 
     except _DAMAGED:
         notes.append("a part of its metadata is damaged and left out")
     if image.interpretation in ("cmyk", "lab", "labs", "labq", "lch", "xyz", "yxy", "hsv", "cmc"):
-        metadata.pop(ICC, None)  # the pixels become sRGB
+        _used_up(metadata, notes)
     return metadata, tuple(notes)
 
 
@@ -94,7 +92,7 @@ def carried_by_pages(data: bytes, starts: Sequence[int], converted: Sequence[boo
         except _DAMAGED:
             notes.append("a part of its metadata is damaged and left out")
         if without_profile:
-            metadata.pop(ICC, None)
+            _used_up(metadata, notes)
         pages.append(metadata)
     # What describes pixels goes with all pages in any case; what describes the picture goes with the first.
     of_all = {key: pages[0][key] for key in (ICC, "extra-samples") if key in pages[0]}
@@ -102,10 +100,22 @@ def carried_by_pages(data: bytes, starts: Sequence[int], converted: Sequence[boo
     return {**pages[0], **different}, tuple(dict.fromkeys(notes))
 
 
+def _used_up(metadata: dict[str, Any], notes: list[str]) -> None:
+    """The pixels became sRGB, through the profile where it is one of their colours, which neither grey nor RGB is."""
+    profile = metadata.pop(ICC, None)
+    if profile and space_of(profile) in (None, b"GRAY", b"RGB "):
+        notes.append(_misfit("CMYK or CIELAB"))
+
+
 @contextlib.contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[BinaryIO]:
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         yield file
+
+
+def _all_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _nothing(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
@@ -118,7 +128,7 @@ def _of_png(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes
         if kind == b"cICP" and len(data) == 4:
             metadata["code-points"] = CodePoints(data[0], data[1], data[2], bool(data[3]))
         elif kind == b"iCCP" and ICC not in metadata:  # libvips passes over what it takes for none
-            notes.append(_misfit(image.bands <= 2))
+            notes.append(_misfit("grey" if image.bands <= 2 else "RGB"))
     kept = [
         chunk
         for chunk in chunks
@@ -162,7 +172,9 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 def _of_avif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
 
-    meta = isobmff.meta_of(file)
+    data = _all_of(file)
+    start, end = isobmff.meta_of(data)
+    meta = data[start:end]
     _note_attached(notes, isobmff.has_gain_map(meta))
     if image.get_typeof("bits-per-sample") and image.get("bits-per-sample") > 8:
         metadata["bits-per-sample"] = image.get("bits-per-sample")
@@ -182,7 +194,7 @@ def _of_webp(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_gif(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
-    for label, data in containers.gif_extensions(file):
+    for label, data in containers.gif_extensions(_all_of(file)):
         if label == 0xFE:
             metadata["comment"] = metadata.get("comment", b"") + data
         elif label == 0xFF and data.startswith((b"XMP Data", b"ICCRGBG1")):
@@ -199,9 +211,9 @@ def _of_directory(file: BinaryIO, start: int | None, metadata: dict[str, Any], n
     metadata |= {key: found.main[tag].data for key, tag in ((ICC, tags.PROFILE), (XMP, tags.XMP)) if tag in found.main}
     main = {tag: value for tag, value in found.main.items() if tag in tags.DESCRIPTIVE}
     description = main[tags.DESCRIPTION].data if tags.DESCRIPTION in main else b""
-    if description.startswith((_SHAPE, *_LAYOUT_DESCRIPTIONS)):
+    if tags.is_layout(description):
         del main[tags.DESCRIPTION]
-        if not description.startswith(_SHAPE):  # which is the old size and nothing else
+        if not description.startswith(tags.SHAPE):  # which is the old size and nothing else
             notes.append("its description is left out: a program wrote the old size into it")
     if any(tag in found.main for tag in tags.GEOGRAPHIC):
         notes.append("its place on the map (GeoTIFF) is left out: it belongs to the old pixels")
@@ -255,12 +267,24 @@ class Fitted(NamedTuple):
     notes: Notes
 
 
-def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:
-    """Metadata as a format holds them, of an upright picture of this size.
+def check_colours(metadata: dict[str, Any], format: str, *, grey: bool, output: Path | None = None) -> None:
+    """
+    Args:
+        output: the name that somebody gave for the result.
 
     Raises:
         ImageError: without its metadata the picture would look wrong: HDR in a format that cannot say so.
     """
+    points: CodePoints | None = metadata.get("code-points")
+    if points is None or not points.hdr or format in _OF_HDR:
+        return
+    if ICC not in metadata or not fitting_profile(metadata[ICC], grey):
+        fact = f"the colours of the picture are HDR ({points.hdr}), which {format} cannot say"
+        raise ImageError(fact, instead(_OF_HDR, format, output))
+
+
+def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, height: int) -> Fitted:
+    """Metadata as a format holds them, of an upright picture of this size, that `check_colours` has let pass."""
     notes: list[str] = []
     kept = {key: value for key, value in metadata.items() if key in NAMES}
     chunks = _colour(metadata, kept, format, grey, notes)
@@ -270,7 +294,11 @@ def fitted(metadata: dict[str, Any], format: str, *, grey: bool, width: int, hei
         _replace(kept, XMP, lambda packet: xmp.resized(packet, width, height), notes)
     profile = kept.pop(ICC, None) if ICC not in _HELD[format] else None
     if profile:
-        notes.append(f"its ICC profile is left out: {format} holds none, so the colours became sRGB")
+        notes.append(
+            f"its ICC profile is left out: {format} holds none, so the colours became sRGB"
+            if ICC in metadata
+            else f"its colours became sRGB: {format} cannot say which they were"
+        )
     for key in [key for key in kept if key not in _HELD[format]]:
         value = kept.pop(key)
         if key != EXIF or tags.of_block(value).names():
@@ -319,18 +347,13 @@ def _colour(
         if profile:
             kept[ICC] = profile
         else:
-            notes.append(_misfit(grey))
+            notes.append(_misfit("grey" if grey else "RGB"))
     points: CodePoints | None = metadata.get("code-points")
     chunks = {kind: data for kind, data in metadata.get("png-chunks", ()) if kind in _PNG_COLOUR}
     if format == "png":
         named = [(b"cICP", bytes([points.primaries, points.transfer, 0, points.full]))] if points else []
         return named + [chunk for chunk in chunks.items() if ICC not in kept or chunk[0] in _PNG_LIGHT]
     if points and format != "avif" and ICC not in kept:
-        if points.hdr:
-            raise ImageError(
-                f"the colours of the picture are HDR ({points.hdr}), which {format} cannot say",
-                "give {format='png'} or {format='avif'}",
-            )
         if not points.plain:
             profile = points.profile(grey)
             if profile:
@@ -349,8 +372,8 @@ def _colour(
     return []
 
 
-def _misfit(grey: bool) -> str:
-    return f"its ICC profile is left out: it is damaged, or not one of {'grey' if grey else 'RGB'}"
+def _misfit(colours: str) -> str:
+    return f"its ICC profile is left out: it is damaged, or not one of {colours}"
 
 
 def _replace(kept: dict[str, Any], key: str, change: Callable[[bytes], bytes], notes: list[str]) -> None:
@@ -394,8 +417,7 @@ def missing(wanted: Fitted, found: dict[str, Any]) -> Notes:
         with contextlib.suppress(*_DAMAGED):
             lost -= tags.of_block(found.get(EXIF, b"")).names()
         if lost:
-            names = (tags.DESCRIPTIVE.get(tag, f"0x{tag:04x}") for _, tag in sorted(lost))
-            notes.append(f"of its EXIF {_listed(names)} could not be written")
+            notes.append(f"of its EXIF {_listed(tags.name(*which) for which in sorted(lost))} could not be written")
     return tuple(notes)
 
 
@@ -421,5 +443,5 @@ def _text_chunk(comment: bytes) -> tuple[bytes, bytes]:
 
 def _listed(names: Iterable[str]) -> str:
     """Names for a note: the first five, each cut and without control characters."""
-    plain = ["".join(c if c.isprintable() else "?" for c in name[:40]) for name in names]
+    plain = list(dict.fromkeys("".join(c if c.isprintable() else "?" for c in name[:40]) for name in names))
     return ", ".join(plain[:5]) + (f" and {len(plain) - 5} more" if len(plain) > 5 else "")

@@ -41,6 +41,16 @@ class Picture:
         """All pages have one shape and dtype."""
         return len({(page.shape, page.dtype) for page in self.pages}) == 1
 
+    @property
+    def bits(self) -> int:
+        """Of a sample, as the file had it: 10 or 12 of an AVIF, more than those of the dtype where not all of them are read."""
+        return int(self.metadata.get("bits-per-sample", 8 * self.deepest.itemsize))
+
+    @property
+    def deepest(self) -> np.dtype[Any]:
+        """The dtype of the page that has most bits."""
+        return max((page.dtype for page in self.pages), key=lambda dtype: dtype.itemsize)
+
     def carried_by(self, page: int) -> dict[str, Any]:
         """The metadata of a page, counted from 0."""
         own: dict[str, Any] = self.metadata["pages"][page] if "pages" in self.metadata else self.metadata

@@ -180,6 +180,9 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     if any(directory.first(tiff.PHOTOMETRIC) == tiff.SEPARATED for directory in chosen):
         notes.append("its CMYK colours became sRGB")
     metadata, lost = carried_by_pages(file.data, [directory.start for directory in chosen], in_srgb)
+    bits = max(directory.first(tiff.BITS, 1) for directory in chosen)
+    if bits > 8 * max(page.itemsize for page in arrays):
+        metadata["bits-per-sample"] = bits
     return Picture(tuple(arrays), "tif", _resolution(head), metadata, (*notes, *lost))
 
 
@@ -226,8 +229,7 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
 
             frames, timing = animation.frames_of(data, kind, structure.frames, label, tolerant)
             if head.format != "uchar":
-                bits = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
-                notes.append(f"its frames have {bits} bits per sample, of which 8 are kept")
+                timing["bits-per-sample"] = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
             if file.page is not None:
                 frames = frames[wanted.start : wanted.stop]
             return _picture(data, head, list(frames), kind, notes, timing)

@@ -6,10 +6,12 @@ Sources: PNG 3rd edition (APNG is part of it), ITU-T T.81 (JPEG), the GIF89a spe
 
 from __future__ import annotations
 
+import io
 import re
 import zlib
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from fsrcnn.images.containers import GIF_END, gif_blocks, png_places
 
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # what ends coded data: neither a stuffed 0xff nor a restart
 SEQUENTIAL_SCAN = b"\x00\x3f\x00"  # all coefficients, at once
@@ -71,23 +73,20 @@ def structure_of(data: bytes, kind: str) -> Structure:
 
 
 def _png(data: bytes) -> Structure:
-    size, frames, controls, still_first, intact, ended, at = None, 1, 0, True, True, False, 8
-    while at + 12 <= len(data) and not ended:
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + length]
+    size, frames, controls, still_first, intact, ended = None, 1, 0, True, True, False
+    for name, start, end in png_places(io.BytesIO(data)):
         if name == b"IHDR":
-            size = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big"))
+            size = (int.from_bytes(data[start : start + 4], "big"), int.from_bytes(data[start + 4 : start + 8], "big"))
         elif name == b"acTL":
-            frames = max(1, int.from_bytes(body[:4], "big"))
+            frames = max(1, int.from_bytes(data[start : min(start + 4, end)], "big"))
         elif name == b"fcTL":
             controls += 1
         elif name == b"IDAT" and not controls:
             still_first = False
         if frames > 1 and name in (b"IDAT", b"fcTL", b"fdAT"):
-            check = int.from_bytes(data[at + 8 + length : at + 12 + length], "big")
-            intact = intact and check == zlib.crc32(body, zlib.crc32(name))
-        ended = name == b"IEND"
-        at += 12 + length
+            check = int.from_bytes(data[end : end + 4], "big")
+            intact = intact and check == zlib.crc32(memoryview(data)[start:end], zlib.crc32(name))
+        ended = name == b"IEND" and end + 4 <= len(data)
     complete = ended and (frames == 1 or controls == frames)
     return Structure(size, frames, complete, intact=intact, still_first=still_first)
 
@@ -130,55 +129,11 @@ def _jpeg(data: bytes) -> Structure:
 
 
 def _gif(data: bytes) -> Structure:
-    def table(packed: int) -> int:
-        return 3 << ((packed & 7) + 1) if packed & 0x80 else 0
-
     size = (int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
-    complete, at = False, 13 + (table(data[10]) if len(data) > 10 else 0)
-    while at < len(data):
-        if data[at] == 0x3B:
-            complete = True
-            break
-        if data[at] == 0x21:
-            at += 2
-        elif data[at] == 0x2C and at + 10 < len(data):
-            at += 10 + table(data[at + 9]) + 1
-        else:
-            break
-        while at < len(data) and data[at]:
-            at += data[at] + 1
-        at += 1
-    return Structure(size, complete=complete)
+    return Structure(size, complete=any(kind == GIF_END for kind, *_ in gif_blocks(data)))
 
 
 def _avif(data: bytes) -> Structure:
-    end = 0
-    frames = 1
-    for name, start, end in _boxes(data, 0, len(data)):
-        if name == b"moov":
-            tracks = [_samples(data, *box) for box in _boxes(data, start, end) if box[0] == b"trak"]
-            frames = max([1, *tracks])
-    return Structure(frames=frames, complete=0 < end <= len(data))
+    from fsrcnn.images import isobmff  # here, as few pictures are of this kind and each module takes time to import
 
-
-def _samples(data: bytes, name: bytes, start: int, end: int) -> int:
-    """How many pictures a track holds: the samples in the `stsz` box below it."""
-    for inner, begin, stop in _boxes(data, start, end):
-        if inner == b"stsz":
-            return int.from_bytes(data[begin + 8 : begin + 12], "big")
-        if inner in (b"mdia", b"minf", b"stbl"):
-            return _samples(data, inner, begin, stop)
-    return 0
-
-
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of a stretch: name, where the content begins, where it ends (which may be beyond the data)."""
-    while start + 8 <= end:
-        length, head = int.from_bytes(data[start : start + 4], "big"), 8
-        if length == 1:
-            length, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        stop = start + length if length else end
-        if stop < start + head:
-            return
-        yield data[start + 4 : start + 8], start + head, stop
-        start = stop
+    return Structure(frames=max(1, isobmff.frames_of(data)), complete=0 < isobmff.end_of(data) <= len(data))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, NamedTuple
@@ -25,24 +26,30 @@ DESCRIPTIVE = {
     319: "PrimaryChromaticities", 18246: "Rating", 18249: "RatingPercent", 33432: "Copyright", 40091: "XPTitle",
     40092: "XPComment", 40093: "XPAuthor", 40094: "XPKeywords", 40095: "XPSubject",
 }  # fmt: skip
+# Of the camera's directory, those that people know; and the place in one word.
+_CAMERA = {
+    33434: "ExposureTime", 33437: "FNumber", 34850: "ExposureProgram", 34855: "ISOSpeedRatings", 36867: "DateTimeOriginal",
+    36868: "DateTimeDigitized", 36880: "OffsetTime", 36881: "OffsetTimeOriginal", 36882: "OffsetTimeDigitized",
+    37377: "ShutterSpeedValue", 37378: "ApertureValue", 37379: "BrightnessValue", 37380: "ExposureBiasValue",
+    37381: "MaxApertureValue", 37382: "SubjectDistance", 37383: "MeteringMode", 37384: "LightSource", 37385: "Flash",
+    37386: "FocalLength", MAKER_NOTE: "the maker note", 37510: "UserComment", 37520: "SubSecTime", 37521: "SubSecTimeOriginal",
+    37522: "SubSecTimeDigitized", 41486: "FocalPlaneXResolution", 41487: "FocalPlaneYResolution", 41985: "CustomRendered",
+    41986: "ExposureMode", 41987: "WhiteBalance", 41988: "DigitalZoomRatio", 41989: "FocalLengthIn35mmFilm",
+    41990: "SceneCaptureType", 42016: "ImageUniqueID", 42032: "CameraOwnerName", 42033: "BodySerialNumber",
+    42034: "LensSpecification", 42035: "LensMake", 42036: "LensModel", 42037: "LensSerialNumber",
+}  # fmt: skip
 GEOGRAPHIC = (33550, 33922, 34264, 34735)  # GeoTIFF: where on earth the pixels of the old size lie
+# Descriptions that programs of arrays (tifffile) and of microscopes read back.
+SHAPE = b'{"shape"'
+_LAYOUTS = (b"ImageJ=", b"<?xml", b"<OME", b"SCANIMAGE")
 _WIDTHS, _HEIGHTS = {256, 40962}, {257, 40963}  # ImageWidth and ImageLength; PixelXDimension and PixelYDimension
 _MADE_ANEW = {36864, 37121, 40960, 40961}  # versions, components, colour space: libvips writes them into every file
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_SWAPPED = {
-    3: 2,
-    4: 4,
-    5: 4,
-    8: 2,
-    9: 4,
-    10: 4,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}  # by kind: bytes to turn round
+# By kind, how `struct` calls its values; RATIONAL and SRATIONAL are two numbers each.
+LETTERS = {
+    1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q",
+    18: "Q",
+}  # fmt: skip
+_BYTES = {kind: struct.calcsize(f"={letters}") for kind, letters in LETTERS.items()}
 _MOST_TAGS = 10_000  # in a directory; more are damage
 _MOST_BYTES = 2**26  # of a directory's values together
 
@@ -61,13 +68,14 @@ class Tag(NamedTuple):
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The values of BYTE, SHORT, LONG and LONG8; nothing for other kinds."""
-        letter = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}.get(self.kind)
-        return struct.unpack(f"{self.order}{self.length}{letter}", self.data) if letter else ()
+        """The values of whole numbers; nothing for text, fractions and floating point."""
+        letter = LETTERS[self.kind]
+        whole = self.kind != 2 and letter in "BHIQbhiq"
+        return struct.unpack(f"{self.order}{self.length}{letter}", self.data) if whole else ()
 
     def ordered(self, order: Order) -> bytes:
         """Its bytes in another order."""
-        size = _SWAPPED.get(self.kind, 1)
+        size = struct.calcsize(f"={LETTERS[self.kind][0]}")  # of bytes to turn round
         if order == self.order or size == 1:
             return self.data
         return b"".join(self.data[start : start + size][::-1] for start in range(0, len(self.data), size))
@@ -97,7 +105,7 @@ class Tags:
         }
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """The form of a file: TIFF or BigTIFF, in an order of bytes."""
 
     order: Order
@@ -120,6 +128,26 @@ class _Form(NamedTuple):
     def entry(self) -> str:
         return f"{self.order}HH{'Q' if self.large else 'I'}{self.inline}s"
 
+    def link(self, start: int, entries: int) -> int:
+        """Where a directory of so many entries ends, and says where the next one begins."""
+        return start + struct.calcsize(self.counter) + entries * struct.calcsize(self.entry)
+
+
+class Entry(NamedTuple):
+    """An entry of a directory: where in the file it lies, and where its values; its bytes, tag, kind and number of values."""
+
+    at: int
+    values: int
+    raw: bytes
+    tag: int
+    kind: int
+    length: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values; 0 for a kind that nobody knows."""
+        return _BYTES.get(self.kind, 0) * self.length
+
 
 def read(file: BinaryIO, start: int | None = None) -> Tags:
     """The tags of a TIFF file, or of an EXIF block without its `Exif\\0\\0`. What points outside of it is passed over.
@@ -130,16 +158,27 @@ def read(file: BinaryIO, start: int | None = None) -> Tags:
     Raises:
         ValueError: damaged.
     """
-    form, first = _header(file)
-    main, _ = _directory(file, form, first if start is None else start)
+    form, first = header(file)
+    main = _directory(file, form, first if start is None else start)
     inner: dict[int, Directory] = {EXIF: {}, GPS: {}}
     for pointer in inner:
         tag = main.pop(pointer, None)
         if tag and tag.numbers:
             with contextlib.suppress(ValueError):
-                inner[pointer] = _directory(file, form, tag.numbers[0])[0]
+                inner[pointer] = _directory(file, form, tag.numbers[0])
     inner[EXIF].pop(INTEROPERABILITY, None)
     return Tags(main, inner[EXIF], inner[GPS])
+
+
+def name(place: str, tag: int) -> str:
+    """What people call a tag of `Tags.names`."""
+    known = {"main": DESCRIPTIVE, "exif": _CAMERA, "gps": {}}[place]
+    return known.get(tag, f"a tag 0x{tag:04x}" if place != "gps" else "the place (GPS)")
+
+
+def is_layout(description: bytes) -> bool:
+    """Whether a program wrote a description to read it back: how the old pixels lie."""
+    return description.startswith((SHAPE, *_LAYOUTS))
 
 
 def of_block(exif: bytes) -> Tags:
@@ -153,7 +192,7 @@ def of_block(exif: bytes) -> Tags:
 
 def block(tags: Tags) -> bytes:
     """An EXIF block of tags, which begins with `Exif\\0\\0`, in little endian order."""
-    form = _Form("<", large=False)
+    form = Form("<", large=False)
     start = 8
     pointers: Directory = {}
     body = b""
@@ -176,30 +215,27 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
     prefix = exif[:6] if exif.startswith(b"Exif\0\0") else b""
     data = bytearray(exif[len(prefix) :])
     file = io.BytesIO(bytes(data))
-    form, first = _header(file)
+    form, first = header(file)
     if form.large:
         raise ValueError("neither TIFF nor EXIF")
-    starts = [first]
-    main, _ = _directory(file, form, first)
-    if EXIF in main and main[EXIF].numbers:
-        starts.append(main[EXIF].numbers[0])
+    own, _ = entries(file, form, first)
+    camera: list[Entry] = []
+    pointers = [value(file, form, entry) for entry in own if entry.tag == EXIF]
+    if pointers and pointers[0] and pointers[0].numbers:
+        with contextlib.suppress(ValueError):
+            camera, _ = entries(file, form, pointers[0].numbers[0])
     wanted = {**dict.fromkeys(_WIDTHS, width), **dict.fromkeys(_HEIGHTS, height)}
-    for start in starts:
-        if start + 2 > len(data):
-            continue
-        (count,) = struct.unpack_from(form.counter, data, start)
-        for at in range(start + 2, min(start + 2 + 12 * count, len(data) - 11), 12):
-            tag, kind, items, _ = struct.unpack_from(form.entry, data, at)
-            if tag in wanted and items == 1 and kind in (3, 4):
-                value = wanted[tag]
-                # A SHORT cannot hold more than 65,535; it becomes a LONG, which fits into the same place.
-                if kind == 4 or value > 0xFFFF:
-                    struct.pack_into(f"{form.order}HHII", data, at, tag, 4, 1, value)
-                else:
-                    struct.pack_into(f"{form.order}HHIHH", data, at, tag, 3, 1, value, 0)
-        link = start + 2 + 12 * count
-        if start == first and link + 4 <= len(data):
-            struct.pack_into(form.offset, data, link, 0)
+    for entry in (*own, *camera):
+        if entry.tag in wanted and entry.length == 1 and entry.kind in (3, 4):
+            size = wanted[entry.tag]
+            # A SHORT cannot hold more than 65,535; it becomes a LONG, which fits into the same place.
+            if entry.kind == 4 or size > 0xFFFF:
+                struct.pack_into(f"{form.order}HHII", data, entry.at, entry.tag, 4, 1, size)
+            else:
+                struct.pack_into(f"{form.order}HHIHH", data, entry.at, entry.tag, 3, 1, size, 0)
+    link = form.link(first, len(own))
+    if link + 4 <= len(data):
+        struct.pack_into(form.offset, data, link, 0)
     return prefix + bytes(data)
 
 
@@ -213,7 +249,7 @@ def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
     Raises:
         ValueError: it is no TIFF.
     """
-    form, start = _header(file)
+    form, start = header(file)
     link = 8 if form.large else 4  # where the offset of the next directory is written
     inner: Directory = {}
     kind, size = (16, "Q") if form.large else (4, "I")
@@ -224,13 +260,14 @@ def lay_into(file: BinaryIO, tags: Tags, pages: Mapping[int, Tag]) -> None:
             inner[pointer] = Tag(kind, struct.pack(f"{form.order}{size}", at), form.order)
     fresh = {**pages, **tags.main, **inner}
     while start:
-        kept, following = _raw_entries(file, form, start)
+        found, following = entries(file, form, start)
+        kept = {entry.tag: entry.raw for entry in found}
         at = _end(file)
-        file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following))
+        file.write(_laid_out(fresh, {t: raw for t, raw in kept.items() if t not in fresh}, form, at, following or 0))
         file.seek(link)
         file.write(struct.pack(form.offset, at))
-        link = at + struct.calcsize(form.counter) + struct.calcsize(form.entry) * len(kept.keys() | fresh.keys())
-        start, fresh = following, dict(pages)
+        link = form.link(at, len(kept.keys() | fresh.keys()))
+        start, fresh = following or 0, dict(pages)
 
 
 def _end(file: BinaryIO) -> int:
@@ -241,8 +278,12 @@ def _end(file: BinaryIO) -> int:
     return at + at % 2
 
 
-def _header(file: BinaryIO) -> tuple[_Form, int]:
-    """The form of a file and where its first directory lies."""
+def header(file: BinaryIO) -> tuple[Form, int]:
+    """The form of a file and where its first directory lies.
+
+    Raises:
+        ValueError: it is no TIFF.
+    """
     file.seek(0)
     head = file.read(16)
     orders: dict[bytes, Order] = {b"II": "<", b"MM": ">"}
@@ -252,52 +293,69 @@ def _header(file: BinaryIO) -> tuple[_Form, int]:
     (version,) = struct.unpack(f"{order}H", head[2:4])
     if version not in (42, 43) or (version == 43 and len(head) < 16):
         raise ValueError("neither TIFF nor EXIF")
-    form = _Form(order, version == 43)
+    form = Form(order, version == 43)
     (first,) = struct.unpack(form.offset, head[8:16] if form.large else head[4:8])
     return form, first
 
 
-def _raw_entries(file: BinaryIO, form: _Form, start: int) -> tuple[dict[int, bytes], int]:
-    """A directory's entries as they lie there, and where the next directory begins; 0 where there is none."""
-    file.seek(start)
-    size = struct.calcsize(form.entry)
-    (count,) = struct.unpack(form.counter, _exactly(file, struct.calcsize(form.counter)))
+def entries(file: BinaryIO, form: Form, start: int) -> tuple[list[Entry], int | None]:
+    """A directory's entries, and where the next directory begins: 0 where there is none, None where the file ends before it says so.
+
+    Raises:
+        ValueError: damaged.
+    """
+    first, size = form.link(start, 0), struct.calcsize(form.entry)
+    counter = _stretch(file, start, first - start)
+    count = struct.unpack(form.counter, counter)[0] if len(counter) == first - start else _MOST_TAGS + 1
     if count > _MOST_TAGS:
         raise ValueError("a damaged directory of tags")
-    raw = _exactly(file, count * size)
+    whole = _stretch(file, first, count * size)
+    if len(whole) < count * size:
+        raise ValueError("a directory of tags is cut short")
     tail = file.read(struct.calcsize(form.offset))
-    following = struct.unpack(form.offset, tail)[0] if len(tail) == struct.calcsize(form.offset) else 0
-    entries = [raw[at : at + size] for at in range(0, len(raw), size)]
-    return {struct.unpack_from(f"{form.order}H", entry)[0]: entry for entry in entries}, following
+    following = struct.unpack(form.offset, tail)[0] if len(tail) == struct.calcsize(form.offset) else None
+    found = []
+    for place in range(0, len(whole), size):
+        raw = whole[place : place + size]
+        tag, kind, number, values = struct.unpack(form.entry, raw)
+        inside = _BYTES.get(kind, 0) * number <= form.inline
+        values = first + place + size - form.inline if inside else struct.unpack(form.offset, values)[0]
+        found.append(Entry(first + place, values, raw, tag, kind, number))
+    return found, following
 
 
-def _directory(file: BinaryIO, form: _Form, start: int) -> tuple[Directory, int]:
-    raw, following = _raw_entries(file, form, start)
+def value(file: BinaryIO, form: Form, entry: Entry) -> Tag | None:
+    """The values of an entry; None where there are none, or they do not lie in the file."""
+    data = _stretch(file, entry.values, entry.size)
+    return Tag(entry.kind, data, form.order) if 0 < entry.size == len(data) else None
+
+
+def _directory(file: BinaryIO, form: Form, start: int) -> Directory:
     directory: Directory = {}
     room = _MOST_BYTES
-    for tag, entry in raw.items():
-        _, kind, count, value = struct.unpack(form.entry, entry)
-        size = _BYTES.get(kind, 0) * count
-        if not 0 < size <= room:
-            continue  # of a kind that nobody knows, or damaged
-        room -= size
-        if size > form.inline:
-            file.seek(struct.unpack(form.offset, value)[0])
-            value = file.read(size)
-            if len(value) < size:
-                continue
-        directory[tag] = Tag(kind, value[:size], form.order)
-    return directory, following
+    for entry in entries(file, form, start)[0]:
+        if entry.size > room:
+            continue  # damaged
+        room -= entry.size
+        found = value(file, form, entry)
+        if found is None:
+            continue
+        # Of a tag that is there twice, libtiff takes the first. tifffile puts its description of an array after that of a person.
+        held = directory.get(entry.tag)
+        if held is None or (entry.tag == DESCRIPTION and is_layout(held.data) and not is_layout(found.data)):
+            directory[entry.tag] = found
+    return directory
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise ValueError("a directory of tags is cut short")
-    return data
+def _stretch(file: BinaryIO, at: int, size: int) -> bytes:
+    """A stretch of a file, as far as it is there."""
+    if at + size > sys.maxsize:  # no file is as long, and none can be asked
+        return b""
+    file.seek(at)
+    return file.read(size)
 
 
-def _laid_out(fresh: Mapping[int, Tag], kept: Mapping[int, bytes], form: _Form, start: int, following: int) -> bytes:
+def _laid_out(fresh: Mapping[int, Tag], kept: Mapping[int, bytes], form: Form, start: int, following: int) -> bytes:
     """A directory that begins at `start`, and after it the values that do not fit into it; `kept` entries stay as they are."""
     size = struct.calcsize(form.entry)
     after = start + struct.calcsize(form.counter) + size * (len(fresh) + len(kept)) + struct.calcsize(form.offset)

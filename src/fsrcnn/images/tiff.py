@@ -5,20 +5,20 @@ Sources: TIFF 6.0 (Adobe, 1992) and its BigTIFF extension.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I",
-          16: "Q", 17: "q", 18: "Q"}  # fmt: skip
-_BYTES = {kind: struct.calcsize(f"={code}") for kind, code in _CODES.items()}
+from fsrcnn.images import tags
+
 NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
-ORIENTATION, CHANNELS, SUB_DIRECTORIES, EXTRA, SAMPLE_FORMAT, PROFILE = 274, 277, 330, 338, 339, 34675
+ORIENTATION, CHANNELS, SUB_DIRECTORIES, SAMPLE_FORMAT = 274, 277, 330, 339
 STRIPS, STRIP_BYTES, TILES, TILE_BYTES = 273, 279, 324, 325
-_LOOK = (NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, CHANNELS, SUB_DIRECTORIES, EXTRA,
-         SAMPLE_FORMAT, PROFILE, STRIPS, STRIP_BYTES, TILES, TILE_BYTES)  # fmt: skip
-_POINTERS = (SUB_DIRECTORIES, 34665, 34853)  # values that are offsets of directories: further ones, EXIF, GPS
+_LOOK = (NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, CHANNELS, SUB_DIRECTORIES,
+         tags.EXTRA_SAMPLES, SAMPLE_FORMAT, tags.PROFILE, STRIPS, STRIP_BYTES, TILES, TILE_BYTES)  # fmt: skip
+_POINTERS = (SUB_DIRECTORIES, tags.EXIF, tags.GPS)  # values that are offsets of directories: further ones, EXIF, GPS
 _OFFSETS = (STRIPS, TILES)
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 SEPARATED, YCBCR, CIELAB = 5, 6, 8  # values of PhotometricInterpretation: CMYK and others
@@ -45,16 +45,19 @@ class Directory:
     Attributes:
         index: its place in the chain, from 0: libvips' `page`.
         start: where it lies in the file.
-        tags: the values of those that are looked at here.
+        tags: those that are looked at here.
     """
 
     index: int
     start: int
-    tags: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    tags: tags.Directory = field(default_factory=dict)
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """The values of a tag; nothing where it is not there."""
+        return self.tags[tag].numbers if tag in self.tags else ()
 
     def first(self, tag: int, otherwise: int = 0) -> int:
-        value = self.tags.get(tag, (otherwise,))[0]
-        return value if isinstance(value, int) else otherwise
+        return next(iter(self.numbers(tag)), otherwise)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,13 +91,14 @@ class Directory:
     def alike(self) -> tuple[Any, ...]:
         """Pages with the same can be read and written as one tall picture."""
         return tuple(self.tags.get(tag) for tag in
-                     (WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, CHANNELS, EXTRA, SAMPLE_FORMAT, PROFILE))  # fmt: skip
+                     (WIDTH, HEIGHT, BITS, PHOTOMETRIC, ORIENTATION, CHANNELS, tags.EXTRA_SAMPLES, SAMPLE_FORMAT,
+                      tags.PROFILE))  # fmt: skip
 
     def end(self) -> int:
         """Where the last of its pixels lie in the file, as its tags say; 0 where they do not."""
         ends = [0]
         for offsets, counts in ((STRIPS, STRIP_BYTES), (TILES, TILE_BYTES)):
-            ends += map(sum, zip(self.tags.get(offsets, ()), self.tags.get(counts, ()), strict=False))
+            ends += map(sum, zip(self.numbers(offsets), self.numbers(counts), strict=False))
         return max(ends)
 
 
@@ -105,26 +109,28 @@ def directories(data: bytes, most: int) -> tuple[list[Directory], bool]:
         data: the file.
         most: no more are looked for.
     """
-    layout = _Layout.of(data)
+    file = io.BytesIO(data)
     found: list[Directory] = []
     complete = True
     seen = {0}
     try:
-        at = layout.first()
+        form, at = tags.header(file)
         while at not in seen and len(found) < most:
             seen.add(at)
-            entries, after = layout.entries(at)
-            tags = {}
-            for tag, kind, count, where in entries:
-                if tag in _LOOK and kind in _CODES:
-                    if where + count * _BYTES[kind] > len(data):
-                        complete = False
-                    elif count:
-                        tags[tag] = layout.values(kind, count, where)
-            found.append(Directory(len(found), at, tags))
+            entries, following = tags.entries(file, form, at)
+            if following is None:
+                return found, False
+            held: tags.Directory = {}
+            for entry in entries:
+                if entry.tag in _LOOK and entry.size:
+                    value = tags.value(file, form, entry)
+                    complete = complete and value is not None
+                    if value:
+                        held.setdefault(entry.tag, value)
+            found.append(Directory(len(found), at, held))
             complete = complete and found[-1].end() <= len(data)
-            at = after
-    except struct.error:  # beyond the end
+            at = following
+    except ValueError:  # beyond the end
         complete = False
     return found, complete
 
@@ -137,86 +143,37 @@ def joined(parts: Sequence[bytes]) -> bytes:
     Args:
         parts: TIFFs of one byte order and one layout (all BigTIFF or none).
     """
-    whole = bytearray(parts[0])
-    layout = _Layout.of(parts[0])
-    link = _move(whole, layout, layout.first(), 0)
-    for part in parts[1:]:
-        base = len(whole) + len(whole) % 2
-        whole += bytes(base - len(whole)) + part
-        first = layout.of(part).first()
-        struct.pack_into(layout.order + layout.offset, whole, link, first + base)
-        link = _move(whole, layout, first + base, base)
-    return bytes(whole)
+    whole = io.BytesIO()
+    link = 0
+    for part in parts:
+        base = whole.seek(0, io.SEEK_END)
+        base += whole.write(bytes(base % 2))
+        whole.write(part)
+        form, first = tags.header(io.BytesIO(part))
+        if link:
+            _put(whole, link, form.offset, first + base)
+        link = _move(whole, form, first + base, base)
+    return whole.getvalue()
 
 
-def _move(whole: bytearray, layout: _Layout, at: int, base: int) -> int:
+def _move(whole: io.BytesIO, form: tags.Form, at: int, base: int) -> int:
     """Add `base` to every offset in a directory at `at` and in those below it; where the link to the next one lies."""
-    entries = _Layout(whole, layout.order, layout.big)
-    count_size = 8 if layout.big else 2
-    (count,) = struct.unpack_from(layout.order + ("Q" if layout.big else "H"), whole, at)
-    for place in range(at + count_size, at + count_size + count * layout.entry, layout.entry):
-        tag, kind, number, where = entries.one(place)
-        size = number * _BYTES.get(kind, 1)
-        inside = layout.entry - (12 if layout.big else 8)
-        if size > inside:
-            where += base
-            struct.pack_into(layout.order + layout.offset, whole, place + layout.entry - inside, where)
-        if tag in _OFFSETS or tag in _POINTERS:
-            form = f"{layout.order}{number}{_CODES[kind]}"
-            moved = [value + base for value in struct.unpack_from(form, whole, where)]
-            struct.pack_into(form, whole, where, *moved)
-            if tag in _POINTERS:
+    entries, _ = tags.entries(whole, form, at)
+    for entry in entries:
+        if entry.size > form.inline:
+            place = entry.at + struct.calcsize(form.entry) - form.inline
+            entry = entry._replace(values=entry.values + base)
+            _put(whole, place, form.offset, entry.values)
+        if entry.tag in _OFFSETS or entry.tag in _POINTERS:
+            value = tags.value(whole, form, entry)
+            moved = [number + base for number in value.numbers] if value else []
+            _put(whole, entry.values, f"{form.order}{len(moved)}{tags.LETTERS[entry.kind]}", *moved)
+            if entry.tag in _POINTERS:
                 for below in moved:
-                    _move(whole, layout, below, base)
-    return int(at + count_size + count * layout.entry)
+                    _move(whole, form, below, base)
+    return form.link(at, len(entries))
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """How numbers lie in a TIFF: byte order; offsets of 4 bytes, or of 8 in a BigTIFF."""
-
-    data: bytes | bytearray
-    order: str
-    big: bool
-
-    @classmethod
-    def of(cls, data: bytes) -> _Layout:
-        order = "<" if data[:2] == b"II" else ">"
-        return cls(data, order, 43 in data[2:4])
-
-    @property
-    def offset(self) -> str:
-        return "Q" if self.big else "I"
-
-    @property
-    def entry(self) -> int:
-        """Bytes of an entry."""
-        return 20 if self.big else 12
-
-    def first(self) -> int:
-        """Where the first directory is."""
-        return int(struct.unpack_from(self.order + self.offset, self.data, 8 if self.big else 4)[0])
-
-    def one(self, place: int) -> tuple[int, int, int, int]:
-        """Tag, type, number of values, and where they are, of the entry at a place."""
-        tag, kind, count, value = struct.unpack_from(f"{self.order}HH{self.offset * 2}", self.data, place)
-        inside = 8 if self.big else 4
-        return tag, kind, count, value if count * _BYTES.get(kind, 1) > inside else place + self.entry - inside
-
-    def entries(self, at: int) -> tuple[list[tuple[int, int, int, int]], int]:
-        """The entries of the directory at `at`, and where the next directory is (0: nowhere)."""
-        (count,) = struct.unpack_from(self.order + ("Q" if self.big else "H"), self.data, at)
-        start = at + (8 if self.big else 2)
-        if start + count * self.entry > len(self.data):
-            raise struct.error
-        found = [self.one(place) for place in range(start, start + count * self.entry, self.entry)]
-        (after,) = struct.unpack_from(self.order + self.offset, self.data, start + count * self.entry)
-        return found, after
-
-    def values(self, kind: int, count: int, where: int) -> tuple[Any, ...]:
-        if kind in (1, 2, 7):
-            return (bytes(self.data[where : where + count]),) if count > 4 else tuple(self.data[where : where + count])
-        code = _CODES[kind]
-        return struct.unpack_from(
-            f"{self.order}{code * count if len(code) > 1 else f'{count}{code}'}", self.data, where
-        )
+def _put(whole: io.BytesIO, at: int, form: str, *numbers: int) -> None:
+    whole.seek(at)
+    whole.write(struct.pack(form, *numbers))

@@ -1,4 +1,4 @@
-"""libvips: loaded when first needed; what it says of errors, in our words."""
+"""libvips: loaded when first needed, once, by one process."""
 
 from __future__ import annotations
 
@@ -27,10 +27,3 @@ def _loaded() -> Any:
     pyvips.block_untrusted_set(True)
     pyvips.cache_set_max(0)  # each picture is read once; a cache would only hold memory
     return pyvips
-
-
-def first_line(error: Exception) -> str:
-    """The telling line of a libvips error ("unable to call …" says nothing to a user)."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith("unable to")] or lines or ["unknown reason"]
-    return telling[0]

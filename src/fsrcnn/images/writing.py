@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
-from fsrcnn import files
+from fsrcnn import files, formats
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, check_fits, encoder_options, settle
+from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, bits_written, encoder_options, settle
 from fsrcnn.images import containers, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
@@ -66,18 +66,16 @@ def write(
             format that cannot say so.
     """
     format = settle(format, target, picture.format)
-    check_fits([page.shape for page in picture.pages], format, str(target or "standard output"), picture.animated)
-    framed = len(picture.pages) > 1 and FORMATS[format].animated and not FORMATS[format].paged
-    if framed and lossless and format == "avif":
-        raise UsageError("frames of an avif are never lossless", "give {format='png'} or {format='webp'}")
+    check_fits(picture, format, str(target or "standard output"), lossless=lossless, output=target)
+    framed = _are_frames(picture, format)
     lossless = lossless or (quality is None and format == picture.format and picture.metadata.get("lossless", False))
     options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
-    each_alone = not picture.uniform or (format == DIFFERENT_PAGES and "pages" in picture.metadata)
+    each_alone = format == DIFFERENT_PAGES and (not picture.uniform or "pages" in picture.metadata)
     encode = _encode_frames if framed else _encode_different if each_alone else _encode
     if target is None:
         buffer = io.BytesIO()
         notes = encode(picture, buffer, None, format, options)
-        return Written(buffer.getvalue(), notes)
+        return Written(buffer.getvalue(), notes + _lost_bits(picture, format))
     if files.is_stream(target):
         written = write(picture, None, format=format, quality=quality, lossless=lossless)
         try:
@@ -87,7 +85,67 @@ def write(
         return Written(notes=written.notes)
     with files.beside(target, ImageError, replace=overwrite) as part, part.open("r+b") as file:
         notes = encode(picture, file, part, format, options)
-    return Written(notes=notes)
+    return Written(notes=notes + _lost_bits(picture, format))
+
+
+def check_fits(
+    picture: Picture,
+    format: str,
+    label: str,
+    *,
+    shapes: Sequence[tuple[int, ...]] | None = None,
+    lossless: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Refuse, before the work, what a format cannot hold or, if it is to be `lossless`, not all of.
+
+    Args:
+        format: by its name.
+        label: what to call the picture.
+        shapes: of what each page or frame is to become; those of the picture where they are not given.
+        output: the name that somebody gave for the result.
+
+    Raises:
+        UsageError: sides, pages or, with `lossless`, channels or bits that it does not hold.
+        ImageError: HDR in a format that cannot say so: it would look wrong.
+    """
+    shapes = [page.shape for page in picture.pages] if shapes is None else shapes
+    formats.check_fits(shapes, format, label, picture.animated, output)
+    grey = _colours(picture) <= 2 and FORMATS[format].grey
+    metadata.check_colours(picture.metadata, format, grey=grey, output=output)
+    if not lossless:
+        return
+    formats.check_lossless(format, output)
+    if format != "tif" and any(picture.extra(page) for page in range(len(picture.pages))):
+        fact = f"{format} cannot keep a channel that is neither colour nor transparency"
+        raise UsageError(fact, formats.instead(("tif",), format, output))
+    frames = _are_frames(picture, format)
+    if frames and format == "avif":
+        raise UsageError("frames of an avif are never lossless", formats.instead(("png", "webp"), format, output))
+    dtype = picture.deepest
+    if picture.bits > 8 * dtype.itemsize:
+        raise UsageError(f"the picture has {picture.bits} bits per sample, of which fsrcnn reads {8 * dtype.itemsize}")
+    if picture.bits > bits_written(format, dtype, picture.bits, frames):
+        remedy = formats.instead(("tif" if dtype == np.float32 else "png",), format, output)
+        raise UsageError(f"{format} cannot keep every pixel of a picture of {picture.bits} bits", remedy)
+
+
+def _are_frames(picture: Picture, format: str) -> bool:
+    """Whether it becomes frames of a PNG or AVIF, which libvips does not write."""
+    return len(picture.pages) > 1 and FORMATS[format].animated and not FORMATS[format].paged
+
+
+def _lost_bits(picture: Picture, format: str) -> Notes:
+    """That the picture had more bits per sample than are written, where it had."""
+    dtype, frames = picture.deepest, _are_frames(picture, format)
+    written = bits_written(format, dtype, picture.bits, frames)
+    if picture.bits <= written:
+        return ()
+    reason = (
+        "frames have no more" if frames else "fsrcnn reads no more of it" if written == 8 * dtype.itemsize
+        else f"{format} holds no more"
+    )  # fmt: skip
+    return (f"its {picture.bits} bits became {written}: {reason}",)
 
 
 def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, options: dict[str, Any]) -> Notes:
@@ -131,11 +189,9 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
     height, width = pages[0].shape[:2]
     fitted = metadata.fitted(picture.metadata, format, grey=grey and FORMATS[format].grey, width=width, height=height)
     notes += fitted.notes
-    if pages[0].dtype != np.uint8:
-        notes += ("its frames are written in 8 bit",)
     if format == "avif" and picture.metadata.get("loop", 0) != 0:
         notes += ("how often it loops is left out: Pillow does not write it into an AVIF",)
-    frames = [_fit_depth((page,), "gif", 16)[0] for page in pages]  # in 8 bit, as a GIF's
+    frames = [_fit_depth(page, "gif", 16) for page in pages]  # in 8 bit, as a GIF's
     if grey and not FORMATS[format].grey:  # as the profile, which is one of RGB there
         frames = [np.dstack([frame[..., :1]] * 3 + [frame[..., 1:]]) for frame in map(np.atleast_3d, frames)]
     from fsrcnn.images import animation  # here, as few pictures are of this kind and each module takes time to import
@@ -277,7 +333,7 @@ def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, N
     bands = 1 if picture.pages[0].ndim == 2 else picture.pages[0].shape[2]
     extras = [picture.extra(number) for number in range(len(picture.pages))]
     if format == "tif":
-        return picture.pages, bands - extras[0] <= 2, ()
+        return picture.pages, _colours(picture) <= 2, ()
     notes: Notes = ()
     pages = picture.pages
     if any(extras):
@@ -286,7 +342,7 @@ def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, N
         notes += (f"{named} neither colour nor transparency left out: only tif holds it",)
     if len({page.shape for page in pages}) > 1:
         raise ImageError(f"the pages have different channels, which {format} cannot hold", "give {format='tif'}")
-    if format == "jpg" and bands - extras[0] in (2, 4) and (pages[0][:, :, -1] < peak_of(pages[0].dtype)).any():
+    if format == "jpg" and _colours(picture) in (2, 4) and (pages[0][:, :, -1] < peak_of(pages[0].dtype)).any():
         notes += ("its transparency is left out: jpg holds none, so what was transparent became white",)
     if "pages" in picture.metadata:
         profiles = {carried.get(metadata.ICC) for carried in picture.metadata["pages"]}
@@ -295,7 +351,13 @@ def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, N
             if len(profiles) > 1
             else "what its pages after the first one carry is left out: only tif holds it",
         )
-    return pages, bands - extras[0] <= 2, notes
+    return pages, _colours(picture) <= 2, notes
+
+
+def _colours(picture: Picture) -> int:
+    """Channels of the first page that are colour or alpha."""
+    first = picture.pages[0]
+    return (1 if first.ndim == 2 else first.shape[2]) - picture.extra(0)
 
 
 def _assemble(
@@ -308,7 +370,7 @@ def _assemble(
 ) -> pyvips.Image:
     """The pages as one libvips image (stacked vertically, without a copy where there is one page)."""
     vips = libvips()
-    deep_enough = _fit_depth(pages, format, bits)
+    deep_enough = [_fit_depth(page, format, bits) for page in pages]
     stacked = np.ascontiguousarray(deep_enough[0] if len(deep_enough) == 1 else np.concatenate(deep_enough))
     height, width = stacked.shape[:2]
     bands = 1 if stacked.ndim == 2 else stacked.shape[2]
@@ -343,20 +405,20 @@ def _assemble(
     return image
 
 
-def _fit_depth(pages: tuple[Array, ...], format: str, bits: int) -> tuple[Array, ...]:
-    """Pages in a depth that the format can hold: their own, or else the deepest whole numbers it has.
+def _fit_depth(page: Array, format: str, bits: int) -> Array:
+    """A page in a depth that the format can hold: its own, or else the deepest whole numbers it has.
 
     Of samples of less than 16 `bits`, libvips takes the upper ones, so they are rounded to these.
     """
-    dtype = pages[0].dtype
+    dtype = page.dtype
     holds = FORMATS[format].dtypes
     if dtype.name in holds and bits == 16:
-        return pages
+        return page
     goal = np.dtype("uint16" if "uint16" in holds and dtype != np.uint8 else "uint8")
     if goal == dtype == np.uint8:
-        return pages
+        return page
     peak = peak_of(dtype)
     top = 2**bits - 1 if goal == np.uint16 else peak_of(goal)
     factor = np.float32(top / peak)
-    scaled = ((np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal) for page in pages)
-    return tuple(page << (16 - bits) if goal == np.uint16 and bits < 16 else page for page in scaled)
+    scaled = (np.clip(page, 0, peak).astype(np.float32) * factor + np.float32(0.5)).astype(goal)
+    return scaled << (16 - bits) if goal == np.uint16 and bits < 16 else scaled
