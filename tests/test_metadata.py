@@ -298,6 +298,19 @@ def test_iptc_of_a_tiff_is_whole(order: tags.Order, kind: int) -> None:
         assert items(write(picture, None, format=format).data) == {"IPTC"}
 
 
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "avif", "tif"])
+def test_no_resolution_and_no_exif_are_made_up(format: str) -> None:
+    """Of a file that says neither: none is read, and no EXIF is written; of one that says 72 dpi, the resolution grows."""
+    name = {"jpg": "JPEG", "tif": "TIFF"}.get(format, format.upper())
+    for dpi in (None, (72, 72)):
+        buffer = io.BytesIO()
+        Image.fromarray(RGB).save(buffer, name, **({"dpi": dpi} if dpi else {}))
+        picture = read(buffer.getvalue())
+        told = dpi is not None and format in ("png", "jpg", "tif")  # where Pillow writes it
+        assert picture.resolution == (pytest.approx((72 / 25.4, 72 / 25.4), rel=1e-3) if told else None)
+        assert "exif" not in Image.open(io.BytesIO(write(picture, None).data or b"")).info
+
+
 def tifffile_bytes(pixels: Array, **options: Any) -> bytes:
     tifffile = pytest.importorskip("tifffile")
     buffer = io.BytesIO()

@@ -292,6 +292,20 @@ def test_factors_that_are_none(factor: float) -> None:
         Upscaler(WEIGHTS, scale=factor)
 
 
+def test_a_pil_image_of_several_frames_is_one_of_them_and_that_is_said() -> None:
+    buffer = io.BytesIO()
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    first.save(buffer, "GIF", save_all=True, append_images=[second])
+    animation = Image.open(buffer)
+    animation.seek(1)
+    with pytest.warns(
+        PictureWarning, match="the PIL image: frame 2 of 2 is upscaled, the others are left out"
+    ) as caught:
+        result = Upscaler("fsrcnn-x", scale=2)(animation)
+    assert caught[0].filename == __file__
+    assert result.convert("RGB").getpixel((8, 8)) == (0, 0, 255)
+
+
 def test_other_refusals(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give factor, width and/or height, or fit"):
         Size()

@@ -254,6 +254,9 @@ class Upscaler:
         import PIL.Image
         import PIL.ImageOps
 
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            _warn("the PIL image", (f"frame {image.tell() + 1} of {frames} is upscaled, the others are left out",), 4)
         image = PIL.ImageOps.exif_transpose(image)  # and its EXIF and XMP say so
         result = PIL.Image.fromarray(self.array(_pixels_of(image), size))
         result.info.update(images.pil_info(image.info, result.size))
@@ -305,10 +308,10 @@ def _shapes(picture: images.Picture, size: Size) -> list[tuple[int, ...]]:
     return [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
 
 
-def _warn(label: object, notes: Sequence[str]) -> None:
-    """Say what was lost to the caller of `Upscaler.__call__`."""
+def _warn(label: object, notes: Sequence[str], stacklevel: int = 3) -> None:
+    """Say what was lost to the caller of `Upscaler.__call__`; `stacklevel` counts from here to it."""
     for note in notes:
-        warnings.warn(f"{label}: {note}", PictureWarning, stacklevel=3)
+        warnings.warn(f"{label}: {note}", PictureWarning, stacklevel=stacklevel)
 
 
 def _refuse(kind: str, given: Mapping[str, bool], *names: str) -> None:

@@ -235,6 +235,27 @@ def _iptc_of_tiff(main: tags.Directory) -> bytes:
     return containers.iptc_of_resources(main[tags.PHOTOSHOP].data) if tags.PHOTOSHOP in main else b""
 
 
+def tells_resolution(data: bytes, metadata: Mapping[str, Any]) -> bool:
+    """Whether a file says its resolution; of a PNG or JPEG that does not, libvips says 72 dpi.
+
+    Args:
+        data: the file.
+        metadata: what `carried` found in it.
+    """
+    with contextlib.suppress(*_DAMAGED):
+        if tags.X_RESOLUTION in tags.of_block(metadata.get(EXIF, b"")).main:
+            return True
+    kind, file = kind_of(data), io.BytesIO(data)
+    if kind == "png":
+        return any(containers.png_chunks(file, (b"pHYs",)))
+    if kind == "jpg":  # of a JFIF header, byte 7 is the unit: 0 is none
+        return any(
+            marker == 0xE0 and segment[:5] == b"JFIF\0" and segment[7:8] not in (b"", b"\0")
+            for marker, _, segment in containers.jpeg_segments(file)
+        )
+    return True
+
+
 _READERS: dict[str, Callable[[BinaryIO, Any, dict[str, Any], list[str]], None]] = {
     "png": _of_png, "jpg": _of_jpeg, "avif": _of_avif, "webp": _of_webp, "gif": _of_gif, "tif": _of_tiff, "heic": _of_avif,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
-from fsrcnn.images.metadata import carried, carried_by_pages
+from fsrcnn.images.metadata import carried, carried_by_pages, tells_resolution
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
@@ -209,7 +209,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
         file.check_size(*structure.size)
     if structure.all_but_end:
         data = data.rstrip(END_OF_JPEG[:1]) + END_OF_JPEG
-        notes.append("its end marker is missing; every pixel is there")
+        if not tolerant:  # where more was damaged, it is said elsewhere
+            notes.append("its end marker is missing; every pixel is there")
     elif not (structure.complete or tolerant or (kind == "png" and structure.frames == 1)):
         raise DamagedError(truncated=True)
     if not (structure.intact or tolerant):
@@ -282,7 +283,8 @@ def _picture(
         pages = [page | page >> bits if page.dtype == np.uint16 else page for page in pages]
     if len(pages) == 1:
         metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
-    return Picture(tuple(pages), format, _resolution(head), metadata, (*notes, *lost))
+    resolution = _resolution(head) if tells_resolution(data, metadata) else None
+    return Picture(tuple(pages), format, resolution, metadata, (*notes, *lost))
 
 
 def _refusal(file: _File, truncated: bool) -> ImageError:

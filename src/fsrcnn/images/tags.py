@@ -18,6 +18,7 @@ from typing import BinaryIO, Literal, NamedTuple
 Order = Literal["<", ">"]
 
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
+X_RESOLUTION = 282
 DESCRIPTION, EXTRA_SAMPLES, XMP, IPTC, PHOTOSHOP, PROFILE = 270, 338, 700, 33723, 34377, 34675
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {

@@ -30,6 +30,7 @@ _INSERTIONS = {
 }  # fmt: skip
 # What to leave out where an encoder refuses a picture: nothing, what mostly is the reason, all that can be.
 _ATTEMPTS = ((), (metadata.ICC,), (metadata.ICC, metadata.EXIF, metadata.XMP))
+_RESOLUTION_IN_EXIF = ("webp", "avif")  # which have no other place for it
 _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype(np.float32): "float"}
 
 
@@ -172,7 +173,14 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
         fields = {key: value for key, value in fitted.fields.items() if key not in left_out}
         attempt = fitted._replace(fields=fields, profile=None if left_out else fitted.profile)
         try:
-            _stream(_assemble(pages, attempt, picture.resolution, format, grey, bits), file, format, options, attempt)
+            _stream(
+                _assemble(pages, attempt, picture.resolution, format, grey, bits),
+                file,
+                format,
+                options,
+                attempt,
+                picture.resolution is not None,
+            )
             notes += fitted.notes
             if named:
                 notes = (*notes, f"its {' and '.join(named)} could not be written: the encoder refuses it")
@@ -247,8 +255,12 @@ def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
     return metadata.missing(fitted, metadata.carried(source, vips.Image.new_from_source(opened, ""))[0])
 
 
-def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted) -> None:
+def _stream(
+    image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted, resolved: bool
+) -> None:
     """Let libvips encode into a file, and put in what it does not write.
+
+    `resolved` says that the picture has a resolution.
 
     The bytes pass through our hands, so what the system says of a write that fails is what the user reads. libvips keeps its
     reasons in a buffer that all threads share.
@@ -257,6 +269,9 @@ def _stream(image: pyvips.Image, file: BinaryIO, format: str, options: dict[str,
         OSError: from writing to the file.
         pyvips.Error: from encoding.
     """
+    if metadata.EXIF not in fitted.fields and format != "tif" and not (resolved and format in _RESOLUTION_IN_EXIF):
+        keep = libvips().enums.ForeignKeep
+        options = {**options, "keep": keep.ALL & ~keep.EXIF}  # libvips would make one up
     if format == "avif":
         data = bytes(image.write_to_buffer(".avif", **options))
         if fitted.colour:
