@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import re
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -304,3 +307,17 @@ def test_places_beyond_all_files(at: int) -> None:
     struct.pack_into("<Q", data, at if at == 8 else at + 4, 2**64 - 1)
     with pytest.raises(ImageError, match="the data is truncated"):
         read(bytes(data))
+
+
+def test_no_python_runs_where_libvips_warns(tmp_path: Path) -> None:
+    """A warning in the middle of another one, as when garbage is collected while it is logged, would end the process."""
+    (tmp_path / "a.png").write_bytes(saved([LARGE], "PNG")[:-2000])
+    program = """if True:
+        import logging, pathlib, sys
+        logging.basicConfig(level=logging.WARNING)
+        from fsrcnn import images
+        print(images.read(pathlib.Path("a.png"), tolerant=True).notes)
+    """
+    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "truncated" in run.stdout
+    assert run.stderr == ""

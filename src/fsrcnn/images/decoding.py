@@ -6,7 +6,6 @@ said anything. It has one buffer of messages for all threads, so one picture is 
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import numpy as np
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError
 from fsrcnn.images.structure import DamagedError
-from fsrcnn.images.vips import libvips
+from fsrcnn.images.vips import libvips, warnings_of_libvips
 
 if TYPE_CHECKING:
     import pyvips
@@ -141,28 +140,10 @@ def _despite_warnings(data: bytes, label: str, options: dict[str, int]) -> Array
 
     What is said of the directory is said when it is opened already; whatever more is said while pixels are decoded, is about pixels.
     """
-    with _Heard() as about_directory:
+    with warnings_of_libvips() as about_directory:
         _opened(data, "tif", "error", options)
-    with _Heard() as about_all:
+    with warnings_of_libvips() as about_all:
         pixels = _pixels(_opened(data, "tif", "error", options), label)
-    if _said() or about_all.messages - about_directory.messages:
+    if _said() or about_all - about_directory:
         raise DamagedError
     return pixels
-
-
-class _Heard(logging.Handler):
-    """Collects the warnings that libvips logs meanwhile."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.add(record.getMessage())
-
-    def __enter__(self) -> _Heard:
-        logging.getLogger("pyvips").addHandler(self)
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        logging.getLogger("pyvips").removeHandler(self)
