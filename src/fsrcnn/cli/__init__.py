@@ -14,6 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TextIO
 
 from fsrcnn.cli import signals
@@ -28,7 +29,8 @@ def main() -> None:
     try:
         signals.heed()
         # Python would flush at its end, when it is too late to say anything.
-        status = _status_of(_run) or _status_of(sys.stdout.flush)
+        # In a context of its own, which knows the command's options until its error is said (`options.as_option`).
+        status = copy_context().run(_status_of, _run) or _status_of(sys.stdout.flush)
         try:
             sys.stdout.flush()
         except OSError:  # said already
