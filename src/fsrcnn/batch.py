@@ -19,7 +19,7 @@ from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
 from fsrcnn.size import Size
-from fsrcnn.upscaler import Upscaler
+from fsrcnn.upscaler import Upscaler, result_shapes
 
 ROOM_PER_THREAD = 2**29  # bytes of decoded pictures and their results: 24 megapixels at ×2 are 3·24·(1 + 4) = 360 MB
 # All rooms together take at most an eighth of the machine's memory; encoders take as much again or twice.
@@ -145,7 +145,7 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     picture = images.read(
         source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
     )
-    shapes = [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
+    shapes = result_shapes(picture, size)
     format = formats.settle(job.format, job.target, picture.format)
     images.check_fits(
         picture, format, job.label, shapes=shapes, lossless=options.lossless, output=job.target if job.named else None
@@ -251,8 +251,7 @@ class _Pipeline:
 
     def _next(self) -> bool:
         """One job, if there is one left."""
-        # Decoding in turn costs little (a 1080p JPEG at ×2: 17 ms of 560) and keeps the order in which pictures find room. libvips,
-        # too, has one buffer for error messages, in which those of two broken pictures would mix.
+        # Decoding in turn costs little (a 1080p JPEG at ×2: 17 ms of 560) and keeps the order in which pictures find room.
         with self._turn:
             number = self._begun
             if number >= len(self._jobs) or self._stopped:
@@ -262,12 +261,8 @@ class _Pipeline:
             outcome, decoded = None, None
             try:
                 decoded = _decode(job, self._size, self._options)
-            except FsrcnnError as error:
-                outcome = Outcome(job, error=_bare(error))
-            except SYSTEM_ERRORS as error:
-                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
-                self._failure = error
+                outcome = self._failed(job, error)
             if decoded is not None:
                 self._enter(number, decoded.bytes, control)
         if decoded is not None:
@@ -275,12 +270,8 @@ class _Pipeline:
                 outcome = _finish(job, decoded, self._upscaler, self._size, self._options, control)
             except Cancelled:
                 pass
-            except FsrcnnError as error:
-                outcome = Outcome(job, error=_bare(error))
-            except SYSTEM_ERRORS as error:
-                outcome = Outcome(job, error=of_system(job.label, error))
             except BaseException as error:
-                self._failure = error
+                outcome = self._failed(job, error)
         with self._changed:
             if decoded is not None:
                 self._used -= decoded.bytes
@@ -290,6 +281,15 @@ class _Pipeline:
                 self.outcomes[number] = outcome
             self._changed.notify_all()
         return True
+
+    def _failed(self, job: Job, error: BaseException) -> Outcome | None:
+        """An error as the outcome of its job; one that is a bug ends all."""
+        if isinstance(error, FsrcnnError):
+            return Outcome(job, error=_bare(error))
+        if isinstance(error, SYSTEM_ERRORS):
+            return Outcome(job, error=of_system(job.label, error))
+        self._failure = error
+        return None
 
     def _enter(self, number: int, bytes: int, control: Control) -> None:
         """Wait until a picture has room; settle how many threads it gets."""

@@ -83,6 +83,13 @@ def find(folder: Path, *, recursive: bool = False) -> Found:
     return Found(tuple(sorted(pictures)), others, shut, tuple(sorted(links)))
 
 
+def left_out(folder: Path, found: Found) -> list[str]:
+    """What lies in a folder and is not taken, in sentences for its owner."""
+    files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
+    sentences = [f"{files} in {folder} left out"] if found.others else []
+    return sentences + [f"{link} is a link to a folder, which is not followed" for link in found.links]
+
+
 def unread(folder: Path) -> ImageError:
     """What is wrong with one of `Found.closed`."""
     return ImageError(f"the folder {folder} cannot be read, so its pictures are missing")

@@ -170,7 +170,9 @@ class Upscaler:
             source = images.read(path, max_pixels=max_pixels, page=page, tolerant=tolerant)
             target = named or default_output(path, size, format or source.format)
             settled = formats.settle(format, target, source.format)
-            images.check_fits(source, settled, str(path), shapes=_shapes(source, size), lossless=lossless, output=named)
+            images.check_fits(
+                source, settled, str(path), shapes=result_shapes(source, size), lossless=lossless, output=named
+            )
             picture = self.picture(source, size)
             written = images.write(
                 picture, target, format=format, quality=quality, lossless=lossless, overwrite=overwrite
@@ -182,7 +184,7 @@ class Upscaler:
             check_output(None, format, lossless)
             source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
             settled = format or source.format
-            images.check_fits(source, settled, "the data", shapes=_shapes(source, size), lossless=lossless)
+            images.check_fits(source, settled, "the data", shapes=result_shapes(source, size), lossless=lossless)
             written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
             _warn("the data", (*source.notes, *written.notes))
             return written.data
@@ -303,8 +305,12 @@ def _pixels_of(image: PIL.Image.Image) -> Array:
     return np.asarray(image if mode == image.mode else image.convert(mode))
 
 
-def _shapes(picture: images.Picture, size: Size) -> list[tuple[int, ...]]:
-    """Of the pages of the result."""
+def result_shapes(picture: images.Picture, size: Size) -> list[tuple[int, ...]]:
+    """(height, width, …) of what each page of a picture becomes.
+
+    Raises:
+        UsageError: the result would be too large.
+    """
     return [(*size.of(*page.shape[:2]), *page.shape[2:]) for page in picture.pages]
 
 

@@ -133,9 +133,7 @@ def from_bytes(data: bytes, source: str) -> Weights:
     """
     try:
         arrays = safetensors.numpy.load(data)
-    except (
-        Exception
-    ) as error:  # the library's own; and KeyError, TypeError, … for types of numbers that NumPy does not have
+    except Exception as error:  # the library's own, and KeyError, TypeError … for numbers that NumPy does not have
         found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
         raise WeightsError(
             f"{source} is not a safetensors weights file (it is {found})",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsrcnn.errors import FsrcnnError, printable
 from fsrcnn.files import explained
-from fsrcnn.folders import Found
+from fsrcnn.folders import Found, left_out
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,11 +95,8 @@ def print_table(table: Table) -> None:
 
 def say_left_out(folder: Path, found: Found) -> None:
     """On standard error: what lies in a folder and is not taken."""
-    if found.others:
-        files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
-        remark(f"fsrcnn: {files} in {folder} left out")
-    for link in found.links:
-        remark(f"fsrcnn: {link} is a link to a folder, which is not followed")
+    for sentence in left_out(folder, found):
+        remark(f"fsrcnn: {sentence}")
 
 
 def print_json(value: object, done: str = "") -> None:

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from fsrcnn.images import tags
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GIF_EXTENSION, GIF_FRAME, GIF_END = 0x21, 0x2C, 0x3B  # what blocks of a GIF begin with
 _GAIN_MAPS = (
     b"urn:iso:std:iso:ts:21496:-1",

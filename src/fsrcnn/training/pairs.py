@@ -13,7 +13,7 @@ import numpy as np
 from fsrcnn import protocol
 from fsrcnn.arrays import Float32, Uint8
 from fsrcnn.errors import FsrcnnError, ImageError
-from fsrcnn.folders import Found, find, unread
+from fsrcnn.folders import Found, find, left_out, unread
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
 from fsrcnn.training.contents import Digests, digest_of, first_few
@@ -40,10 +40,7 @@ def read_luma(path: Path) -> Uint8:
     Raises:
         ImageError: it cannot be read, has several pages, or is fully transparent.
     """
-    try:
-        return protocol.hr_luma(protocol.read_8bit(path))
-    except (OSError, UnicodeError) as error:  # its folder is closed, or its name is no text
-        raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    return protocol.hr_luma(protocol.read_8bit(path))
 
 
 def pair_of(full: Uint8, scale: int, factor: float = 1.0, rotation: int = 0) -> Pair:
@@ -88,11 +85,8 @@ def say_what_is_left(
     path: Path, found: Found, note: Callable[[str], None], warn: Callable[[FsrcnnError], None]
 ) -> None:
     """A sentence about the files of a folder that are no pictures (a note), and an error for each folder that is closed."""
-    if found.others:
-        files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
-        note(f"{files} in {path} left out")
-    for link in found.links:
-        note(f"{link} is a link to a folder, which is not followed")
+    for sentence in left_out(path, found):
+        note(sentence)
     for folder in found.closed:
         warn(unread(folder))
 
