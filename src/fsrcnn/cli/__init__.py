@@ -31,10 +31,11 @@ def main() -> None:
         # Python would flush at its end, when it is too late to say anything.
         # In a context of its own, which knows the command's options until its error is said (`options.as_option`).
         status = copy_context().run(_status_of, _run) or _status_of(sys.stdout.flush)
-        try:
-            sys.stdout.flush()
-        except OSError:  # said already
-            _drop_output()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # said already; or what a library has to say of itself, which is nobody's failure
+                _drop(stream)
         signals.ignore()
     except signals.Stopped as stopped:  # in the middle of a last word
         status = stopped.exit_code
@@ -113,13 +114,13 @@ def _shortened(name: str | bytes | int) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:half]} … {text[-half:]} ({len(text):,} characters)"
 
 
-def _drop_output() -> None:
-    """Python writes what is left of the output at its end, which would fail again."""
+def _drop(stream: TextIO) -> None:
+    """Python writes what is left in a stream at its end, which would fail again, with an exit code of its own."""
     with contextlib.suppress(OSError, io.UnsupportedOperation):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
-        sys.stdout.flush()
+        stream.flush()
 
 
 def _remove_parts() -> None:
