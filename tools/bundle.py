@@ -14,8 +14,7 @@ import json
 import shutil
 from pathlib import Path
 
-from fsrcnn import engines, weights
-from fsrcnn.architecture import FAMILY_NAMES
+from fsrcnn import engines, pretrained, weights
 from fsrcnn.evaluation import evaluate, mean
 from fsrcnn.parallel import available_threads
 from fsrcnn.protocol import PROTOCOLS
@@ -25,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED = ROOT / "src" / "fsrcnn" / "pretrained"
 RECORDS = ROOT / "recipes" / "runs"
 TEST_SETS = ("Set5", "Set14", "BSD200")
-TRAINED_ON = {"t91": "T91", "": "T91, then T91 + General-100 + Xiph50 + BSDS500-train"}
+ALL_SETS = "T91 + General-100 + Xiph50 + BSDS500-train"
+TRAINED_ON = {"t91": "T91", "": f"T91, then {ALL_SETS}"}
 
 
 def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -70,7 +70,9 @@ def main() -> None:
             "family": family,
             "scale": int(scale),
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-            "trained_on": TRAINED_ON[stage],
+            "trained_on": f"{TRAINED_ON[stage]}, then these degraded"
+            if family.endswith("-photo")
+            else TRAINED_ON[stage],
             "recipe": f"recipes/{name}.sh",
             "validation": validation,
             "scores": scores(source, arguments.datasets),
@@ -80,7 +82,7 @@ def main() -> None:
         table[run.name] = row
         # As people look for them: family, scale, the final weights before those of the first stage.
         order = sorted(
-            table, key=lambda n: (FAMILY_NAMES.index(table[n]["family"]), table[n]["scale"], n.endswith(".t91"))
+            table, key=lambda n: (pretrained.FAMILIES.index(table[n]["family"]), table[n]["scale"], n.endswith(".t91"))
         )
         table_file.write_text(json.dumps({n: table[n] for n in order}, indent=1) + "\n")
         print(json.dumps({run.name: row}), flush=True)

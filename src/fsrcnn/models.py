@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fsrcnn import pretrained, weights
-from fsrcnn.architecture import FAMILY_NAMES, SCALES
+from fsrcnn.architecture import SCALES
 from fsrcnn.errors import UsageError
 from fsrcnn.weights import Weights
 
@@ -32,7 +32,7 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
         raise UsageError(f"a model is a name, as fsrcnn, or the path of a weights file, not {model!r}")
     name = str(model)
     table = pretrained.table()
-    if name in FAMILY_NAMES:
+    if name in pretrained.FAMILIES:
         members = {scale: pretrained.name_of(name, scale) for scale in SCALES}
         return {scale: _loader(member) for scale, member in members.items() if member in table}
     if name in table:
@@ -42,7 +42,7 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
         loaded = weights.load(path)
         return {loaded.architecture.scale: lambda: loaded}
     raise UsageError(
-        f"there is no model {name!r}; there are {', '.join(FAMILY_NAMES)}, each also with a scale as fsrcnn-x2 "
+        f"there is no model {name!r}; there are {', '.join(pretrained.FAMILIES)}, each also with a scale as fsrcnn-x2 "
         "(`fsrcnn models` lists them), or the path of a weights file"
     )
 

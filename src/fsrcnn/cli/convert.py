@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from fsrcnn import foreign, models, pretrained
-from fsrcnn.architecture import FAMILY_NAMES
 from fsrcnn.cli import options
 from fsrcnn.cli.terminal import remark, report
 from fsrcnn.errors import UsageError, printable
@@ -81,7 +80,7 @@ def beside(path: Path) -> Path:
 
 def default_output(source: str, weights: Weights) -> Path:
     """`fsrcnn` at ×3 → `fsrcnn-x3.safetensors`, `fsrcnn-x2.t91` → `fsrcnn-x2.t91.safetensors`, here; a file's own name for a file."""
-    if source in FAMILY_NAMES:
+    if source in pretrained.FAMILIES:
         return Path(pretrained.name_of(source, weights.architecture.scale) + OURS)
     return Path(source + OURS) if source in pretrained.table() else Path(source).with_suffix(OURS)
 

@@ -15,6 +15,8 @@ from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.weights import Weights, from_bytes
 
 FOLDER = Path(__file__).parent
+FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-s", "fsrcnn-x")
+"""Weights that belong together, one file per scale; `fsrcnn-photo` is `fsrcnn` trained on degraded pictures."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Bundled:
     Attributes:
         name: what `--model` takes: family name, `-x`, scale, as `fsrcnn-s-x2`; with `.t91` behind, the stage that saw the 91
             images alone.
-        family: `fsrcnn`, `fsrcnn-s` or `fsrcnn-x`.
+        family: of `FAMILIES`.
         scale: 2, 3 or 4.
         sha256: of the safetensors file.
         trained_on: the training sets, in words.

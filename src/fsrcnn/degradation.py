@@ -1,0 +1,380 @@
+"""How a small picture comes about in life: a random chain of blur, shrinking, noise, sharpening and compression.
+
+MATLAB's bicubic, which papers shrink by, is one of the ways, and the rarest: a lens blurs, a sensor's noise is part light and part
+electronics, a camera's software sharpens, and what people have is a JPEG. A network trained on bicubic alone takes the halos of
+sharpening and the edges of blocks for detail and strengthens them; trained on the chain, it learns which is which.
+
+`degraded` is the chain that training draws from, `CASES` the fixed list that `fsrcnn evaluate --protocol photo` measures on.
+
+The chain is a lighter one of two: BSRGAN (Zhang et al. 2021, arXiv 2103.14006: anisotropic blur, several kernels of shrinking, JPEG)
+and Real-ESRGAN (Wang et al. 2021, arXiv 2107.10833: Poisson noise, compression twice, sharpening). Their ranges are for restoring
+ruins; these are for pictures that somebody wants larger.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from fsrcnn.arrays import Array, Float32, Uint8
+from fsrcnn.errors import UsageError
+from fsrcnn.imresize import Contributions, resize_axis
+from fsrcnn.require import require
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Of a random chain: how probable each part is, and how strong.
+
+    Attributes:
+        clean: chains that are MATLAB's bicubic and nothing else; half of them rounded to 8 bit.
+        blur, blur_sigma: probability; standard deviations along both axes of a turned Gaussian, in LR pixels. Half of them are round.
+        kernels: how probable each of `KERNELS` is.
+        noise, noise_sigma: probability; standard deviation at white in 8-bit levels of linear light, of which a random part is
+            Poisson's (its variance grows with the light).
+        sharpen, sharpen_sigma, sharpen_amount: probability; of an unsharp mask: its Gaussian in LR pixels, and how often the
+            difference is added.
+        sharpen_first: chains in which sharpening comes before the noise.
+        compress, quality: probability; JPEG's or WebP's quality.
+        webp: of compressions.
+        full_chroma: JPEGs that keep the chroma of every pixel (4:4:4); the others halve it both ways (4:2:0).
+        again: compressed pictures that are compressed twice, at another place of the blocks.
+    """
+
+    clean: float = 0.12
+    blur: float = 0.2
+    blur_sigma: tuple[float, float] = (0.2, 0.55)
+    kernels: tuple[tuple[str, float], ...] = (
+        ("bicubic", 0.55), ("area", 0.12), ("bilinear", 0.05), ("lanczos", 0.08), ("cubic", 0.12), ("nearest", 0.08),
+    )  # fmt: skip
+    noise: float = 0.25
+    noise_sigma: tuple[float, float] = (0.5, 9.0)
+    sharpen: float = 0.3
+    sharpen_sigma: tuple[float, float] = (0.5, 1.4)
+    sharpen_amount: tuple[float, float] = (0.6, 1.4)
+    sharpen_first: float = 0.3
+    compress: float = 0.75
+    quality: tuple[int, int] = (35, 95)
+    webp: float = 0.2
+    full_chroma: float = 0.25
+    again: float = 0.12
+
+
+PHOTO = Ranges()
+
+
+def degraded(hr: Array, scale: int, generator: np.random.Generator, ranges: Ranges = PHOTO) -> Float32:
+    """A small picture from a large one, by a random chain.
+
+    Args:
+        hr: (h, w) grey or (h, w, 3) RGB, float32 in [0, 1], sides multiples of `scale`.
+        scale: 2, 3 or 4.
+        generator: of the chain: the same state gives the same picture.
+
+    Returns:
+        (h / scale, w / scale, …) float32 in [0, 1], in steps of 1/255 but for a clean one that is not rounded.
+
+    Raises:
+        MissingExtraError: Pillow, which compresses, is not installed.
+    """
+    picture = np.asarray(hr, np.float32)
+    if generator.random() < ranges.clean:
+        lr = shrunk(picture, scale, "bicubic")
+        return lr if generator.random() < 0.5 else rounded(lr)
+    if generator.random() < ranges.blur:
+        sigmas = scale * generator.uniform(*ranges.blur_sigma, 2)
+        if generator.random() < 0.5:
+            sigmas[1] = sigmas[0]
+        picture = filtered(picture, gaussian(sigmas[0], sigmas[1], generator.uniform(0, math.pi)))
+    names, odds = zip(*ranges.kernels, strict=True)
+    lr = shrunk(picture, scale, str(generator.choice(names, p=np.divide(odds, sum(odds))))).clip(0, 1)
+    steps: list[Callable[[Float32], Float32]] = []
+    if generator.random() < ranges.noise:
+        level, part = _log_uniform(generator, *ranges.noise_sigma), generator.random()
+        steps.append(lambda lr: noisy(lr, level / 255, part, generator))
+    if generator.random() < ranges.sharpen:
+        sigma, amount = generator.uniform(*ranges.sharpen_sigma), generator.uniform(*ranges.sharpen_amount)
+        steps.append(lambda lr: sharpened(lr, sigma, amount))
+    if generator.random() < ranges.sharpen_first:
+        steps.reverse()
+    for step in steps:
+        lr = step(lr)
+    lr = rounded(lr)
+    if generator.random() < ranges.compress:
+        for _ in range(2 if generator.random() < ranges.again else 1):
+            quality = int(generator.integers(ranges.quality[0], ranges.quality[1], endpoint=True))
+            webp, full_chroma = generator.random() < ranges.webp, generator.random() < ranges.full_chroma
+            shift = (int(generator.integers(8)), int(generator.integers(8)))
+            lr = compressed(lr, quality, webp=webp, full_chroma=full_chroma, shift=shift)
+    return lr
+
+
+def _log_uniform(generator: np.random.Generator, low: float, high: float) -> float:
+    return float(low * (high / low) ** generator.random())
+
+
+def rounded(picture: Array) -> Float32:
+    """To 8 bit: [0, 1] in steps of 1/255, halves up."""
+    return cast(Float32, (_bytes(picture) / np.float32(255)).astype(np.float32))
+
+
+def _bytes(picture: Array) -> Uint8:
+    return cast(Uint8, np.floor(picture.clip(0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8))
+
+
+# ── the cases of an evaluation ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way from a large picture to a small one, always the same.
+
+    Attributes:
+        name: as it stands in a table.
+        make: (HR picture in [0, 1], scale, number of the picture) → LR picture in [0, 1], not yet rounded.
+    """
+
+    name: str
+    make: Callable[[Array, int, int], Float32]
+
+    def of(self, hr: Array, scale: int, number: int = 0) -> Float32:
+        """The LR picture of picture number `number`, in 8-bit steps; noise and the mixed chains differ from number to number."""
+        return rounded(self.make(np.asarray(hr, np.float32), scale, number))
+
+
+def _small(kernel: str = "bicubic", then: Callable[[Float32], Float32] | None = None) -> Callable[..., Float32]:
+    def make(hr: Array, scale: int, number: int) -> Float32:
+        lr = rounded(shrunk(hr, scale, kernel))
+        return lr if then is None else then(lr)
+
+    return make
+
+
+def _with_noise(sigma: float) -> Callable[..., Float32]:
+    def make(hr: Array, scale: int, number: int) -> Float32:
+        lr = shrunk(hr, scale, "bicubic")
+        noise = np.random.default_rng((1, number)).standard_normal(lr.shape, np.float32)
+        return lr + noise * np.float32(sigma / 255)
+
+    return make
+
+
+def _blurred(hr: Array, scale: int, number: int) -> Float32:
+    return shrunk(filtered(hr, gaussian(0.8, 0.8, 0)), scale, "bicubic")
+
+
+def _real(hr: Array, scale: int, number: int) -> Float32:
+    return degraded(hr, scale, np.random.default_rng((2, number)))
+
+
+def _unsharp(lr: Float32) -> Float32:
+    return sharpened(lr, 1, 1)
+
+
+CASES: Mapping[str, Case] = {
+    case.name: case
+    for case in (
+        Case("clean", _small()),
+        Case("JPEG 90", _small(then=lambda lr: compressed(lr, 90))),
+        Case("JPEG 75", _small(then=lambda lr: compressed(lr, 75))),
+        Case("JPEG 50", _small(then=lambda lr: compressed(lr, 50))),
+        Case("JPEG 30", _small(then=lambda lr: compressed(lr, 30))),
+        Case("WebP 75", _small(then=lambda lr: compressed(lr, 75, webp=True))),
+        Case("noise 3", _with_noise(3)),
+        Case("noise 8", _with_noise(8)),
+        Case("blur 0.8", _blurred),
+        Case("area", _small("area")),
+        Case("INTER_CUBIC", _small("cubic")),
+        Case("nearest", _small("nearest")),
+        Case("sharpened", _small(then=_unsharp)),
+        Case("sharpened, JPEG 85", _small(then=lambda lr: compressed(rounded(_unsharp(lr)), 85))),
+        Case("real", _real),
+    )
+}  # fmt: skip
+
+
+# ── shrinking ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _cubic(a: float) -> Callable[[Array], Array]:
+    """Keys' kernel (1981)."""
+
+    def kernel(x: Array) -> Array:
+        x = np.abs(x)
+        near = ((a + 2) * x - (a + 3)) * x * x + 1
+        far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+        return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+    return kernel
+
+
+def _linear(x: Array) -> Array:
+    return cast(Array, np.maximum(0.0, 1 - np.abs(x)))
+
+
+def _box(x: Array) -> Array:
+    return np.where(np.abs(x) < 0.5, 1.0, np.where(np.abs(x) == 0.5, 0.5, 0.0))
+
+
+def _lanczos(x: Array) -> Array:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+def _first(x: Array) -> Array:
+    """The nearest sample, of two equally near ones the first."""
+    return np.where((x >= 0) & (x < 1), 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Of a shrinking.
+
+    Attributes:
+        weight: of a sample at a distance in LR pixels where `widened`, else in HR pixels.
+        width: beyond half of which the weight is 0.
+        widened: by the factor of shrinking, so that every HR pixel counts (antialiasing).
+    """
+
+    weight: Callable[[Array], Array]
+    width: float
+    widened: bool = True
+
+
+KERNELS: Mapping[str, Kernel] = {
+    "bicubic": Kernel(_cubic(-0.5), 4),  # MATLAB's
+    "area": Kernel(_box, 1),
+    "bilinear": Kernel(_linear, 2),
+    "lanczos": Kernel(_lanczos, 6),
+    "cubic": Kernel(_cubic(-0.75), 4, widened=False),  # OpenCV's INTER_CUBIC
+    "linear": Kernel(_linear, 2, widened=False),
+    "nearest": Kernel(_first, 2, widened=False),
+}
+
+
+def shrunk(picture: Array, scale: int, name: str = "bicubic") -> Float32:
+    """Smaller by a whole factor, centres aligned, borders mirrored; a little beyond [0, 1] where a kernel has negative weights.
+
+    Args:
+        picture: (h, w) or (h, w, channels) float32.
+        scale: whole.
+        name: of `KERNELS`.
+
+    Returns:
+        (h // scale, w // scale, …) float32.
+
+    Raises:
+        UsageError: no such kernel.
+    """
+    if name not in KERNELS:
+        raise UsageError(f"a kernel is {', '.join(KERNELS)}, not {name!r}")
+    for axis in (0, 1):
+        picture = resize_axis(picture, axis, _contributions(picture.shape[axis], scale, KERNELS[name]))
+    return picture.astype(np.float32)
+
+
+def _contributions(in_length: int, scale: int, kernel: Kernel) -> Contributions:
+    """Weights and indices of shrinking one axis, as `imresize.contributions` gives them for MATLAB's kernel."""
+    stretch = float(scale) if kernel.widened else 1.0
+    centres = (np.arange(in_length // scale) + 0.5) * scale - 0.5
+    reach = math.ceil(kernel.width * stretch / 2)
+    positions = np.floor(centres)[:, None] + np.arange(-reach, reach + 2)
+    weights = kernel.weight((centres[:, None] - positions) / stretch)
+    weights /= weights.sum(axis=1, keepdims=True)
+    mirror = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
+    indices = mirror[np.mod(positions.astype(np.int64), 2 * in_length)]
+    used = np.any(weights != 0, axis=0)
+    return Contributions(np.ascontiguousarray(weights[:, used]), np.ascontiguousarray(indices[:, used]))
+
+
+# ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def gaussian(sigma: float, across: float, angle: float) -> Float32:
+    """(k, k) Gaussian with two standard deviations in pixels, turned by an angle in radians; sums to 1."""
+    radius = max(1, math.ceil(3 * max(sigma, across)))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    kernel = np.exp(-0.5 * ((u / sigma) ** 2 + (v / across) ** 2))
+    return cast(Float32, (kernel / kernel.sum()).astype(np.float32))
+
+
+def filtered(picture: Array, kernel: Array) -> Float32:
+    """Convolved with a small symmetric kernel, borders mirrored; by the Fourier transform, as fast for wide kernels."""
+    radius = kernel.shape[0] // 2
+    height, width = picture.shape[:2]
+    around = [(radius, radius)] * 2 + [(0, 0)] * (picture.ndim - 2)
+    padded = np.pad(picture, around, mode="symmetric")
+    shape = (_smooth(padded.shape[0]), _smooth(padded.shape[1]))
+    spectrum = np.fft.rfft2(padded, shape, axes=(0, 1))
+    response = np.fft.rfft2(kernel, shape)
+    spectrum *= response if picture.ndim == 2 else response[:, :, None]
+    result = np.fft.irfft2(spectrum, shape, axes=(0, 1))
+    return np.ascontiguousarray(result[2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width], np.float32)
+
+
+def _smooth(length: int) -> int:
+    """The next length without a prime factor above 5: transforms of it are fast."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
+
+
+def sharpened(picture: Array, sigma: float, amount: float) -> Float32:
+    """An unsharp mask: the difference to a Gaussian blur of `sigma` pixels, added `amount` times; clipped to [0, 1]."""
+    blurred = filtered(picture, gaussian(sigma, sigma, 0))
+    return cast(Float32, (picture + np.float32(amount) * (picture - blurred)).clip(0, 1))
+
+
+# ── noise and compression ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def noisy(picture: Array, sigma: float, poisson: float, generator: np.random.Generator) -> Float32:
+    """Sensor noise: in linear light its variance is sigma²·(poisson·light + 1 - poisson), a sensor's shot and read noise.
+
+    `sigma` is at white. Gamma 2.2 makes 1/2.2 of it there, and more in the shade: of 8 levels 3.6 at white, with poisson = 1
+    2.2 times that at a tenth of the light.
+    """
+    light = picture.clip(0, 1) ** np.float32(2.2)
+    deviation = np.float32(sigma) * np.sqrt(np.float32(poisson) * light + np.float32(1 - poisson))
+    light += deviation * generator.standard_normal(picture.shape, np.float32)
+    return cast(Float32, light.clip(0, 1) ** np.float32(1 / 2.2))
+
+
+def compressed(
+    picture: Array, quality: int, *, webp: bool = False, full_chroma: bool = False, shift: tuple[int, int] = (0, 0)
+) -> Float32:
+    """Through a JPEG or WebP file.
+
+    Args:
+        picture: (h, w) or (h, w, 3) float32 in [0, 1].
+        quality: 1 … 100.
+        webp: WebP, whose chroma is halved always.
+        full_chroma: JPEG 4:4:4 in place of 4:2:0.
+        shift: how many pixels the blocks begin above and left of the picture, as after a crop.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    image_module = require("PIL.Image", "compressing pictures", extra="pillow")
+    top, left = shift
+    padded = np.pad(picture, [(top, 0), (left, 0), (0, 0)][: picture.ndim], mode="edge")
+    buffer = io.BytesIO()
+    image = image_module.fromarray(_bytes(padded))
+    if webp:
+        image.save(buffer, "WEBP", quality=quality, method=0)
+        image = image_module.open(buffer).convert(image.mode)
+    else:
+        chroma = {} if picture.ndim == 2 else {"subsampling": 0 if full_chroma else 2}
+        image.save(buffer, "JPEG", quality=quality, **chroma)
+        image = image_module.open(buffer)
+    return (np.asarray(image, np.float32) / np.float32(255))[top:, left:]
