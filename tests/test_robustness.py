@@ -239,7 +239,7 @@ def lpips_environment(tmp_path: Path) -> dict[str, str]:
 def evaluated(folder: Path, *arguments: str, **environment: str) -> tuple[str, str]:
     """Standard output and error of `fsrcnn evaluate set --protocol photo -s 2`."""
     command = ["evaluate", "set", "--protocol", "photo", "-s", "2", "-m", "fsrcnn-s"]
-    done = run_command(*command, *arguments, cwd=folder, **environment)
+    done = run_command(*command, *arguments, cwd=folder, stdin=b"", **environment)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(), done.stderr.decode()
 
