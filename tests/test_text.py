@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn import engines, models, pretrained
-from fsrcnn.architecture import family
+from fsrcnn.architecture import Architecture, family
 from fsrcnn.arrays import Float32
 from fsrcnn.engines import native
+from fsrcnn.errors import UsageError
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import psnr
 from fsrcnn.training import sheets
 from fsrcnn.training.sheets import FACES, INKS, SIZES, TILES
-from support import random_weights
+from support import ROOT, files_below, random_weights
 
 Kinds = Mapping[str, Sequence[Float32]]
 UNCURED = [f"{family}-x{scale}" for family in ("fsrcnn", "fsrcnn-photo") for scale in (2, 3, 4)] + ["fsrcnn-s-x2"]
@@ -137,3 +142,68 @@ def test_text_shows_as_many_letters_as_are_counted() -> None:
     lines, columns = 10, 100
     spaces = sheets.LETTERS.count(" ") / len(sheets.LETTERS)
     assert sheet.marks == pytest.approx(lines * columns * (1 - spaces), rel=0.06)
+
+
+def cure() -> ModuleType:
+    """`recipes/cure.py` as a module."""
+    for module in ("torch", "tensorboard", "matplotlib"):
+        pytest.importorskip(module, reason=f"{module} is not installed; type: pip install 'fsrcnn[train]'")
+    spec = importlib.util.spec_from_file_location("cure", ROOT / "recipes" / "cure.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_sheets_replace_some_patches() -> None:
+    """Batches of ones, sheets of zeros: the zeros are the share, the same for an update whenever it is drawn."""
+    with_sheets = cure().WithSheets
+    import torch
+
+    from fsrcnn.training.batches import Batch
+
+    class Level:
+        def __init__(self, level: float) -> None:
+            self.level, self.steps_per_epoch = level, 7
+
+        def draw(self, step: int) -> Batch:
+            return Batch(torch.full((8, 1, 5, 5), self.level), torch.full((8, 4, 5, 5), self.level), None)
+
+    assert with_sheets(Level(1.0), Level(0.0), 0.0, 1).steps_per_epoch == 7
+    for share in (0.0, 0.25, 1.0):
+        mixed = with_sheets(Level(1.0), Level(0.0), share, seed=1)
+        batches = [mixed.draw(step) for step in range(200)]
+        kept = torch.cat([batch.lr.mean(dim=(1, 2, 3)) for batch in batches])
+        assert set(kept.tolist()) <= {0.0, 1.0}
+        assert float(kept.mean()) == pytest.approx(1 - share, abs=0.04 if share == 0.25 else 0)
+        assert all((batch.lr[:, 0, 0, 0] == batch.phases[:, 3, 2, 2]).all() for batch in batches)
+        assert (mixed.draw(5).lr == batches[5].lr).all()
+
+
+def test_a_cure_goes_on_with_its_own_sheets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = cure()
+    monkeypatch.setattr(module, "SHEETS", 3)
+    for folder in (*module.PICTURES, module.VALIDATION):
+        path = tmp_path / folder.partition(":")[0]
+        path.mkdir()
+        Image.effect_noise((120, 110), 60).save(path / "noise.png")
+    random_weights(Architecture(6, 3, 1, 3, 5, 2)).save(tmp_path / "net.safetensors")
+
+    def run(*arguments: object) -> None:
+        fixed = ("--model", tmp_path / "net.safetensors", "--datasets", tmp_path, "--output", tmp_path / "run")
+        monkeypatch.setattr(sys, "argv", ["cure.py", *map(str, (*fixed, *arguments))])
+        module.main()
+
+    run("--steps", 1)
+    assert "update 1/1" in capsys.readouterr().out
+    run("--steps", 1)
+    assert "update" not in capsys.readouterr().out  # it is finished
+    run("--steps", 2)
+    assert "update 2/2" in capsys.readouterr().out
+    assert {"best.safetensors", "log.csv"} <= set(files_below(tmp_path / "run"))
+    for changed in (("--margin", 16), ("--share", 0.1)):
+        with pytest.raises(UsageError, match=r"training pictures: 1 with other contents \(sheets\)"):
+            run("--steps", 2, *changed)
