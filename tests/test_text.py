@@ -146,8 +146,8 @@ def test_text_shows_as_many_letters_as_are_counted() -> None:
 
 def cure() -> ModuleType:
     """`recipes/cure.py` as a module."""
-    for module in ("torch", "tensorboard", "matplotlib"):
-        pytest.importorskip(module, reason=f"{module} is not installed; type: pip install 'fsrcnn[train]'")
+    for package in ("torch", "tensorboard", "matplotlib"):
+        pytest.importorskip(package, reason=f"{package} is not installed; type: pip install 'fsrcnn[train]'")
     spec = importlib.util.spec_from_file_location("cure", ROOT / "recipes" / "cure.py")
     assert spec is not None
     assert spec.loader is not None
