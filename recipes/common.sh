@@ -19,3 +19,8 @@ stage() {
     # shellcheck disable=SC2086  # the variables above are lists of options
     $FSRCNN "$@" --output "$folder" $resume
 }
+
+# cure RUN FROM: cures the network of the run FROM of the sparks it puts beside small text; goes on as `stage` does.
+cure() {
+    "${PYTHON:-python}" "$(dirname "$0")/cure.py" --model "$RUNS/$2/best.safetensors" --datasets "$DATASETS" --output "$RUNS/$1"
+}

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fsrcnn import models, pretrained, weights
+from fsrcnn import engines, models, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
 from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
 from fsrcnn.weights import KIND, KIND_KEY, METADATA_KEY, Weights
-from support import random_weights
+from support import noise, random_weights
 
 
 @pytest.mark.parametrize(
@@ -221,3 +221,26 @@ def test_a_damaged_installation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         pretrained.load("fsrcnn-x2")
     with pytest.raises(UsageError, match="fsrcnn-x3"):
         pretrained.load("fsrcnn-x9")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_a_blend_gives_the_mean_of_what_two_give(scale: int, strength: float) -> None:
+    """Networks of different widths, random slopes and biases; a border is part of the picture."""
+    first = random_weights(Architecture(6, 3, 2, 3, 5, scale), 1)
+    second = random_weights(Architecture(4, 5, 2, 3, 5, scale), 2)
+    blend = weights.blended(first, second, strength)
+    lr = noise(9, 11)
+    one, other, both = (engines.create(each, "numpy").run(lr) for each in (first, second, blend))
+    np.testing.assert_allclose(both, (1 - strength) * one + strength * other, atol=2e-6)
+    assert blend.architecture.d == {0.0: 6, 0.3: 10, 1.0: 4}[strength]
+
+
+def test_what_cannot_be_blended() -> None:
+    first = random_weights(family("fsrcnn-s", 2))
+    for strength in (-0.1, 1.01, float("nan")):
+        with pytest.raises(UsageError, match="strength is 0 to 1, not"):
+            weights.blended(first, first, strength)
+    for other in (family("fsrcnn-s", 3), family("fsrcnn", 2), replace(family("fsrcnn-s", 2), crop=2)):
+        with pytest.raises(UsageError, match="differ in more than d and s"):
+            weights.blended(first, random_weights(other), 0.5)

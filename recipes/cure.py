@@ -1,0 +1,108 @@
+"""Cure a network of the sparks it puts beside small text: `python recipes/cure.py --model fsrcnn-x2 --datasets FOLDER --output RUN`.
+
+The network goes on learning from the pictures of the recipes, and one patch in twenty-odd is cut from a sheet of text or tiles
+(`fsrcnn.training.sheets`), whose HR picture is what the network made before, kept near the range of the pixels around: it unlearns the
+sparks and nothing else. The same command goes on with a run that was killed, and leaves a finished one alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fsrcnn import engines, models
+from fsrcnn.errors import FsrcnnError
+from fsrcnn.training import loop, place
+from fsrcnn.training.batches import Batch, Source, generator_of
+from fsrcnn.training.contents import digest_of
+from fsrcnn.training.data import open_data
+from fsrcnn.training.history import Progress
+from fsrcnn.training.recipe import Recipe
+from fsrcnn.training.sheets import sheets_to_learn
+from fsrcnn.training.sources import Patches
+
+# As in common.sh; `FOLDER:factors` as `fsrcnn train` takes it.
+PICTURES = ("T91:1,0.9,0.8,0.7,0.6", "General100:1,0.9,0.8,0.7,0.6", "Xiph50:1,0.6", "BSDS500-train:0.8,0.6")
+VALIDATION = "BSDS500-val20"
+SHEETS = 150
+
+
+class WithSheets:
+    """Batches of a source, in which some patches are replaced by patches of sheets."""
+
+    def __init__(self, source: Source, sheets: Source, share: float, seed: int) -> None:
+        """
+        Args:
+            source: of patches without a mask.
+            sheets: of batches and patches of the same size.
+            share: of the patches that are replaced, on average.
+            seed: of the choice.
+        """
+        self.source, self.sheets, self.share, self.seed = source, sheets, share, seed
+        self.steps_per_epoch = source.steps_per_epoch
+
+    def draw(self, step: int) -> Batch:
+        """The batch of update number `step`: a function of (seed, step) alone."""
+        batch, sheets = self.source.draw(step), self.sheets.draw(step)
+        chosen = torch.rand(len(batch.lr), generator=generator_of(self.seed, step)) < self.share
+        batch.lr[chosen], batch.phases[chosen] = sheets.lr[chosen], sheets.phases[chosen]
+        return batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", required=True, help="what to cure: bundled weights, as fsrcnn-x2, or a weights file")
+    parser.add_argument("--datasets", type=Path, required=True, help="holds the folders of pictures of the recipes")
+    parser.add_argument("--output", type=Path, required=True, help="run folder")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--lr", type=float, default=0.0006, help="of the kernels; biases and slopes take a fifth")
+    parser.add_argument("--share", type=float, default=0.04, help="of patches that are cut from sheets")
+    parser.add_argument("--margin", type=float, default=30, help="levels that luma may lie beyond the pixels around")
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+
+    initial = models.resolve(arguments.model)
+    recipe = Recipe(
+        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", optimizer="soap", rate=arguments.lr,
+        scalar_rate=arguments.lr / 5, contrast=1.5, warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
+    )  # fmt: skip
+    _, device = place.join("cpu", arguments.threads)
+    folders = [arguments.datasets / name for name in PICTURES]
+    data = open_data(folders, arguments.datasets / VALIDATION, recipe, warn=print, note=print)
+    margin = arguments.margin / 255
+    sheets = sheets_to_learn(engines.create(initial), SHEETS, margin, recipe.seed)
+    source = WithSheets(
+        data.source,
+        Patches(sheets, initial.architecture.scale, recipe.patch, recipe.batch, recipe.seed + 1, recipe.contrast),
+        arguments.share,
+        recipe.seed + 2,
+    )
+    # What is learned from sheets is part of what the run has read: it goes on with the same alone.
+    known = [array for _, array in sorted(initial.arrays.items())]
+    learned = digest_of(np.array([arguments.share, margin]), *(sheet.lr for sheet in sheets), *known)
+    contents = replace(data.contents, training=[*data.contents.training, {"sheets": learned}])
+
+    def report(progress: Progress) -> None:
+        if progress.validated:
+            print(
+                f"update {progress.step:,}/{progress.steps:,}  validation {progress.validation_db:.3f} dB", flush=True
+            )
+
+    loop.train(
+        recipe, source, data.validation, arguments.output, initial=initial, device=device, contents=contents, report=report,
+        resume=(arguments.output / "checkpoint.pt").exists(), compile=place.can_compile(device) and recipe.steps >= 2000,
+        described={"data": data.described, "initial": arguments.model, "sheets": SHEETS, "share": arguments.share,
+                   "margin": arguments.margin, "device": device, "threads": arguments.threads},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except FsrcnnError as error:
+        raise SystemExit(str(error)) from None
