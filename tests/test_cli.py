@@ -374,7 +374,7 @@ def test_evaluate(tmp_path: Path) -> None:
     assert b"c.png is not a picture" in result.stderr
     for arguments, sentence in (
         (["none"], "none does not exist"), (["set", "-s", "5"], "fsrcnn is of ×2, ×3, ×4, not ×5"),
-        (["set", "--protocol", "mine"], "protocol is paper, files or both"), (["set", "--json", "--csv"], "either --json or --csv"),
+        (["set", "--protocol", "mine"], "protocol is paper, files, both or photo"), (["set", "--json", "--csv"], "either --json or --csv"),
     ):  # fmt: skip
         refused = run("evaluate", *arguments, cwd=tmp_path)
         assert refused.returncode in (1, 2)

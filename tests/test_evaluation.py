@@ -249,6 +249,6 @@ def test_means_leave_out_what_is_made_exactly() -> None:
             [(30.0, 32.0, 0.8), (inf, 60.0, 1.0), (50.0, inf, 0.9), (40.0, 44.0, 0.5)]
         )
     ]
-    assert means(results) == (Score(35.0, (0.8 + 1.0 + 0.9 + 0.5) / 4), Score(38.0, 1.0))
+    assert means(results) == {"bicubic": Score(35.0, (0.8 + 1.0 + 0.9 + 0.5) / 4), "sr": Score(38.0, 1.0)}
     assert len(comparable(results)) == 2
-    assert means(results[1:2]) == (Score(inf, 1.0), Score(60.0, 1.0))
+    assert means(results[1:2]) == {"bicubic": Score(inf, 1.0), "sr": Score(60.0, 1.0)}

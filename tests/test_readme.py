@@ -34,6 +34,7 @@ WRITTEN = {
         "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
     ],
     "docs/mistakes.md": [],
+    "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
     "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],
     "docs/train-your-own.md": ["runs/fsrcnn-x2/curve.png", "new_x2.png", "look/one_panes_x2.png", "mine.pth"],
 }  # fmt: skip
@@ -52,14 +53,20 @@ y, cbcr = numpy.full((18, 22), 200, numpy.uint8), numpy.full((9, 11, 2), 90, num
 larger_y, larger_cbcr = numpy.empty((36, 44), numpy.uint8), numpy.empty((18, 22, 2), numpy.uint8)
 pil_image = PIL.Image.open("in.png")
 """
-PYTHON_RESULTS = """
+PYTHON_RESULTS = {
+    "README.md": """
 assert (large.shape, large.dtype) == ((48, 64, 3), numpy.float32)
 assert (image.size, image.mode) == ((2 * pil_image.width, 2 * pil_image.height), pil_image.mode)
 assert str(path) == "photo_x2.jpg" and path.exists()
 pathlib.Path("bytes.png").write_bytes(data)
 assert PIL.Image.open("bytes.png").size == image.size
 assert (larger_cbcr == 90).all() and (larger_y > 150).all() and control.done == 1
-"""
+""",
+    "docs/real-photos.md": """
+assert [(result.picture, result.case) for result in results] == [(name, case) for name in "01" for case in ("JPEG 75", "real")]
+assert failures == []
+""",
+}
 
 
 @pytest.fixture
@@ -134,7 +141,7 @@ def test_shell_blocks_run(page: str, folder: Path) -> None:
 def test_python_blocks_run(page: str, folder: Path) -> None:
     blocks = [block for language, block in PAGES[page] if language == "python"]  # later ones go on from earlier ones
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join([PYTHON_NAMES, *blocks, PYTHON_RESULTS])],
+        [sys.executable, "-W", "error", "-c", "\n".join([PYTHON_NAMES, *blocks, PYTHON_RESULTS[page]])],
         cwd=folder,
         capture_output=True,
         timeout=120,

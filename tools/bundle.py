@@ -70,9 +70,7 @@ def main() -> None:
             "family": family,
             "scale": int(scale),
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-            "trained_on": f"{TRAINED_ON[stage]}, then these degraded"
-            if family.endswith("-photo")
-            else TRAINED_ON[stage],
+            "trained_on": f"{TRAINED_ON[stage]}, then these degraded" if "-photo" in family else TRAINED_ON[stage],
             "recipe": f"recipes/{name}.sh",
             "validation": validation,
             "scores": scores(source, arguments.datasets),

@@ -189,6 +189,25 @@ def photo() -> str:
     return f"{text}\n\n{table(['', 'whole command', *parts], rows)}"
 
 
+def photo_rows(folders: tuple[str, ...], scales: tuple[int, ...], families: tuple[str, ...], folder: str) -> str:
+    """The cases of the protocol photo; without `families`, of all that were measured. `folder` holds the results."""
+    result = saved("photo")
+    tables = []
+    for scale in scales:
+        for pictures in folders:
+            cases = result["results"][f"x{scale}"][pictures]
+            wanted = {"bicubic", "lanczos", *(pretrained.name_of(family, scale) for family in families)}
+            ways = [way for way in next(iter(cases.values())) if not families or way in wanted]
+            rows = [
+                [case, f"{row['bicubic']:.2f}", *(f"{row[way]:+.2f}" for way in ways if way != "bicubic")]
+                for case, row in cases.items()
+            ]
+            titles = ["Lanczos" if way == "lanczos" else f"`{way}`" for way in ways if way != "bicubic"]
+            tables.append(table([f"{pictures} ×{scale}", "bicubic", *titles], rows))
+    text = f"PSNR in dB of bicubic interpolation, and above it of the others ([results]({folder}/photo.json)):"
+    return "\n\n".join([text, *tables])
+
+
 def training() -> str:
     result = saved("training_speed")
     text = (
@@ -224,6 +243,10 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "photo table": photo,
         "memory": memory,
         "folder": folder,
+        "real photos": lambda: photo_rows(SETS[1:2], (2,), ("fsrcnn", "fsrcnn-photo"), "benchmarks/results"),
+    },
+    "docs/real-photos.md": {
+        "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results")
     },
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},

@@ -1,4 +1,7 @@
-"""PSNR and SSIM of a network on folders of pictures, by the two protocols of the field (`protocol.py`)."""
+"""PSNR and SSIM of a network on folders of pictures, by the two protocols of the field (`protocol.py`).
+
+The third, `photo`, whose small pictures come about as in life, is in `robustness.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -27,9 +30,17 @@ class Result:
 
     folder: str
     picture: str
-    protocol: Protocol
+    protocol: Protocol | Literal["photo"]
     bicubic: Score
     sr: Score
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """Of each way to enlarge, the network's last."""
+        return {"bicubic": self.bicubic, "sr": self.sr}
+
+
+Measured = TypeVar("Measured", bound=Result)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +59,25 @@ def compare(original: Uint8, engine: Engine, name: Protocol, control: Control | 
         ImageError: too little of the picture is left to measure when its edges are shaved off.
     """
     scale = engine.architecture.scale
-    hr = cast(Uint8, metrics.modcrop(protocol.hr_luma(original), scale))
-    if min(hr.shape) < metrics.SSIM_WINDOW + 2 * scale:
+    hr = protocol.hr_luma(modcropped(original, scale))
+    lr = protocol.shrunk(hr, scale, name)
+    sr = engine.luma(lr.astype(np.float32), control)
+    return Comparison(hr, protocol.enlarged(lr, scale), protocol.round_8bit(sr))
+
+
+def modcropped(original: Uint8, scale: int) -> Uint8:
+    """The part of a picture that is measured: its sides are multiples of the scale.
+
+    Raises:
+        ImageError: too little of the picture is left to measure when its edges are shaved off.
+    """
+    hr = cast(Uint8, metrics.modcrop(original, scale))
+    if min(hr.shape[:2]) < metrics.SSIM_WINDOW + 2 * scale:
         least = -(-metrics.SSIM_WINDOW // scale) * scale + 2 * scale
         raise ImageError(
             f"a picture of {original.shape[1]}×{original.shape[0]} is too small to measure at ×{scale}, which takes {least}×{least}"
         )
-    lr = protocol.shrunk(hr, scale, name)
-    sr = engine.luma(lr.astype(np.float32), control)
-    return Comparison(hr, protocol.enlarged(lr, scale), protocol.round_8bit(sr))
+    return hr
 
 
 def evaluate(
@@ -90,24 +111,33 @@ def evaluate(
         UsageError: two folders of one name, or `save` would replace one of the pictures.
         MissingExtraError: `save` is given and Pillow, which draws the labels, is not installed.
     """
-    if save is not None:
-        figures.pillow()
+
+    def work(pictures: PictureSet, path: Path) -> list[Result]:
+        return _evaluate_picture(pictures, path, engine, protocols, save)
+
     sets = find_sets(folders, recursive=recursive)
-    tasks = [(each, path) for each in sets for path in each.found.pictures]
     if save is not None:
-        _check_targets(tasks, save, engine.architecture.scale)
-    outcomes: dict[int, list[Result] | FsrcnnError] = {}
+        check_save(sets, save, [f"x{engine.architecture.scale}"])
+    return each_picture(sets, work, Control(threads, progress))
+
+
+def each_picture(
+    sets: Sequence[PictureSet], measured: Callable[[PictureSet, Path], list[Measured]], control: Control
+) -> tuple[list[Measured], list[FsrcnnError]]:
+    """What a function makes of all pictures of the sets, several at a time; see `evaluate`, whose results these are."""
+    tasks = [(each, path) for each in sets for path in each.found.pictures]
+    outcomes: dict[int, list[Measured] | FsrcnnError] = {}
 
     def work(number: int) -> None:
         each, path = tasks[number]
         try:
-            outcomes[number] = _evaluate_picture(each, path, engine, protocols, save)
+            outcomes[number] = measured(each, path)
         except FsrcnnError as error:
             outcomes[number] = error.named(path)
         except SYSTEM_ERRORS as error:
             outcomes[number] = of_system(path, error)
 
-    run_all(work, list(range(len(tasks))), Control(threads, progress))
+    run_all(work, list(range(len(tasks))), control)
     ordered = [outcomes[number] for number in range(len(tasks))]
     results = [result for outcome in ordered if not isinstance(outcome, FsrcnnError) for result in outcome]
     failures = [outcome for outcome in ordered if isinstance(outcome, FsrcnnError)]
@@ -166,30 +196,36 @@ def _evaluate_picture(
         result = result_of(comparison, pictures.name, name, each, scale)
         results.append(result)
         if save is not None and each == protocols[0]:
-            looked_at = pictures_of(original, comparison, result, scale)
-            for pixels, target in zip(
-                (looked_at.sr, looked_at.panes), _targets(pictures, path, save, scale), strict=True
-            ):
-                images.write(images.Picture((pixels,), "png"), target, overwrite=True)
+            write_pictures(pictures_of(original, comparison, result, scale), targets(pictures, path, save, f"x{scale}"))
     return results
 
 
-def _targets(pictures: PictureSet, path: Path, save: Path, scale: int) -> tuple[Path, Path]:
-    """Where the SR picture and the panes go."""
-    stem = f"{pictures.names[path]}_x{scale}"
+def targets(pictures: PictureSet, path: Path, save: Path, mark: str) -> tuple[Path, Path]:
+    """Where the SR picture and the panes go; `mark` follows the picture's name."""
+    stem = f"{pictures.names[path]}_{mark}"
     return save / pictures.name / f"{stem}.png", save / pictures.name / f"{stem}_panes.png"
 
 
-def _check_targets(tasks: Sequence[tuple[PictureSet, Path]], save: Path, scale: int) -> None:
-    """
+def check_save(sets: Sequence[PictureSet], save: Path, marks: Sequence[str]) -> None:
+    """Look whether pictures can be saved there, before the work.
+
     Raises:
         UsageError: what is saved would replace a picture that is measured.
+        MissingExtraError: Pillow, which draws the labels, is not installed.
     """
-    measured = {resolved(path) for _, path in tasks}
-    for each, path in tasks:
-        for target in _targets(each, path, save, scale):
-            if resolved(target) in measured:
-                raise UsageError(f"the output {target} is also an input", "give another {save}")
+    figures.pillow()
+    measured = {resolved(path) for each in sets for path in each.found.pictures}
+    for each in sets:
+        for path in each.found.pictures:
+            for target in (target for mark in marks for target in targets(each, path, save, mark)):
+                if resolved(target) in measured:
+                    raise UsageError(f"the output {target} is also an input", "give another {save}")
+
+
+def write_pictures(looked_at: Pictures, to: tuple[Path, Path]) -> None:
+    """Save the SR picture and the panes."""
+    for pixels, target in zip((looked_at.sr, looked_at.panes), to, strict=True):
+        images.write(images.Picture((pixels,), "png"), target, overwrite=True)
 
 
 def result_of(comparison: Comparison, folder: str, picture: str, name: Protocol, scale: int) -> Result:
@@ -203,19 +239,21 @@ def mean(scores: Sequence[Score]) -> Score:
     return Score(float(np.mean([s.psnr for s in scores])), float(np.mean([s.ssim for s in scores])))
 
 
-def comparable(results: Sequence[Result]) -> list[Result]:
+def comparable(results: Sequence[Measured]) -> list[Measured]:
     """Those whose PSNRs are finite: a picture made exactly, as a flat one is, would make every mean infinite."""
-    return [result for result in results if math.isfinite(result.bicubic.psnr) and math.isfinite(result.sr.psnr)]
+    return [result for result in results if all(math.isfinite(score.psnr) for score in result.scores.values())]
 
 
-def means(results: Sequence[Result]) -> tuple[Score, Score]:
-    """Mean scores of bicubic interpolation and of the network: PSNR of the `comparable` results (of all, if none is), SSIM of all."""
+def means(results: Sequence[Result]) -> dict[str, Score]:
+    """Mean scores of each way to enlarge: PSNR of the `comparable` results (of all, if none is), SSIM of all."""
     measured = comparable(results) or results
-    bicubic, sr = mean([result.bicubic for result in measured]), mean([result.sr for result in measured])
-    return (
-        replace(bicubic, ssim=mean([result.bicubic for result in results]).ssim),
-        replace(sr, ssim=mean([result.sr for result in results]).ssim),
-    )
+    return {
+        name: replace(
+            mean([result.scores[name] for result in measured]),
+            ssim=mean([result.scores[name] for result in results]).ssim,
+        )
+        for name in results[0].scores
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,10 +272,20 @@ def pictures_of(original: Uint8, comparison: Comparison, result: Result, scale: 
         MissingExtraError: Pillow, which draws the labels, is not installed.
     """
     hr = metrics.modcrop(original, scale)
-    bicubic, sr = figures.coloured(hr, comparison.bicubic, scale), figures.coloured(hr, comparison.sr, scale)
+    small = figures.small_chroma(hr, scale)
+    bicubic, sr = figures.coloured(comparison.bicubic, small), figures.coloured(comparison.sr, small)
+    return Pictures(bicubic, sr, labelled(hr, bicubic, sr, result, f"{result.picture} x{scale}"))
+
+
+def labelled(hr: Uint8, bicubic: Array, sr: Array, result: Result, title: str) -> Uint8:
+    """HR | bicubic | SR with the scores above them.
+
+    Raises:
+        MissingExtraError: Pillow, which draws the labels, is not installed.
+    """
     labels = (
-        f"{result.picture} x{scale}: HR",
+        f"{title}: HR",
         f"bicubic {result.bicubic.psnr:.2f} dB / {result.bicubic.ssim:.4f}",
         f"SR {result.sr.psnr:.2f} dB / {result.sr.ssim:.4f}",
     )
-    return Pictures(bicubic, sr, figures.three_panes((hr, bicubic, sr), labels))
+    return figures.three_panes((hr, bicubic, sr), labels)

@@ -14,16 +14,22 @@ from fsrcnn.protocol import round_8bit
 from fsrcnn.require import require
 
 
-def coloured(hr: Array, plane: Uint8, scale: int) -> Array:
-    """A luma plane with the chroma that bicubic interpolation gives back; the plane itself for a grey picture."""
+def small_chroma(hr: Array, scale: int) -> Array | None:
+    """Cb and Cr (h / scale, w / scale, 2) of an 8-bit RGB picture, made small by bicubic interpolation; None of a grey one."""
     if hr.ndim == 2:
-        return plane
-    ycbcr = rgb_to_ycbcr(hr / 255.0)
+        return None
     height, width = hr.shape[:2]
-    chroma = imresize(
-        imresize(ycbcr[:, :, 1:], output_size=(height // scale, width // scale)), output_size=(height, width)
-    )
-    return round_8bit(ycbcr_to_rgb(np.dstack([plane / 255.0, chroma])))
+    return imresize(rgb_to_ycbcr(hr / 255.0)[:, :, 1:], output_size=(height // scale, width // scale))
+
+
+def coloured(plane: Uint8, chroma: Array | None) -> Array:
+    """A luma plane (h, w) with small Cb and Cr (…, …, 2) in [0, 1], enlarged by bicubic interpolation, as 8-bit RGB.
+
+    The plane itself without them: a grey picture.
+    """
+    if chroma is None:
+        return plane
+    return round_8bit(ycbcr_to_rgb(np.dstack([plane / 255.0, imresize(chroma, output_size=plane.shape)])))
 
 
 def three_panes(panes: Sequence[Array], labels: Sequence[str]) -> Uint8:
