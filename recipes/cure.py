@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="run folder")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--lr", type=float, default=0.0006, help="of the kernels; biases and slopes take a fifth")
+    parser.add_argument("--loss-width", type=float, default=0, help="of the log loss; 0: its usual 0.02")
     parser.add_argument("--share", type=float, default=0.04, help="of patches that are cut from sheets")
     parser.add_argument("--margin", type=float, default=30, help="levels that luma may lie beyond the pixels around")
     parser.add_argument("--seed", type=int, default=2)
@@ -68,7 +69,7 @@ def main() -> None:
 
     initial = models.resolve(arguments.model)
     recipe = Recipe(
-        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", optimizer="soap", rate=arguments.lr,
+        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width, optimizer="soap", rate=arguments.lr,
         scalar_rate=arguments.lr / 5, contrast=1.5, warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
     )  # fmt: skip
     _, device = place.join("cpu", arguments.threads)
