@@ -165,6 +165,14 @@ def test_a_large_picture_takes_no_longer_than_a_middling_one(monkeypatch: pytest
     assert seen == [3 * 384 * 384]
 
 
+def test_what_the_file_says_counts_beside_the_pixels() -> None:
+    pixels = picture(80, 90)
+    said = [None, Compression("JPEG", 100), Compression("JPEG", 90), Compression("JPEG", 30), Compression("WebP")]
+    *_, coarseness, lossy = np.transpose([choice.features(estimates_of(pixels), compression) for compression in said])
+    assert coarseness[0] == coarseness[1] == coarseness[4] == 0 < coarseness[2] < coarseness[3]
+    assert lossy.tolist() == [0, 0, 0, 0, 1]
+
+
 # ── that the choice is right ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,7 +6,7 @@ import io
 import struct
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -67,8 +67,8 @@ def quality_of(table: Sequence[int]) -> int:
 def _sums() -> Array:
     """Of libjpeg's luminance tables of quality 1 to 100 (`jpeg_quality_scaling`, baseline: entries are 1 to 255)."""
     percent = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in range(1, 101)])
-    tables: Array = ((_LUMINANCE * percent[:, None] + 50) // 100).clip(1, 255)
-    return np.sum(tables, axis=1, dtype=np.int64)
+    tables = ((_LUMINANCE * percent[:, None] + 50) // 100).clip(1, 255)
+    return cast(Array, tables.sum(axis=1))
 
 
 def _luma_table(data: bytes) -> tuple[int, ...] | None:
