@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fsrcnn import formats, images
 from fsrcnn.arguments import whole_number
@@ -28,7 +29,11 @@ PART_OF_MEMORY = 8
 
 @dataclass(frozen=True)
 class Done:
-    """A finished job, for `--json`: sizes in pixels, times in seconds, and what could not be taken along."""
+    """A finished job, for `--json`: sizes in pixels, times in seconds, and what could not be taken along.
+
+    `model` upscaled it; where it was chosen, `reason` says why in words and `measured` in numbers: `format` and `quality` of a lossy
+    file (null where it does not say), `noise` in 8-bit levels, `expected` gain over bicubic of each family in dB.
+    """
 
     input: str
     output: str
@@ -38,6 +43,9 @@ class Done:
     upscale_seconds: float
     write_seconds: float
     notes: tuple[str, ...] = ()
+    model: str = ""
+    reason: str | None = None
+    measured: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +172,7 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
     """
     started = time.perf_counter()
     try:
+        upscaler, choice = upscaler.chosen_for(decoded.picture, size)
         larger = upscaler.picture(decoded.picture, size, control)
     except MemoryError as error:
         raise ImageError(f"{job.label}: not enough memory for the result", "give a smaller size") from error
@@ -184,6 +193,9 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
         upscale_seconds=round(upscaled - started, 4),
         write_seconds=round(time.perf_counter() - upscaled, 4),
         notes=(*larger.notes, *written.notes),
+        model=upscaler.label,
+        reason=choice.reason if choice else None,
+        measured=choice.measured if choice else None,
     )
     return Outcome(job, done, written.data)
 

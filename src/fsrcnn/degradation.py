@@ -137,14 +137,23 @@ class Case:
     Attributes:
         name: as it stands in a table.
         make: (HR picture in [0, 1], scale, number of the picture) → LR picture in [0, 1], not yet rounded.
+        quality, webp: of the file that it is compressed to afterwards; no quality where it is not.
     """
 
     name: str
     make: Callable[[Array, int, int], Float32]
+    quality: int | None = None
+    webp: bool = False
 
     def of(self, hr: Array, scale: int, number: int = 0) -> Float32:
         """The LR picture of picture number `number`, in 8-bit steps; noise and the mixed chains differ from number to number."""
-        return rounded(self.make(np.asarray(hr, np.float32), scale, number))
+        lr = rounded(self.make(np.asarray(hr, np.float32), scale, number))
+        return lr if self.quality is None else compressed(lr, self.quality, webp=self.webp)
+
+    def file(self, hr: Array, scale: int, number: int = 0) -> bytes:
+        """The LR picture as a file: a JPEG or WebP where the case ends in one, else a PNG."""
+        lr = rounded(self.make(np.asarray(hr, np.float32), scale, number))
+        return encoded(lr, self.quality, webp=self.webp)
 
 
 def _small(kernel: str = "bicubic", then: Callable[[Float32], Float32] | None = None) -> Callable[..., Float32]:
@@ -180,11 +189,11 @@ CASES: Mapping[str, Case] = {
     case.name: case
     for case in (
         Case("clean", _small()),
-        Case("JPEG 90", _small(then=lambda lr: compressed(lr, 90))),
-        Case("JPEG 75", _small(then=lambda lr: compressed(lr, 75))),
-        Case("JPEG 50", _small(then=lambda lr: compressed(lr, 50))),
-        Case("JPEG 30", _small(then=lambda lr: compressed(lr, 30))),
-        Case("WebP 75", _small(then=lambda lr: compressed(lr, 75, webp=True))),
+        Case("JPEG 90", _small(), 90),
+        Case("JPEG 75", _small(), 75),
+        Case("JPEG 50", _small(), 50),
+        Case("JPEG 30", _small(), 30),
+        Case("WebP 75", _small(), 75, webp=True),
         Case("noise 3", _with_noise(3)),
         Case("noise 8", _with_noise(8)),
         Case("blur 0.8", _blurred),
@@ -192,7 +201,7 @@ CASES: Mapping[str, Case] = {
         Case("INTER_CUBIC", _small("cubic")),
         Case("nearest", _small("nearest")),
         Case("sharpened", _small(then=_unsharp)),
-        Case("sharpened, JPEG 85", _small(then=lambda lr: compressed(rounded(_unsharp(lr)), 85))),
+        Case("sharpened, JPEG 85", _small(then=_unsharp), 85),
         Case("real", _real),
     )
 }  # fmt: skip
@@ -368,13 +377,25 @@ def compressed(
     image_module = require("PIL.Image", "compressing pictures", extra="pillow")
     top, left = shift
     padded = np.pad(picture, [(top, 0), (left, 0), (0, 0)][: picture.ndim], mode="edge")
+    image = image_module.open(io.BytesIO(encoded(padded, quality, webp=webp, full_chroma=full_chroma)))
+    pixels = np.asarray(image.convert("L" if picture.ndim == 2 else "RGB"), np.float32)
+    return (pixels / np.float32(255))[top:, left:]
+
+
+def encoded(picture: Array, quality: int | None, *, webp: bool = False, full_chroma: bool = False) -> bytes:
+    """The JPEG or WebP file of a picture, as `compressed` takes it; a PNG where no quality is given.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    image_module = require("PIL.Image", "compressing pictures", extra="pillow")
     buffer = io.BytesIO()
-    image = image_module.fromarray(_bytes(padded))
-    if webp:
+    image = image_module.fromarray(_bytes(picture))
+    if quality is None:
+        image.save(buffer, "PNG")
+    elif webp:
         image.save(buffer, "WEBP", quality=quality, method=0)
-        image = image_module.open(buffer).convert(image.mode)
     else:
         chroma = {} if picture.ndim == 2 else {"subsampling": 0 if full_chroma else 2}
         image.save(buffer, "JPEG", quality=quality, **chroma)
-        image = image_module.open(buffer)
-    return (np.asarray(image, np.float32) / np.float32(255))[top:, left:]
+    return buffer.getvalue()

@@ -17,6 +17,10 @@ from fsrcnn.weights import Weights
 
 ModelName = str | Path | Weights
 DEFAULT_SCALE = 2  # of a family
+AUTO = "auto"
+"""In place of a model, where a picture is upscaled: the family that suits it, by `choice.py`."""
+UPSCALE_DEFAULT = "fsrcnn"
+"""What upscales where nobody names a model."""
 
 
 def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
@@ -31,6 +35,8 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
     if not isinstance(model, (str, Path)) or not str(model):
         raise UsageError(f"a model is a name, as fsrcnn, or the path of a weights file, not {model!r}")
     name = str(model)
+    if name == AUTO:
+        raise UsageError("auto is chosen anew for each picture that is upscaled; here one model is named, as fsrcnn")
     table = pretrained.table()
     if name in pretrained.FAMILIES:
         members = {scale: pretrained.name_of(name, scale) for scale in SCALES}

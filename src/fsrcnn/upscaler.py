@@ -7,6 +7,7 @@ a single pass is the whole chain, the engine takes the picture in one call.
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import math
 import warnings
@@ -28,10 +29,13 @@ from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import Planes, plain
 from fsrcnn.size import Size, chain, mark_of
+from fsrcnn.weights import Weights
 from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
 
 if TYPE_CHECKING:
     import PIL.Image
+
+    from fsrcnn.choice import Choice
 
 
 class Upscaler:
@@ -43,11 +47,14 @@ class Upscaler:
         upscaler(data)                    # the bytes of a picture file → those of a larger one
 
     One object may be used from several threads.
+
+    Attributes:
+        label: the model, in words: a name, a path, `auto`.
     """
 
     def __init__(
         self,
-        model: ModelName = "fsrcnn",
+        model: ModelName = models.UPSCALE_DEFAULT,
         *,
         scale: float | None = None,
         engine: str = "auto",
@@ -56,7 +63,8 @@ class Upscaler:
     ) -> None:
         """
         Args:
-            model: a family (`fsrcnn`), bundled weights (`fsrcnn-x2`), the path of a weights file, or `Weights`.
+            model: a family (`fsrcnn`), bundled weights (`fsrcnn-x2`), the path of a weights file, `Weights`, or `auto`: for each
+                picture the family that suits it, by its file and its pixels; `chosen` says which.
             scale: the factor by which pictures grow where a call says nothing else; above 1, up to 64. Where it is not
                 given: the scale of the weights, 2 for a family.
             engine: `auto`, `native`, `numpy`, `torch`, `torch:cuda` …
@@ -69,12 +77,22 @@ class Upscaler:
         """
         self.threads = Control(threads).threads
         self.engine_name, self.precision = engine, precision
+        self._choices: dict[str, Upscaler] | None = None  # of `auto`: those chosen so far, by their families
+        chooses = isinstance(model, str) and model == models.AUTO
+        if chooses:
+            from fsrcnn import choice  # here, as it takes time to import
+
+            model = choice.families()[0]
+        self.label = "weights given as arrays" if isinstance(model, Weights) else str(model)
         self._weights = models.by_scale(model)
         self._engines: dict[int, Engine] = {}
         default = models.default_scale(self._weights)
         self.scale = float(default if scale is None else number(scale, "scale", "a number above 1, up to 64"))
         Size(factor=self.scale)
         self.engine(chain(self.scale, self._weights)[0])  # a wrong engine is reported here, not at the first picture
+        if chooses:
+            first = copy.copy(self)  # with the same engines
+            self._choices, self.label = {first.label: first}, models.AUTO
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -82,7 +100,15 @@ class Upscaler:
         return tuple(sorted(self._weights))
 
     def engine(self, scale: int) -> Engine:
-        """The engine for one whole scale, made when first needed."""
+        """The engine for one whole scale, made when first needed.
+
+        Raises:
+            UsageError: the model is `auto`, which has none before a picture is there.
+        """
+        if self._choices is not None:
+            raise UsageError(
+                "auto chooses for each picture that is upscaled; here one model is needed", "give {model='fsrcnn'}"
+            )
         if scale not in self._engines:
             self._engines[scale] = engines.create(
                 self._weights[scale](), self.engine_name, self.precision, self.threads
@@ -198,8 +224,43 @@ class Upscaler:
             f"upscaling takes a path, the bytes of a file, a PIL image or a NumPy array, not {type(image).__name__}"
         )
 
+    def chosen(
+        self, pixels: Array, size: Size | None = None, compression: images.Compression | None = None
+    ) -> tuple[Upscaler, Choice | None]:
+        """What upscales a picture, and why: with `auto`, an upscaler of the family chosen; else this one, without a choice.
+
+        Args:
+            pixels: as `__call__` takes them; of several pages or frames, the first.
+            size: how large it will be.
+            compression: what its file said: `Picture.compression`.
+
+        Raises:
+            UsageError: the array is no picture.
+        """
+        if self._choices is None:
+            return self, None
+        from fsrcnn import choice
+
+        check_array(pixels)
+        size = size or Size(factor=self.scale)
+        height, width = size.of(*pixels.shape[:2])
+        passes = chain(max(height / pixels.shape[0], width / pixels.shape[1]), self._weights)
+        found = choice.choose(pixels, passes[0] if passes else min(self._weights), compression)
+        if found.model not in self._choices:
+            self._choices[found.model] = Upscaler(
+                found.model, scale=self.scale, engine=self.engine_name, threads=self.threads, precision=self.precision
+            )
+        return self._choices[found.model], found
+
+    def chosen_for(self, picture: images.Picture, size: Size) -> tuple[Upscaler, Choice | None]:
+        """`chosen` by the first page of a picture that was read, and by what its file said."""
+        page, extra = picture.pages[0], picture.extra()
+        return self.chosen(page[:, :, : page.shape[2] - extra] if extra else page, size, picture.compression)
+
     def picture(self, picture: images.Picture, size: Size, control: Control | None = None) -> images.Picture:
-        """Upscale decoded pages; metadata goes along, the resolution grows with the picture."""
+        """Upscale decoded pages; metadata goes along, the resolution grows with the picture. All pages have one model."""
+        if self._choices is not None:
+            return self.chosen_for(picture, size)[0].picture(picture, size, control)
         control = control or Control(self.threads)
         count = len(picture.pages)
         pages = [
@@ -224,6 +285,8 @@ class Upscaler:
     def array(self, pixels: Array, size: Size | None = None, control: Control | None = None) -> Array:
         """Upscale an array; see `__call__`."""
         check_array(pixels)
+        if self._choices is not None:
+            return self.chosen(pixels, size)[0].array(pixels, size, control)
         height, width = (size or Size(factor=self.scale)).of(*pixels.shape[:2])
         shape = (height, width, *pixels.shape[2:])
         check_memory(shape, pixels.dtype)
@@ -235,9 +298,14 @@ class Upscaler:
         """Fill `sr`, of any size, from `lr`: pictures of one layout and colour, as `Engine.planes` takes them.
 
         Raises:
-            UsageError: layout or colour differ.
+            UsageError: layout or colour differ, or the model is `auto`.
             Cancelled: through the control; `sr` is unfinished then.
         """
+        if self._choices is not None:
+            raise UsageError(
+                "auto chooses for a whole picture; planes may be frames of a film, which would change from one to the next",
+                "give {model='fsrcnn'}, or one that `chosen` gave",
+            )
         lr.check_result(sr)
         control = control or Control(self.threads)
         step: Step = Source(lr)
@@ -259,8 +327,11 @@ class Upscaler:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             _warn("the PIL image", (f"frame {image.tell() + 1} of {frames} is upscaled, the others are left out",), 4)
+        compression = images.pil_compression(image)
         image = PIL.ImageOps.exif_transpose(image)  # and its EXIF and XMP say so
-        result = PIL.Image.fromarray(self.array(_pixels_of(image), size))
+        pixels = _pixels_of(image)
+        check_array(pixels)
+        result = PIL.Image.fromarray(self.chosen(pixels, size, compression)[0].array(pixels, size))
         result.info.update(images.pil_info(image.info, result.size))
         if image.mode in ("CMYK", "LAB"):
             result.info.pop("icc_profile", None)

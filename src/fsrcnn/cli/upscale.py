@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from fsrcnn import batch, formats, images, planning
-from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Precision, Threads, as_option
+from fsrcnn.cli.options import EngineName, Json, Overwrite, Precision, Threads, as_option
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.files import explained
+from fsrcnn.models import UPSCALE_DEFAULT
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job, Plan
 from fsrcnn.size import Size
@@ -60,7 +61,15 @@ def upscale(
         str | None,
         typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
     ] = None,
-    model: Model = "fsrcnn",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), a weights file, or auto: for each picture "
+            "the family that suits it.",
+        ),
+    ] = UPSCALE_DEFAULT,
     engine: EngineName = "auto",
     precision: Precision = "exact",
     format: Annotated[
@@ -95,6 +104,9 @@ def upscale(
     ] = None,
     first_page: Annotated[bool, typer.Option("--first-page", help="The same as --page 1.")] = False,
     tolerant: Annotated[bool, typer.Option("--tolerant", help="Take what can be decoded of damaged pictures.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say of each picture which model upscaled it, and why.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
@@ -129,7 +141,7 @@ def upscale(
                     update(len(outcomes) / count, _label(plan.jobs, len(outcomes)))
         except Cancelled:
             cancelled = True
-    failures = _report(plan, outcomes, as_json)
+    failures = _report(plan, outcomes, as_json, verbose)
     stopped = received()
     if cancelled and stopped is not None:
         written = len(outcomes) - failures
@@ -144,7 +156,7 @@ def _label(jobs: Sequence[Job], number: int) -> str:
     return printable(f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}") if number < len(jobs) else ""
 
 
-def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int:
+def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool, verbose: bool) -> int:
     """Write the picture for standard output, say what was written, left and not done; returns the number of failures."""
     count = len(plan.jobs)
     done: list[batch.Done] = []
@@ -157,6 +169,8 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool) -> int
         except FsrcnnError as error:
             failures.append(error.about(outcome.job.label, as_option))
     for item in done:
+        if verbose:
+            remark(f"fsrcnn: {item.input}: {item.model}" + (f" ({item.reason})" if item.reason else ""))
         for note in item.notes:
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":

@@ -9,6 +9,7 @@ through Pillow. `formats.py` says what each format can hold.
 | `picture.py` | `Picture`: what a file becomes; `Written`: what became of one |
 | `reading.py` | `read`: the way of a file, and why it is refused |
 | `content.py` | its bytes, read once, from files, pipes and devices |
+| `compression.py` | what it says of its losses: a JPEG's quality |
 | `structure.py` | what it says of itself: size, frames, whether its end is there |
 | `tiff.py` | the directories of a TIFF: pages, copies, masks; several TIFFs in one |
 | `bmp.py` | BMP |
@@ -22,10 +23,14 @@ through Pillow. `formats.py` says what each format can hold.
 | `vips.py` | libvips: loaded when first needed |
 """
 
+from fsrcnn.images.compression import Compression, pil_compression, quality_of
 from fsrcnn.images.content import stream_content
 from fsrcnn.images.metadata import pil_info
 from fsrcnn.images.picture import Picture, Written, oriented
 from fsrcnn.images.reading import MAX_PIXELS, read
 from fsrcnn.images.writing import check_fits, write
 
-__all__ = ["MAX_PIXELS", "Picture", "Written", "check_fits", "oriented", "pil_info", "read", "stream_content", "write"]
+__all__ = [
+    "MAX_PIXELS", "Compression", "Picture", "Written", "check_fits", "oriented", "pil_compression", "pil_info", "quality_of", "read",
+    "stream_content", "write",
+]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsrcnn.arrays import Array
+from fsrcnn.images.compression import Compression
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Picture:
         metadata: what it carries beside its pixels: ICC profile, EXIF, XMP, frame delays …; keys and values in `metadata.py`.
             Where pages of a TIFF carry different things, that of the first one, and under `pages` that of each.
         notes: what of the file could not be taken along, in sentences for its owner: "its gain map is left out".
+        compression: how its file lost some of the picture; None where it lost nothing, or does not say.
     """
 
     pages: tuple[Array, ...]
@@ -30,6 +32,7 @@ class Picture:
     resolution: tuple[float, float] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    compression: Compression | None = None
 
     @property
     def animated(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
+from fsrcnn.images.compression import compression_of
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
 from fsrcnn.images.metadata import carried, carried_by_pages, tells_resolution
@@ -63,7 +64,7 @@ def read(
     data = content(source, max_pixels, label)
     file = _File(data, kind_of(data) or "", max_pixels, page, label)
     try:
-        return _read(file, tolerant=False)
+        return _with_compression(_read(file, tolerant=False), file)
     except DamagedError as error:
         refusal, truncated = _refusal(file, error.truncated), error.truncated
         if not tolerant or not refusal.remedy.startswith(TOLERANT):
@@ -73,7 +74,11 @@ def read(
     except DamagedError as error:
         raise ImageError(f"{label} is damaged, and nothing of it can be decoded") from error
     note = f"it is {'truncated' if truncated else 'damaged'}: what could be decoded is taken, the rest is blank"
-    return replace(picture, notes=(note, *picture.notes))
+    return _with_compression(replace(picture, notes=(note, *picture.notes)), file)
+
+
+def _with_compression(picture: Picture, file: _File) -> Picture:
+    return replace(picture, compression=compression_of(file.data, file.kind, "lossless" in picture.metadata))
 
 
 class _File(NamedTuple):

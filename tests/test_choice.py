@@ -1,0 +1,302 @@
+"""Which weights for which picture: what a file says, what is measured, what is chosen, and that the choice is right."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from fsrcnn import (
+    Colour,
+    Planes,
+    Size,
+    Upscaler,
+    UsageError,
+    choice,
+    color,
+    degradation,
+    engines,
+    images,
+    metrics,
+    models,
+    protocol,
+)
+from fsrcnn.choice import Choice
+from fsrcnn.estimates import Estimates, estimates_of
+from fsrcnn.images import Compression
+from fsrcnn.planes import LAYOUTS
+from support import SHARED, noise, run_command, saved
+
+FAMILIES = choice.families()
+VALIDATION = SHARED / "datasets" / "BSDS500-val20"
+
+
+def picture(height: int = 40, width: int = 56, seed: int = 0) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+# ── what a file says ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"subsampling": 0}, {"progressive": True}, {"mode": "L"}],
+    ids=["4:2:0", "4:4:4", "progressive", "grey"],
+)
+def test_the_quality_of_a_jpeg_is_the_one_that_it_was_saved_with(options: dict[str, Any]) -> None:
+    mode = options.pop("mode", "RGB")
+    for quality in (*range(5, 100, 5), 96, 97, 98, 99, 100):
+        buffer = io.BytesIO()
+        Image.fromarray(picture()).convert(mode).save(buffer, "JPEG", quality=quality, **options)
+        options_kept = images.read(buffer.getvalue()).compression
+        assert options_kept == Compression("JPEG", quality)
+
+
+@pytest.mark.parametrize("scale", [0.07, 0.3, 0.9, 2.2])
+def test_foreign_tables_have_the_quality_of_the_nearest_of_libjpegs(scale: float) -> None:
+    """Tables that grow with the frequency, as a camera's; the witness is the sum of those that Pillow's libjpeg writes."""
+    frequency = np.add.outer(np.arange(8), np.arange(8)).ravel()
+    table = [int(entry) for entry in (scale * (12 + 8 * frequency)).clip(1, 255)]
+    buffer = io.BytesIO()
+    Image.fromarray(picture()).save(buffer, "JPEG", qtables=[table, [99] * 64])
+    found = images.read(buffer.getvalue()).compression
+    assert found is not None
+    assert found.quality is not None
+
+    def distance(quality: int) -> int:
+        other = io.BytesIO()
+        Image.new("L", (8, 8)).save(other, "JPEG", quality=quality)
+        return abs(sum(Image.open(other).quantization[0]) - sum(table))  # type: ignore[attr-defined]
+
+    assert distance(found.quality) == min(map(distance, range(1, 101)))
+
+
+def test_the_table_is_that_of_luma_wherever_it_stands() -> None:
+    """A file of which luma takes table 1 and chroma table 0: in the frame header, the two are exchanged."""
+    data = bytearray(saved([picture()], "JPEG", quality=60))
+    frame = data.index(b"\xff\xc0")
+    assert list(data[frame + 12 : frame + 19 : 3]) == [0, 1, 1]
+    data[frame + 12], data[frame + 15], data[frame + 18] = 1, 0, 0
+    found = images.read(bytes(data)).compression
+    chroma = Image.open(io.BytesIO(bytes(data))).quantization[1]  # type: ignore[attr-defined]
+    assert found == Compression("JPEG", images.quality_of(chroma))
+    assert found.quality != 60
+
+
+def test_what_other_files_say() -> None:
+    assert images.read(saved([picture()], "PNG")).compression is None
+    assert images.read(saved([picture()], "TIFF")).compression is None
+    assert images.read(saved([picture()], "WEBP")).compression == Compression("WebP")
+    assert images.read(saved([picture()], "WEBP", lossless=True)).compression is None
+    jpeg = Image.open(io.BytesIO(saved([picture()], "JPEG", quality=70)))
+    assert images.pil_compression(jpeg) == Compression("JPEG", 70)
+    assert images.pil_compression(jpeg.convert("L")) is None
+    assert images.pil_compression(Image.fromarray(picture())) is None
+
+
+# ── what is measured ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sigma", [1.5, 4.0, 12.0])
+def test_noise_is_measured_beside_edges(sigma: float) -> None:
+    """Of luma in studio swing, 219 levels from black to white; the flattest blocks of a sample have a little less than all."""
+    grey = np.full((200, 300), 90.0)
+    grey[:, ::37] = 200
+    grey += np.random.default_rng(0).normal(0, sigma, grey.shape)
+    measured = estimates_of(np.rint(grey).clip(0, 255).astype(np.uint8)).noise
+    assert 0.75 * sigma * 219 / 255 < measured < 1.05 * sigma * 219 / 255
+
+
+def test_blocks_are_seen_wherever_their_grid_begins() -> None:
+    smooth = np.random.default_rng(0).normal(128, 20, (40, 50))
+    blocks = np.kron(smooth, np.ones((8, 8))) + np.random.default_rng(1).normal(0, 3, (320, 400))
+    steps = [estimates_of(blocks[top:, top:].clip(0, 255).astype(np.uint8)).blocks for top in (0, 3)]
+    assert min(steps) > 0.8  # 1 where all lies in steps: half of one counts beside it
+    assert estimates_of((255 * noise(320, 400)).astype(np.uint8)).blocks < 0.1
+
+
+def test_sharpening_and_blur_bend_the_spectrum() -> None:
+    base = degradation.filtered(noise(200, 200), degradation.gaussian(1.2, 1.2, 0))
+    sharp = degradation.sharpened(base, 1, 1)
+    plain, sharpened = estimates_of(base), estimates_of(sharp)
+    gain = np.subtract(sharpened.spectrum, plain.spectrum)
+    assert gain[2] > gain[0] + 0.5
+    assert sharpened.correlations[1] < plain.correlations[1] - 0.05
+
+
+def flat(found: Estimates) -> list[float]:
+    return [found.noise, found.blocks, found.steepness, *found.correlations, *found.spectrum]
+
+
+def test_every_kind_of_array_of_one_picture_measures_alike() -> None:
+    rgb = picture(130, 150)
+    expected = flat(estimates_of(rgb))
+    alpha = np.dstack([rgb, picture(130, 150, 1)[:, :, 0]])
+    for twin in (rgb.astype(np.uint16) * 257, rgb.astype(np.float32) / np.float32(255), alpha):
+        np.testing.assert_allclose(flat(estimates_of(twin)), expected, rtol=1e-4, atol=1e-4)
+    grey = rgb[:, :, 0]
+    for twin in (np.dstack([grey] * 3), np.dstack([grey, alpha[:, :, 3]])):
+        np.testing.assert_allclose(flat(estimates_of(twin)), flat(estimates_of(grey)), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (64, 64), (65, 7, 3), (900, 70, 4)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_small_and_flat_pictures_have_measurements_too(shape: tuple[int, ...], level: int) -> None:
+    found = estimates_of(np.full(shape, level, np.uint8))
+    assert np.isfinite(flat(found)).all()
+    assert (found.noise, found.blocks) == (0, 0)
+    assert choice.choose(np.full(shape, level, np.uint8), 2).model in FAMILIES
+
+
+def test_a_large_picture_takes_no_longer_than_a_middling_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    convert = color.luma
+    monkeypatch.setattr("fsrcnn.estimates.luma", lambda pixels: (seen.append(pixels.size), convert(pixels))[1])  # type: ignore[func-returns-value]
+    estimates_of(np.zeros((3000, 4000, 3), np.uint8))
+    assert seen == [3 * 384 * 384]
+
+
+def test_what_the_file_says_counts_beside_the_pixels() -> None:
+    pixels = picture(80, 90)
+    said = [None, Compression("JPEG", 100), Compression("JPEG", 90), Compression("JPEG", 30), Compression("WebP")]
+    *_, coarseness, lossy = np.transpose([choice.features(estimates_of(pixels), compression) for compression in said])
+    assert coarseness[0] == coarseness[1] == coarseness[4] == 0 < coarseness[2] < coarseness[3]
+    assert lossy.tolist() == [0, 0, 0, 0, 1]
+
+
+# ── that the choice is right ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_choice_loses_little_against_the_best_family_of_each_picture() -> None:
+    """Over all cases, and against each family alone: what makes `auto` worth having. The fit has seen none of these pictures."""
+    if not VALIDATION.is_dir():
+        pytest.skip(f"needs {VALIDATION}")
+    nets = [engines.create(models.resolve(family, 2), threads=1) for family in FAMILIES]
+    gains, chosen = [], []
+    for number, path in enumerate(sorted(VALIDATION.iterdir())[::3]):
+        rgb = metrics.modcrop(protocol.read_8bit(path), 2)
+        hr = protocol.hr_luma(rgb)
+        for case in degradation.CASES.values():
+            small = images.read(case.file(rgb.astype(np.float32) / 255, 2, number))
+            plane = color.luma(small.pages[0])
+            bicubic = protocol.psnr(hr, protocol.enlarged(plane / 255, 2), 2)
+            levels = plane.astype(np.float32) / np.float32(255)
+            gains.append([protocol.psnr(hr, protocol.round_8bit(net.luma(levels)), 2) - bicubic for net in nets])
+            chosen.append(FAMILIES.index(choice.choose(small.pages[0], 2, small.compression).model))
+    table = np.array(gains)
+    of_choice = table[np.arange(len(table)), chosen]
+    assert (table.max(axis=1) - of_choice).mean() <= 0.15
+    assert of_choice.mean() > table.mean(axis=0).max() + 0.05
+
+
+# ── the ways in ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def by_brightness(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Compression | None]]:
+    """The last family for bright pictures, the first for others; what was asked is noted."""
+    asked: list[tuple[int, Compression | None]] = []
+
+    def choose(pixels: npt.NDArray[Any], scale: int, compression: Compression | None = None) -> Choice:
+        asked.append((scale, compression))
+        bright = pixels.mean() > 0.5 * color.peak_of(pixels.dtype)
+        return Choice(FAMILIES[-1 if bright else 0], {}, compression, 0.0)
+
+    monkeypatch.setattr(choice, "choose", choose)
+    return asked
+
+
+DARK, BRIGHT = picture() // 3, 255 - picture() // 3
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 1.5, 6])
+@pytest.mark.parametrize(
+    "make", [lambda rgb: rgb, lambda rgb: rgb.astype(np.float32) / 255, lambda rgb: rgb.astype(np.uint16) * 257]
+)
+def test_an_array_is_upscaled_by_the_family_chosen(
+    scale: float, make: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], by_brightness: list[Any]
+) -> None:
+    upscaler = Upscaler("auto", scale=scale, threads=1)
+    for rgb, family in ((DARK, FAMILIES[0]), (BRIGHT, FAMILIES[-1])):
+        pixels = make(rgb)
+        assert np.array_equal(upscaler(pixels), Upscaler(family, scale=scale, threads=1)(pixels))
+        assert upscaler.chosen(pixels)[0].label == family
+    assert {asked for asked, _ in by_brightness} == {{2: 2, 3: 3, 4: 4, 1.5: 2, 6: 2}[scale]}
+
+
+def test_files_bytes_and_pil_images_hand_on_what_the_file_said(tmp_path: Path, by_brightness: list[Any]) -> None:
+    upscaler, alone = Upscaler("auto", threads=1), Upscaler(FAMILIES[-1], threads=1)
+    data = saved([BRIGHT], "JPEG", quality=55)
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert upscaler(data) == alone(data)
+    assert upscaler(tmp_path / "a.jpg").read_bytes() == alone(data)
+    image = Image.open(io.BytesIO(data))
+    assert np.array_equal(np.asarray(upscaler(image)), np.asarray(alone(image)))
+    assert by_brightness == 3 * [(2, Compression("JPEG", 55))]
+
+
+def test_all_frames_have_the_model_of_the_first(by_brightness: list[Any]) -> None:
+    data = saved([DARK, BRIGHT], "WEBP", lossless=True, duration=100)
+    found = images.read(Upscaler("auto", threads=1)(data, lossless=True))
+    expected = images.read(Upscaler(FAMILIES[0], threads=1)(data, lossless=True))
+    assert len(by_brightness) == 1
+    assert all(np.array_equal(a, b) for a, b in zip(found.pages, expected.pages, strict=True))
+
+
+def test_the_command_says_what_it_chose_and_why(tmp_path: Path) -> None:
+    (tmp_path / "old.jpg").write_bytes(saved([picture(80, 90)], "JPEG", quality=30))
+    (tmp_path / "new.png").write_bytes(saved([picture(80, 90)], "PNG"))
+    done = run_command("upscale", "old.jpg", "new.png", "-o", "out", "-m", "auto", "--verbose", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    items = json.loads(done.stdout)["done"]
+    for item, start in zip(items, ("JPEG quality about 30, noise ", "noise "), strict=True):
+        name = Path(item["input"]).name
+        measured = item["measured"]
+        assert item["model"] == max(FAMILIES, key=lambda family: measured["expected"][family])
+        assert item["reason"].startswith(start)
+        assert f"fsrcnn: {name}: {item['model']} ({item['reason']})" in done.stderr.decode()
+    assert (items[0]["measured"]["format"], items[0]["measured"]["quality"]) == ("JPEG", 30)
+    assert (items[1]["measured"]["format"], items[1]["measured"]["quality"]) == (None, None)
+    assert items[0]["measured"]["noise"] > 1
+
+    named = run_command("upscale", "new.png", "-o", "named.png", "-m", "fsrcnn-x2", "--verbose", "--json", cwd=tmp_path)
+    item = json.loads(named.stdout)["done"][0]
+    assert (item["model"], item["reason"], item["measured"]) == ("fsrcnn-x2", None, None)
+    assert "fsrcnn: new.png: fsrcnn-x2\n" in named.stderr.decode()
+    quiet = run_command("upscale", "new.png", "-o", "quiet.png", "-m", "auto", cwd=tmp_path)
+    assert b"expected" not in quiet.stderr
+
+
+def test_one_model_is_named_where_no_picture_is_upscaled(tmp_path: Path) -> None:
+    upscaler = Upscaler("auto", threads=1)
+    lr, sr = (Planes((np.zeros((8 * n, 8 * n), np.uint8),), LAYOUTS["grey"], Colour()) for n in (1, 2))
+    with pytest.raises(UsageError, match="auto chooses for a whole picture"):
+        upscaler.planes(lr, sr)
+    with pytest.raises(UsageError, match="auto chooses for each picture"):
+        upscaler.engine(2)
+    with pytest.raises(UsageError, match="auto is chosen anew"):
+        models.resolve("auto", 2)
+    with pytest.raises(UsageError, match="a picture has shape"):
+        upscaler.chosen(np.zeros((3, 0), np.uint8), Size(factor=2))
+    (tmp_path / "a.png").write_bytes(saved([picture()], "PNG"))
+    done = run_command("evaluate", str(tmp_path), "-m", "auto")
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+
+
+def test_auto_costs_nothing_where_it_is_not_asked_for() -> None:
+    """The modules that measure and choose are loaded with `auto` alone."""
+    script = (
+        "import sys, numpy as np; from fsrcnn import Upscaler; Upscaler('fsrcnn')(np.zeros((9, 9), np.uint8)); "
+        "assert not {'fsrcnn.choice', 'fsrcnn.estimates'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
