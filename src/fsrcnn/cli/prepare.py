@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -69,7 +69,7 @@ def prepare(
     from fsrcnn.training.hdf5_writer import prepare as write_prepared
     from fsrcnn.training.layouts import LAYOUTS
     from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS, Folder, say_what_is_left
-    from fsrcnn.training.recipe import DEGRADES, Degrade
+    from fsrcnn.training.recipe import DEGRADES
     from fsrcnn.training.sub_images import PAPER_SUB_IMAGE, paper_sub_images
 
     given = [*(inputs or []), *(images_dir or [])]
@@ -127,7 +127,7 @@ def prepare(
 
         done = write_prepared(
             paths, output, cut, names=names, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite,
-            degrade=cast(Degrade, degrade), seed=seed or 0,
+            degrade=degrade, seed=seed or 0,
         )  # fmt: skip
     failures += done.failures
     sentences = [failure.sentence(as_option) for failure in failures]
