@@ -330,7 +330,7 @@ def test_each_picture_is_degraded_anew_in_its_turn(pictures: Path, monkeypatch: 
         return degraded_pair(pair, scale, seed, ranges)
 
     monkeypatch.setattr(sources, "degraded_pair", counted)
-    turns = []
+    turns: list[tuple[int, int]] = []
     for step in range(20):
         for number, pair in enumerate(pairs):
             lr, hr = source.pair(number, step)
@@ -359,7 +359,7 @@ def test_larger_pictures_serve_longer() -> None:
 def test_a_degraded_pair_is_a_grey_photograph() -> None:
     """Luma 16 … 235 is black to white: a chain of nothing but a kernel and 8 bit keeps a slope, in steps of 219/255 of a level."""
     hr = np.repeat(np.arange(16, 236, dtype=np.uint8)[None], 2, 0).repeat(2, 1)
-    parts = dict.fromkeys(("clean", "blur", "noise", "sharpen", "compress"), 0.0)
+    parts: dict[str, Any] = dict.fromkeys(("clean", "blur", "noise", "sharpen", "compress"), 0.0)
     lr, same = degraded_pair(Pair(np.empty(0, np.float32), hr), 2, (1,), Ranges(kernels=(("area", 1.0),), **parts))
     assert same is hr
     np.testing.assert_allclose(lr[0] * 255, np.arange(16, 236), atol=0.5 * 219 / 255 + 1e-4)
