@@ -109,18 +109,17 @@ class DegradedPatches(Patches):
         super().__init__(pairs, scale, patch, batch, seed, contrast)
         self.ranges = ranges
         self.refresh = max(1, round(sum(pair.hr.size for pair in pairs) / len(pairs) / DEGRADED_PIXELS))
-        self.versions: list[tuple[int, Pair] | None] = [None] * len(pairs)  # the newest of each picture, and its turn
+        self.versions: list[tuple[int, Pair] | None] = [None] * len(pairs)  # one of each picture, and its turn
 
     def pair(self, index: int, step: int) -> Pair:
         turn = (step // self.refresh - index) // len(self.pairs) + 1  # 0 before its first
         # Several threads draw ahead. An entry is read and replaced whole; whoever finds none, or that of another turn, makes the
-        # very version that any other would make, and only a newer one is kept.
+        # very version that any other would make. Two threads on both sides of a turn may make one twice, and no more.
         kept = self.versions[index]
         if kept is not None and kept[0] == turn:
             return kept[1]
         pair = degraded_pair(self.pairs[index], self.scale, (TRAINING_CHAINS, self.seed, index, turn), self.ranges)
-        if kept is None or kept[0] < turn:
-            self.versions[index] = (turn, pair)
+        self.versions[index] = (turn, pair)
         return pair
 
 
