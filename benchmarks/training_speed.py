@@ -7,7 +7,9 @@ On one CPU core (or a GPU), the same patches (16 of 20×20 LR pixels, cut from p
     eager   what most ports do: nn.Conv2d, nn.PReLU, nn.ConvTranspose2d, fp32, torch.optim.Adam
     bare    our step alone on one batch in memory: forward, backward, Adam; rewritten deconvolution, channels last, bf16, compiled
     train   `fsrcnn.training.loop.train`: drawing patches, step, moving average, loss bookkeeping
+    photo   the same with `--degrade photo`: pictures degraded by random chains
 
+On a CPU the time is that of the processor, so other programs cost little.
 Medians of the rounds, ratios, and the resident memory before the first and after the last epoch.
 """
 
@@ -33,7 +35,7 @@ from fsrcnn.training.loop import train
 from fsrcnn.training.optimizers import Optimizers
 from fsrcnn.training.pairs import Folder, Pair, load_pairs
 from fsrcnn.training.recipe import Recipe
-from fsrcnn.training.sources import Patches
+from fsrcnn.training.sources import DegradedPatches, Patches
 from fsrcnn.training.trainee import Trainee
 from machine import outcome, save
 
@@ -92,10 +94,11 @@ class Clock:
 
     def seconds_per_step(self) -> float:
         marks: list[tuple[int, float]] = []
+        clock = clock_of(torch.device(self.device))
 
         def report(progress: Progress) -> None:
             if not progress.validated:
-                marks.append((progress.step, time.perf_counter()))
+                marks.append((progress.step, clock()))
 
         with tempfile.TemporaryDirectory() as folder:
             train(self.recipe, self.patches, self.validation, Path(folder), device=self.device, report=report)
@@ -103,13 +106,19 @@ class Clock:
         return (stop - start) / (last - first)
 
 
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Seconds of the processor, or of the wall where a GPU works."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
+
+
 def timed(step: Callable[[int], None], count: int, device: torch.device, start: int) -> float:
-    began = time.perf_counter()
+    clock = clock_of(device)
+    began = clock()
     for number in range(start, start + count):
         step(number)
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) / count
+    return (clock() - began) / count
 
 
 def resident_megabytes() -> float:
@@ -151,16 +160,21 @@ def main() -> None:
             architecture, arguments.steps + 100, batch=BATCH, patch=PATCH, number_format="bf16", validate_every=10**9
         )
         steps = {"eager": eager(architecture, patches, device), "bare": bare(recipe, patches, device)}
-        clock = Clock(recipe, patches, pairs[:1], arguments.device)
+        clocks = {
+            "train": Clock(recipe, patches, pairs[:1], arguments.device),
+            "photo": Clock(recipe, DegradedPatches(pairs, scale, PATCH, BATCH), pairs[:1], arguments.device),
+        }
         for step in steps.values():
             timed(step, 20, device, 0)
-        clock.seconds_per_step()  # warms the compiler's cache
-        times: dict[str, list[float]] = {"eager": [], "bare": [], "train": []}
+        for clock in clocks.values():
+            clock.seconds_per_step()  # warms the compiler's cache, and degrades each picture once
+        times: dict[str, list[float]] = {kind: [] for kind in (*steps, *clocks)}
         memory = [resident_megabytes()]
         for number in range(arguments.rounds):
             for kind, step in steps.items():
                 times[kind].append(timed(step, arguments.steps, device, 1000 * (number + 1)))
-            times["train"].append(clock.seconds_per_step())
+            for kind, clock in clocks.items():
+                times[kind].append(clock.seconds_per_step())
             memory.append(resident_megabytes())
         median = {kind: statistics.median(values) for kind, values in times.items()}
         results[name] = {
@@ -168,6 +182,7 @@ def main() -> None:
             "samples_per_second": {kind: round(BATCH / value, 1) for kind, value in median.items()},
             "train_to_eager": round(median["eager"] / median["train"], 2),
             "train_to_bare": round(median["bare"] / median["train"], 3),
+            "photo_to_train": round(median["train"] / median["photo"], 3),
             "resident_megabytes": [round(value) for value in memory],
         }
         print(name, json.dumps(results[name]), file=sys.stderr)

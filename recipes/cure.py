@@ -69,8 +69,8 @@ def main() -> None:
 
     initial = models.resolve(arguments.model)
     recipe = Recipe(
-        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width, optimizer="soap", rate=arguments.lr,
-        scalar_rate=arguments.lr / 5, contrast=1.5, warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
+        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width,
+        optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5, contrast=1.5, warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
     )  # fmt: skip
     _, device = place.join("cpu", arguments.threads)
     folders = [arguments.datasets / name for name in PICTURES]

@@ -130,7 +130,7 @@ def test_an_epoch_shows_each_sub_image_once(folder: Path, tmp_path: Path) -> Non
 def test_whole_pictures(folder: Path, tmp_path: Path) -> None:
     done = prepare(paths(folder), tmp_path / "e.h5", paper_sub_images(3), whole=True)
     assert done.items == 3
-    pictures = read_pictures(tmp_path / "e.h5", 3)
+    pictures = read_pictures(tmp_path / "e.h5", 3).pairs
     for path, (lr, hr) in zip(paths(folder), pictures, strict=True):
         expected_lr, expected_hr = pair_of(read_luma(path), 3)
         np.testing.assert_allclose(lr, expected_lr, atol=1e-6)
@@ -292,7 +292,7 @@ def test_attributes_of_no_meaning(attribute: str, value: object, sentence: str, 
     if whole and attribute in ("label_offset",):
         return  # not read
     if whole and value == 10**9:
-        assert len(read_pictures(path, 2)) == 1
+        assert len(read_pictures(path, 2).pairs) == 1
         return
     with pytest.raises(FsrcnnError, match=sentence):
         (read_pictures if whole else read_sub_images)(path, 2)

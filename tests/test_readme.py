@@ -66,6 +66,9 @@ assert (larger_cbcr == 90).all() and (larger_y > 150).all() and control.done == 
 assert [(result.picture, result.case) for result in results] == [(name, case) for name in "01" for case in ("JPEG 75", "real")]
 assert failures == []
 """,
+    "docs/train-your-own.md": """
+assert (lr.shape, lr.dtype) == ((60, 80, 3), numpy.float32)
+""",
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +22,19 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
+from fsrcnn.degradation import Ranges  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
 from fsrcnn.engines.torch import Network, TorchEngine  # noqa: E402
-from fsrcnn.errors import FsrcnnError, UsageError  # noqa: E402
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError  # noqa: E402
 from fsrcnn.evaluation import evaluate  # noqa: E402
+from fsrcnn.training import sources  # noqa: E402
 from fsrcnn.training.batches import Batch  # noqa: E402
 from fsrcnn.training.history import Progress  # noqa: E402
 from fsrcnn.training.loop import train  # noqa: E402
 from fsrcnn.training.optimizers import Soap  # noqa: E402
-from fsrcnn.training.pairs import Folder, Pair, load_pairs  # noqa: E402
+from fsrcnn.training.pairs import TRAINING_CHAINS, Folder, Pair, degraded_pair, load_pairs  # noqa: E402
 from fsrcnn.training.recipe import Recipe  # noqa: E402
-from fsrcnn.training.sources import Patches  # noqa: E402
+from fsrcnn.training.sources import DegradedPatches, Patches  # noqa: E402
 from fsrcnn.training.trainee import Trainee, take_over  # noqa: E402
 from fsrcnn.training.validation import bicubic_psnr, validation_psnr  # noqa: E402
 
@@ -64,7 +68,8 @@ def data(plan: Recipe, pictures: Path) -> tuple[Patches, list[Pair]]:
     scale = plan.architecture.scale
     folders = [Folder(pictures / "one", (1.0, 0.8)), Folder(pictures / "two")]
     pairs = load_pairs(folders, scale, plan.patch).pairs
-    patches = Patches(pairs, scale, plan.patch, plan.batch, plan.seed, plan.contrast)
+    kind = DegradedPatches if plan.degrade == "photo" else Patches
+    patches = kind(pairs, scale, plan.patch, plan.batch, plan.seed, plan.contrast)
     return patches, load_pairs([Folder(pictures / "validation")], scale).pairs
 
 
@@ -89,6 +94,7 @@ def run(plan: Recipe, pictures: Path, folder: Path, stop_at: int | None = None, 
         {"optimizer": "sgd", "rate": 1e-3, "loss": "l1", "clip": 0.1, "last_layer": 0.1},
         {"optimizer": "muon", "rate": 1e-2, "loss": "log", "schedule": "step", "step_every": 20},
         {"expand": 16, "loss": "huber", "contrast": 1.8, "number_format": "bf16"},
+        {"degrade": "photo"},
     ],
 )
 def test_a_killed_run_ends_in_the_very_same_bytes(changes: dict[str, Any], pictures: Path, tmp_path: Path) -> None:
@@ -296,6 +302,77 @@ def test_contrast_changes_lr_and_hr_alike(pictures: Path) -> None:
     assert 1.6 < gain.max() < 1.8001
 
 
+def test_degraded_batches_are_functions_of_seed_and_step(pictures: Path) -> None:
+    """In any order, and by several threads at once, whose versions of a picture differ while it changes."""
+    pairs = load_pairs([Folder(pictures / "one")], 2, 6).pairs
+    steps = range(40)
+    expected = [DegradedPatches(pairs, 2, 6, 8, seed=1).draw(step) for step in steps]
+    source = DegradedPatches(pairs, 2, 6, 8, seed=1)
+    with ThreadPoolExecutor(8) as pool:
+        for drawn in (list(pool.map(source.draw, steps)), [source.draw(step) for step in reversed(steps)][::-1]):
+            for batch, wanted in zip(drawn, expected, strict=True):
+                assert torch.equal(batch.lr, wanted.lr)
+                assert torch.equal(batch.phases, wanted.phases)
+    other = DegradedPatches(pairs, 2, 6, 8, seed=2)
+    assert not any(torch.equal(other.draw(step).lr, expected[step].lr) for step in steps)
+
+
+def test_each_picture_is_degraded_anew_in_its_turn(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of 64×80 would change after each update; with `refresh` 2, of 3 pictures number 1 changes in updates 2, 8, 14 …"""
+    pairs = load_pairs([Folder(pictures / "one")], 2, 6).pairs
+    source = DegradedPatches(pairs, 2, 6, 8, seed=1)
+    assert source.refresh == 1
+    source.refresh = 2
+    made: list[Sequence[int]] = []
+
+    def counted(pair: Pair, scale: int, seed: Sequence[int], ranges: Ranges) -> Pair:
+        made.append(seed)
+        return degraded_pair(pair, scale, seed, ranges)
+
+    monkeypatch.setattr(sources, "degraded_pair", counted)
+    turns: list[tuple[int, int]] = []
+    for step in range(20):
+        for number, pair in enumerate(pairs):
+            lr, hr = source.pair(number, step)
+            assert hr is pair.hr
+            turn = made[-1][3] if number == 1 and made[-1][2] == 1 else None
+            if turn is not None and (not turns or turns[-1][1] != turn):
+                turns.append((step, turn))
+            assert lr.shape == pair.lr.shape
+    assert turns == [(0, 0), (2, 1), (8, 2), (14, 3)]
+    # The first ones, and one every two updates; that of picture 0 in update 0 is its first.
+    assert len(made) == len(set(made)) == 3 + 10 - 1
+    assert set(made) == {(TRAINING_CHAINS, 1, number, turn) for _, _, number, turn in made}
+    assert len([version for version in source.versions if version is not None]) == 3  # no memory of older ones
+    for step in range(20):  # another run with the same source
+        source.pair(0, step)
+        source.pair(1, step)
+    assert len(made) <= 12 + 4 + 4
+
+
+def test_larger_pictures_serve_longer() -> None:
+    """2 updates for 480×320, so 26 for 2000×1000: the cost of an update does not grow with the pictures."""
+    for sizes, refresh in (([(320, 480)], 2), ([(1000, 2000)], 26), ([(320, 480), (1000, 2000)], 14), ([(20, 20)], 1)):
+        pairs = [Pair(np.zeros((h // 2, w // 2), np.float32), np.zeros((h, w), np.uint8)) for h, w in sizes]
+        assert DegradedPatches(pairs, 2, 6, 8).refresh == refresh
+    with pytest.raises(ImageError, match="20000×1 pixels is too large to be compressed"):
+        DegradedPatches([Pair(np.zeros((1, 20000), np.float32), np.zeros((2, 40000), np.uint8))], 2, 1, 1)
+
+
+def test_a_degraded_pair_is_a_grey_photograph() -> None:
+    """Luma 16 … 235 is black to white: a chain of nothing but a kernel and 8 bit keeps a slope, in steps of 219/255 of a level."""
+    hr = np.repeat(np.arange(16, 236, dtype=np.uint8)[None], 2, 0).repeat(2, 1)
+    parts: dict[str, Any] = dict.fromkeys(("clean", "blur", "noise", "sharpen", "compress"), 0.0)
+    lr, same = degraded_pair(Pair(np.empty(0, np.float32), hr), 2, (1,), Ranges(kernels=(("area", 1.0),), **parts))
+    assert same is hr
+    np.testing.assert_allclose(lr[0] * 255, np.arange(16, 236), atol=0.5 * 219 / 255 + 1e-4)
+    noise = Ranges(**(parts | {"noise": 1.0}), noise_sigma=(200, 200), kernels=(("area", 1.0),))
+    lr, _ = degraded_pair(Pair(np.empty(0, np.float32), hr), 2, (1,), noise)
+    assert (lr.min() * 255, lr.max() * 255) == pytest.approx((16, 235))  # a sensor's ends
+    empty = Pair(np.empty((0, 3), np.float32), np.empty((0, 6), np.uint8))
+    assert degraded_pair(empty, 2, (1,)) is empty
+
+
 def _turned(image: np.ndarray, turn: int, flip: bool) -> np.ndarray:
     turned = np.rot90(image, turn)
     return turned[:, ::-1] if flip else turned
@@ -411,6 +488,7 @@ def test_a_run_stops_where_its_folder_is_removed(pictures: Path, tmp_path: Path)
         ({"average": 1.0}, "average is from 0"),
         ({"decay": 2.0}, "decay is the last part"),
         ({"contrast": 0.5}, "contrast is 1 to 10"),
+        ({"degrade": "ruin"}, "degrade is none, photo, not 'ruin'"),
         ({"seed": -1}, "seed is at least 0"),
         ({"seed": 2**24}, "seed is below 16,777,216"),
         ({"number_format": "fp16"}, "number_format is fp32, bf16, not 'fp16'"),

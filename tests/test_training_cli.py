@@ -30,6 +30,8 @@ from fsrcnn import images, models, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
 from fsrcnn.cli import main  # noqa: E402
 from fsrcnn.cli.terminal import print_json  # noqa: E402
+from fsrcnn.degradation import PHOTO  # noqa: E402
+from fsrcnn.training.pairs import PREPARED_CHAINS, degraded_pair, pair_of, read_luma  # noqa: E402
 from fsrcnn.training.recipe import Recipe  # noqa: E402
 from support import ENVIRONMENT, files_below, heed_interrupts, random_weights, run_command  # noqa: E402
 
@@ -188,7 +190,9 @@ def test_sigkill_at_any_moment_and_resume_gives_the_same_bytes(pictures: Path, t
 
 
 def test_two_processes_give_the_result_of_one(pictures: Path, tmp_path: Path) -> None:
-    steps = ("--steps", 30, "--validate-every", 10, "--number-format", "fp32", "--clip", 0.5)
+    steps = (
+        "--steps", 30, "--validate-every", 10, "--number-format", "fp32", "--clip", 0.5, "--degrade", "photo", "--workers", 2,
+    )  # fmt: skip
     subprocess.run(command(pictures, tmp_path / "one", *steps), check=True, env=ENVIRONMENT, capture_output=True)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     both = subprocess.run(
@@ -411,6 +415,12 @@ def test_mistakes_are_one_sentence(
         (("train", pictures, "--device", "cuda:7", *v), 2, "no cuda:7 device here; use --device cpu"),
         (("train", pictures, "--resume", "-o", tmp_path / "new", *v), 2, "no run to go on with"),
         (("train", f"{pictures}:1,2", *v), 2, "factors are above 0 and at most 1"),
+        (("train", pictures, "--degrade", "ruin", *v), 2, "degrade is none, photo, not 'ruin'"),
+        (("train", prepared / "train.h5", "-s", 2, "--degrade", "photo", *v), 2,
+         "holds sub-images of clean pictures, which can no longer be degraded; give folders of pictures, or prepare the file with"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--degrade", "ruin"), 2, "degrade is none or photo, not 'ruin'"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--seed", 3), 2, "there are none; give --degrade photo, too"),
+        (("prepare", pictures, "-o", tmp_path / "a.h5", "--degrade", "photo", "--seed", -3), 2, "seed is 0 or more, not -3"),
         (("prepare", pictures), 2, "give the file to write with -o"),
         (("prepare", pictures, "-o", prepared / "train.h5"), 2, "exists; give --overwrite or another --output"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--eval", "--layout", "data-label"), 2, "use --layout lr-hr"),
@@ -433,6 +443,7 @@ def test_resume_of_another_recipe_is_refused(
     subprocess.run(command(pictures, tmp_path / "r", "--steps", 10), check=True, env=ENVIRONMENT, capture_output=True)
     for change, sentence in (
         (("--model", "7,3,1"), "another recipe (d: "), (("--lr", "0.5"), "rate: 0.001 → 0.5"), (("--seed", "9"), "seed: 4 → 9"),
+        (("--degrade", "photo"), "degrade: none → photo"),
     ):  # fmt: skip
         arguments = command(pictures, tmp_path / "r", "--steps", 10, "--resume", *change)[3:]
         ended, said = typed(tuple(arguments), monkeypatch, capsys)
@@ -453,6 +464,7 @@ def test_help_says_the_defaults_that_recipe_has(command: str) -> None:
     assert "-1" not in printed
 
 
+PHOTO_0 = ("--degrade", "photo")
 Typed = Callable[..., tuple[int, str, str]]
 
 
@@ -550,6 +562,97 @@ def test_a_run_goes_on_with_the_same_prepared_files_alone(prepared: Path, tmp_pa
     code, _, said = fsrcnn(*arguments, "--resume")
     assert code == 1
     assert "checkpoint.pt is damaged or of another version; start a new run in another --output" in said
+
+
+def test_training_on_degraded_pictures(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    """Validation is on six versions of each picture, the same in all runs; the run remembers what it did."""
+    bicubic = []
+    for seed in (1, 2):
+        run_folder = tmp_path / f"{seed}"
+        code, _, said = fsrcnn(*short(folder, run_folder, "--degrade", "photo", "--seed", seed))
+        assert code == 0, said
+        assert "fsrcnn: validation is on 6 degraded versions of each picture, the same ones in all runs\n" in said
+        config = json.loads((run_folder / "config.json").read_text())
+        assert config["recipe"]["degrade"] == "photo"
+        assert config["data"]["ranges"] == json.loads(json.dumps(asdict(PHOTO)))
+        bicubic.append(np.loadtxt(run_folder / "log.csv", delimiter=",", skiprows=1)[3])
+    assert bicubic[0] == bicubic[1]
+    fsrcnn(*short(folder, tmp_path / "plain"))
+    assert bicubic[0] < np.loadtxt(tmp_path / "plain" / "log.csv", delimiter=",", skiprows=1)[3] - 1
+    assert "ranges" not in json.loads((tmp_path / "plain" / "config.json").read_text())["data"]
+    code, _, said = fsrcnn(*short(folder, tmp_path / "plain", "--resume", "--degrade", "photo"))
+    assert code == 2
+    assert "another recipe (degrade: none → photo)" in said
+
+
+def held(path: Path) -> dict[str, npt.NDArray[np.float32]]:
+    """All values of an HDF5 file, LR and HR in [0, 1] and as (n, h, w)."""
+    found: dict[str, npt.NDArray[np.float32]] = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    if "data" in found:
+        return {new: found[old][:, 0].swapaxes(1, 2) for new, old in (("lr", "data"), ("hr", "label"))}
+    return {name: (values / np.float32(255)).astype(np.float32) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("kind", [(), ("--augment",), ("--eval",), ("--layout", "data-label")])
+def test_prepared_degraded_pictures(kind: tuple[str, ...], folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    (folder / "2b.png").write_bytes(b"no picture")  # which shifts no number
+    files = {}
+    for name, more in (
+        ("clean", ()),
+        ("a", (*PHOTO_0,)),
+        ("b", (*PHOTO_0,)),
+        ("c", ("--degrade", "photo", "--seed", 7)),
+    ):
+        files[name] = tmp_path / f"{name}.h5"
+        code, out, _ = fsrcnn("prepare", folder, "-s", 2, "-o", files[name], *kind, *more)
+        assert code == 1  # of 2b.png
+        assert (", ×2, degraded\n" in out) == (name != "clean")
+    clean, first, again, other = (held(files[name]) for name in files)
+    for name, values in clean.items():
+        assert np.array_equal(first[name], again[name])
+        if name.startswith("hr"):
+            assert np.array_equal(first[name], values)
+            assert np.array_equal(other[name], values)
+        else:
+            assert not np.array_equal(first[name], values)
+            assert not np.array_equal(other[name], first[name])
+            assert 0 <= first[name].min() <= first[name].max() <= 1
+    changes = [np.abs(first[name] - clean[name]).ravel() for name in clean if name.startswith("lr")]
+    assert np.concatenate(changes).mean() < 0.1  # the same pictures still, each in its place
+    with h5py.File(files["c"]) as file:
+        assert (file.attrs["degrade"], file.attrs["degrade_seed"]) == ("photo", 7)
+        assert json.loads(file.attrs["degrade_ranges"]) == json.loads(json.dumps(asdict(PHOTO)))
+    with h5py.File(files["clean"]) as file:
+        assert file.attrs["degrade"] == "none"
+    if kind == ("--eval",):
+        reader = degraded_pair(pair_of(read_luma(folder / "3.png"), 2), 2, (PREPARED_CHAINS, 7, 4, 0))
+        np.testing.assert_allclose(other["lr/3"], reader.lr, atol=1e-6)  # 2b.png is number 3, 3.png number 4
+
+
+def test_what_was_prepared_stays_as_it_is(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:
+    for name, more in (("clean", ()), ("photo", PHOTO_0)):
+        assert fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / f"{name}.h5", *more)[0] == 0
+        assert fsrcnn("prepare", folder, "-s", 2, "-o", tmp_path / f"{name}_eval.h5", "--eval", *more)[0] == 0
+    bicubic = {}
+    for number, (trained, validated, degrade, sentences) in enumerate((
+        ("clean", "clean", "none", ()),
+        ("clean", "photo", "none", ("photo_eval.h5 holds degraded pictures: validation is on them as they are",)),
+        ("photo", "clean", "none", ("photo.h5 holds degraded pictures, which are trained on as they are",)),
+        ("photo", "clean", "photo", ("validation is on 6 degraded versions of each picture",)),
+        ("photo", "photo", "photo", ("photo_eval.h5 holds degraded pictures: validation is on them as they are",)),
+    )):  # fmt: skip
+        run_folder = tmp_path / f"{number}"
+        files = (tmp_path / f"{trained}.h5", run_folder, "--validation", tmp_path / f"{validated}_eval.h5")
+        code, _, said = fsrcnn(*short(*files, "--degrade", degrade))
+        assert code == 0, said
+        assert said.count("degraded") == len(sentences)
+        for sentence in sentences:
+            assert sentence in said
+        bicubic[number] = np.loadtxt(run_folder / "log.csv", delimiter=",", skiprows=1)[3]
+    assert bicubic[0] == bicubic[2] > bicubic[1] + 1
+    assert bicubic[1] == bicubic[4] != bicubic[3]
 
 
 def test_the_same_command_with_resume_and_more_steps_goes_on(folder: Path, tmp_path: Path, fsrcnn: Typed) -> None:

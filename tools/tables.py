@@ -18,6 +18,7 @@ from typing import Any
 
 from fsrcnn import pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
+from fsrcnn.degradation import PHOTO
 from fsrcnn.protocol import PROTOCOLS, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -231,6 +232,31 @@ def training() -> str:
     return f"{text}\n\n{table(head, rows)}"
 
 
+def chain() -> str:
+    """The ranges of `fsrcnn.degradation.PHOTO`, beside those of the two models it is a lighter one of."""
+    ranges = PHOTO
+    kernels = ", ".join(f"{name} {odds / sum(o for _, o in ranges.kernels):.0%}" for name, odds in ranges.kernels)
+
+    def span(values: tuple[float, float]) -> str:
+        return f"{values[0]:g} to {values[1]:g}"
+
+    rows = [
+        ["nothing but MATLAB's bicubic, half of them rounded to 8 bit", f"{ranges.clean:.0%}", "", "never", "never"],
+        ["blur: a Gaussian, half of them round, the others with two σ and turned", f"{ranges.blur:.0%}",
+         f"σ {span(ranges.blur_sigma)} LR pixels", "always; σ 0.1 to 2.4 HR pixels at ×2", "always; σ 0.2 to 3 HR pixels, twice"],
+        ["shrinking", "always", kernels, "nearest, bilinear, bicubic; in two steps", "area, bilinear, bicubic; in two steps"],
+        ["noise in linear light, Poisson's and Gaussian in random parts", f"{ranges.noise:.0%}",
+         f"σ {span(ranges.noise_sigma)} levels at white, as often in each octave", "σ 2 to 25 levels", "σ 1 to 30 levels, twice"],
+        [f"sharpening: an unsharp mask, before the noise in {ranges.sharpen_first:.0%}", f"{ranges.sharpen:.0%}",
+         f"σ {span(ranges.sharpen_sigma)} LR pixels, {ranges.sharpen_amount[0]:.0%} to {ranges.sharpen_amount[1]:.0%}",
+         "no", "of the originals"],
+        [f"compression: JPEG, {ranges.full_chroma:.0%} of colour ones 4:4:4, the others 4:2:0; WebP in {ranges.webp:.0%}",
+         f"{ranges.compress:.0%}, {ranges.again:.0%} of these twice", f"quality {span(ranges.quality)}",
+         "JPEG, quality 30 to 95, at times twice", "JPEG, quality 30 to 95, twice"],
+    ]  # fmt: skip
+    return table(["in this order", "of the chains", "how strong", "BSRGAN", "Real-ESRGAN"], rows)
+
+
 def transition() -> str:
     """Computed, not measured; the example prints it."""
     command = [sys.executable, "examples/transition.py"]
@@ -251,7 +277,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
     "docs/from-srcnn-to-fsrcnn.md": {"transition": transition},
-    "docs/train-your-own.md": {"speed table": training},
+    "docs/train-your-own.md": {"chain table": chain, "speed table": training},
     "docs/native-engine.md": {
         "precision table": precision,
         "stages": stages,

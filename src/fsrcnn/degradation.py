@@ -17,14 +17,16 @@ import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from fsrcnn.arrays import Array, Float32, Uint8
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.imresize import Contributions, resize_axis
 from fsrcnn.require import require
+
+LARGEST_SIDE = 16_376  # LR pixels: WebP ends at 16,383, and the blocks may begin 7 pixels above and left of a picture
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Ranges:
         webp: of compressions.
         full_chroma: JPEGs that keep the chroma of every pixel (4:4:4); the others halve it both ways (4:2:0).
         again: compressed pictures that are compressed twice, at another place of the blocks.
+
+    Raises:
+        UsageError: a probability outside 0 … 1, a range that falls or does not begin above 0, a quality above 100.
     """
 
     clean: float = 0.12
@@ -64,6 +69,22 @@ class Ranges:
     full_chroma: float = 0.25
     again: float = 0.12
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name == "kernels":
+                odds = [odd for _, odd in self.kernels]
+                if not odds or min(odds) < 0 or sum(odds) <= 0:
+                    raise UsageError(f"are as probable as numbers above 0 say, not {value}", argument=name)
+            elif isinstance(value, tuple):
+                largest = 100 if name == "quality" else math.inf
+                if not 0 < value[0] <= value[1] <= largest:
+                    end = "" if largest == math.inf else f" to at most {largest}"
+                    raise UsageError(
+                        f"goes from a number above 0 up{end}, not from {value[0]} to {value[1]}", argument=name
+                    )
+            elif not 0 <= value <= 1:
+                raise UsageError(f"is a probability, 0 to 1, not {value}", argument=name)
+
 
 PHOTO = Ranges()
 
@@ -74,14 +95,19 @@ def degraded(hr: Array, scale: int, generator: np.random.Generator, ranges: Rang
     Args:
         hr: (h, w) grey or (h, w, 3) RGB, float32 in [0, 1], sides multiples of `scale`.
         scale: 2, 3 or 4.
-        generator: of the chain: the same state gives the same picture.
+        generator: of the chain: the same state gives the same picture, by the same versions of NumPy and Pillow.
+        ranges: how probable and how strong each part is.
 
     Returns:
         (h / scale, w / scale, …) float32 in [0, 1], in steps of 1/255 but for a clean one that is not rounded.
 
     Raises:
-        MissingExtraError: Pillow, which compresses, is not installed.
+        MissingExtraError: Pillow, which compresses, is not installed, whether or not this chain compresses.
+        ImageError: the small picture has a side above `LARGEST_SIDE`.
+        UsageError: no such kernel.
     """
+    _pillow()
+    check_size(hr, scale)
     picture = np.asarray(hr, np.float32)
     if generator.random() < ranges.clean:
         lr = shrunk(picture, scale, "bicubic")
@@ -112,6 +138,19 @@ def degraded(hr: Array, scale: int, generator: np.random.Generator, ranges: Rang
             shift = (int(generator.integers(8)), int(generator.integers(8)))
             lr = compressed(lr, quality, webp=webp, full_chroma=full_chroma, shift=shift)
     return lr
+
+
+def check_size(hr: Array, scale: int) -> None:
+    """
+    Raises:
+        ImageError: no file of the chain could hold the small picture.
+    """
+    height, width = hr.shape[0] // scale, hr.shape[1] // scale
+    if max(height, width) > LARGEST_SIDE:
+        raise ImageError(
+            f"a picture of {width}×{height} pixels is too large to be compressed; a side has at most {LARGEST_SIDE:,} pixels",
+            "cut it into smaller ones",
+        )
 
 
 def _log_uniform(generator: np.random.Generator, low: float, high: float) -> float:
@@ -227,7 +266,7 @@ def _linear(x: Array) -> Array:
 
 
 def _box(x: Array) -> Array:
-    return np.where(np.abs(x) < 0.5, 1.0, np.where(np.abs(x) == 0.5, 0.5, 0.0))
+    return np.where(np.abs(x) < 0.5, 1.0, 0.0)  # no sample lies at 0.5: centres are whole where the factor is odd
 
 
 def _lanczos(x: Array) -> Array:
@@ -374,7 +413,7 @@ def compressed(
     Raises:
         MissingExtraError: Pillow is not installed.
     """
-    image_module = require("PIL.Image", "compressing pictures", extra="pillow")
+    image_module = _pillow()
     top, left = shift
     padded = np.pad(picture, [(top, 0), (left, 0), (0, 0)][: picture.ndim], mode="edge")
     image = image_module.open(io.BytesIO(encoded(padded, quality, webp=webp, full_chroma=full_chroma)))
@@ -388,7 +427,7 @@ def encoded(picture: Array, quality: int | None, *, webp: bool = False, full_chr
     Raises:
         MissingExtraError: Pillow is not installed.
     """
-    image_module = require("PIL.Image", "compressing pictures", extra="pillow")
+    image_module = _pillow()
     buffer = io.BytesIO()
     image = image_module.fromarray(_bytes(picture))
     if quality is None:
@@ -399,3 +438,7 @@ def encoded(picture: Array, quality: int | None, *, webp: bool = False, full_chr
         chroma = {} if picture.ndim == 2 else {"subsampling": 0 if full_chroma else 2}
         image.save(buffer, "JPEG", quality=quality, **chroma)
     return buffer.getvalue()
+
+
+def _pillow() -> Any:
+    return require("PIL.Image", "degraded pictures", extra="pillow")

@@ -50,15 +50,26 @@ def prepare(
             help="Side of the HR label. Default: the paper's 19, 19, 21; full where --sub-image is given.", show_default=False,
         ),
     ] = None,
+    degrade: Annotated[
+        str,
+        typer.Option(
+            metavar="none|photo",
+            help="photo makes the LR of each picture by random blur, shrinking, noise, sharpening and JPEG; none by MATLAB's bicubic.",
+        ),
+    ] = "none",
+    seed: Annotated[
+        int | None, typer.Option(help="Of the random chains of --degrade photo. Default: 0.", show_default=False)
+    ] = None,
     stride: Annotated[int | None, typer.Option(help="LR pixels between sub-images. Default: 4.", show_default=False)] = None,
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Cut pictures into LR/HR sub-images for training: luma by BT.601, modcrop, MATLAB's bicubic, HDF5."""
+    """Cut pictures into LR/HR sub-images for training: luma by BT.601, modcrop, MATLAB's bicubic or a random chain, HDF5."""
     from fsrcnn.training.hdf5_writer import prepare as write_prepared
     from fsrcnn.training.layouts import LAYOUTS
     from fsrcnn.training.pairs import PAPER_FACTORS, PAPER_ROTATIONS, Folder, say_what_is_left
+    from fsrcnn.training.recipe import DEGRADES
     from fsrcnn.training.sub_images import PAPER_SUB_IMAGE, paper_sub_images
 
     given = [*(inputs or []), *(images_dir or [])]
@@ -68,6 +79,10 @@ def prepare(
         raise UsageError("give the file to write with -o, as: fsrcnn prepare T91/ -o train.h5 --scale 3")
     if layout not in LAYOUTS:
         raise UsageError(f"layout is {' or '.join(LAYOUTS)}, not {layout!r}")
+    if degrade not in DEGRADES:
+        raise UsageError(f"degrade is {' or '.join(DEGRADES)}, not {degrade!r}")
+    if seed is not None and degrade == "none":
+        raise UsageError("--seed is that of the random chains, and there are none", "give {degrade='photo'}, too")
     if scale not in PAPER_SUB_IMAGE:
         raise UsageError(f"scale is 2, 3 or 4, not {scale}")
     if whole and (augment or sub_image or label or stride):
@@ -111,7 +126,8 @@ def prepare(
             update(part, name)
 
         done = write_prepared(
-            paths, output, cut, names=names, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite
+            paths, output, cut, names=names, layout=LAYOUTS[layout].name, whole=whole, progress=progress, overwrite=overwrite,
+            degrade=degrade, seed=seed or 0,
         )  # fmt: skip
     failures += done.failures
     sentences = [failure.sentence(as_option) for failure in failures]
@@ -124,7 +140,7 @@ def prepare(
         )
         pictures = "one picture" if done.pictures == 1 else f"{done.pictures:,} pictures"
         report(
-            f"{printable(str(output))}: {done.items:,} {items}, from {pictures}, ×{scale}",
+            f"{printable(str(output))}: {done.items:,} {items}, from {pictures}, ×{scale}{', degraded' if degrade == 'photo' else ''}",
             "it is written",
         )
     for sentence in (*notes, *sentences):

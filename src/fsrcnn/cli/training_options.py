@@ -15,11 +15,13 @@ from fsrcnn.parallel import Control
 from fsrcnn.training.recipe import (
     DEFAULT_RATE,
     DEFAULT_WIDTH,
+    DEGRADES,
     LONGEST_WARMUP,
     LOSSES,
     NUMBER_FORMATS,
     OPTIMIZERS,
     SCHEDULES,
+    Degrade,
     Loss,
     NumberFormat,
     Optimizer,
@@ -127,10 +129,19 @@ class RecipeOptions:
     contrast: Annotated[
         float, typer.Option(help="Strengthen the contrast of half the patches by up to this factor.")
     ] = Recipe.contrast
+    degrade: Annotated[
+        str,
+        typer.Option(
+            help=f"{' or '.join(DEGRADES)}: photo makes LR pictures by random blur, shrinking, noise, sharpening and JPEG, "
+            "those of validation, too; none by MATLAB's bicubic."
+        ),
+    ] = Recipe.degrade
     number_format: Annotated[
         str, typer.Option(help=f"{', '.join(NUMBER_FORMATS)}, or auto: bf16 where the processor computes with it.")
     ] = "auto"
-    seed: Annotated[int, typer.Option(help="Of the first weights and of the order of the data.")] = Recipe.seed
+    seed: Annotated[int, typer.Option(help="Of the first weights, of the order of the data and of --degrade.")] = (
+        Recipe.seed
+    )
     validate_every: Annotated[
         int | None,
         typer.Option(
@@ -187,6 +198,7 @@ class RecipeOptions:
             average=self.average,
             expand=self.expand,
             contrast=self.contrast,
+            degrade=cast(Degrade, self.degrade),
             number_format=usual_format if self.number_format == "auto" else cast(NumberFormat, self.number_format),
             frozen=frozen,
             seed=self.seed,

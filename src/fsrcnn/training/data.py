@@ -6,23 +6,33 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fsrcnn import protocol
+from fsrcnn.degradation import PHOTO
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.batches import Source
 from fsrcnn.training.contents import Contents, Digests, digest_of, first_few
 from fsrcnn.training.hdf5_reader import read_pictures, read_sub_images
-from fsrcnn.training.pairs import PAPER_FACTORS, Folder, Pair, load_pairs, read_luma
-from fsrcnn.training.recipe import Recipe
-from fsrcnn.training.sources import Patches, SubImageBatches
+from fsrcnn.training.pairs import (
+    PAPER_FACTORS,
+    VALIDATION_CHAINS,
+    Folder,
+    Pair,
+    degraded_pair,
+    load_pairs,
+    read_luma,
+)
+from fsrcnn.training.recipe import Degrade, Recipe
+from fsrcnn.training.sources import DegradedPatches, Patches, SubImageBatches
 
 HDF5_ENDINGS = (".h5", ".hdf5")
 HELD_OUT = 20  # of so many pictures one is held out for validation, where no validation set is given
+VERSIONS = 6  # of each validation picture, where they are degraded
 SMALLEST_VALIDATION = 3  # LR pixels a side: after shaving, something is left to measure
 
 
@@ -34,7 +44,7 @@ class Data:
         source: batches to train on.
         validation: whole pictures.
         contents: what was read, to compare with when the run is resumed.
-        described: for `config.json`: `sources` (files, or folders with their factors) and `validation`.
+        described: for `config.json`: `sources` (files, or folders with their factors), `validation`, and the `ranges` of chains.
     """
 
     source: Source
@@ -58,15 +68,16 @@ def open_data(
     Args:
         sources: folders of pictures (`FOLDER:1,0.6` with factors), or HDF5 files of sub-images.
         validation: folder of pictures or HDF5 file of whole ones; None holds every 20th picture of the folders out for it.
-        recipe: scale, batch, patch, seed and contrast are used.
+        recipe: scale, batch, patch, seed, contrast and degrade are used.
         augment: folders without factors of their own are also used shrunk to 0.9, 0.8, 0.7, 0.6.
         recursive: look into the folders of folders, too.
         warn: called with an error for each picture and folder that cannot be read.
-        note: called with a sentence about what is held out for validation, what is left out, and validation pictures that are
-            also trained on.
+        note: called with a sentence about what is held out for validation, what is left out, validation pictures that are also
+            trained on, and what is degraded.
 
     Raises:
-        UsageError: nothing given, folders and files mixed, another scale, no validation data.
+        UsageError: nothing given, folders and files mixed, another scale, no validation data, files of clean pictures where the
+            recipe has them degraded.
         ImageError: no usable picture, or an HDF5 file that cannot be read.
     """
     if not sources:
@@ -88,12 +99,15 @@ def open_data(
     folders = [] if files else [_folder(path, factors, recursive) for path in sources]
     held_out = [] if validation is not None else _held_out(folders, scale, note)
     source: Source
+    before: Degrade
     if files:
         stored = [read_sub_images(path, scale) for path in files]
         trained_on = [
             {path.name: digest_of(file.lr, file.hr, np.array(file.offset))}
             for path, file in zip(files, stored, strict=True)
         ]
+        for path, file in zip(files, stored, strict=True):
+            _check_degrade(path, file.degrade, recipe.degrade, note)
         source = SubImageBatches(stored, scale, recipe.batch, recipe.seed, recipe.contrast)
     else:
         loaded = load_pairs(
@@ -101,14 +115,15 @@ def open_data(
             remedy="give larger pictures or a smaller {patch}",
         )  # fmt: skip
         trained_on = loaded.digests
-        source = Patches(loaded.pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
+        kind = DegradedPatches if recipe.degrade == "photo" else Patches
+        source = kind(loaded.pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
     if validation is not None and _is_hdf5(validation):
-        pictures, validated_on = _stored_pictures(validation, scale, note)
+        pictures, validated_on, before = _stored_pictures(validation, scale, note)
     else:
         paths = held_out if validation is None else [validation]
         whole = [Folder(path, recursive=recursive) for path in paths]
         loaded = load_pairs(whole, scale, SMALLEST_VALIDATION, warn=warn, note=note)
-        pictures, validated_on = loaded.pairs, loaded.digests
+        pictures, validated_on, before = loaded.pairs, loaded.digests, "none"
     contents = Contents(trained_on, validated_on, [folder.factors for folder in folders])
     known = contents.in_both
     if known:
@@ -117,16 +132,44 @@ def open_data(
         "sources": [str(path) for path in files] or {str(folder.path): list(folder.factors) for folder in folders},
         "validation": [str(path) for path in held_out] if validation is None else str(validation),
     }
-    return Data(source, _measurable(pictures, scale, note), contents, described)
+    if recipe.degrade == "photo" and not files:
+        described["ranges"] = asdict(PHOTO)
+    pictures = _measurable(pictures, scale, note)
+    if before == "photo":
+        note(f"{validation} holds degraded pictures: validation is on them as they are")
+    elif recipe.degrade == "photo":
+        note(f"validation is on {VERSIONS} degraded versions of each picture, the same ones in all runs")
+        pictures = [
+            degraded_pair(pair, scale, (VALIDATION_CHAINS, number, version))
+            for number, pair in enumerate(pictures)
+            for version in range(VERSIONS)
+        ]
+    return Data(source, pictures, contents, described)
 
 
-def _stored_pictures(path: Path, scale: int, note: Callable[[str], None]) -> tuple[list[Pair], list[Digests]]:
-    """Whole pictures of an HDF5 file that are large enough, and a digest of all.
+def _check_degrade(path: Path, stored: Degrade, wanted: Degrade, note: Callable[[str], None]) -> None:
+    """What a file of sub-images holds stays as it was prepared: there is no whole picture left to degrade.
+
+    Raises:
+        UsageError: clean pictures, where degraded ones are wanted.
+    """
+    if stored == "photo" and wanted == "none":
+        note(f"{path} holds degraded pictures, which are trained on as they are")
+    if stored == "none" and wanted == "photo":
+        raise UsageError(
+            f"{path} holds sub-images of clean pictures, which can no longer be degraded",
+            "give folders of pictures, or prepare the file with {degrade='photo'}",
+        )
+
+
+def _stored_pictures(path: Path, scale: int, note: Callable[[str], None]) -> tuple[list[Pair], list[Digests], Degrade]:
+    """Whole pictures of an HDF5 file that are large enough, a digest of all, and how their LR came about.
 
     Raises:
         ImageError: none is large enough.
     """
-    pictures = read_pictures(path, scale)
+    stored = read_pictures(path, scale)
+    pictures = stored.pairs
     large = [pair for pair in pictures if min(pair.lr.shape) >= SMALLEST_VALIDATION]
     if len(large) < len(pictures):
         small = f"{len(pictures) - len(large)} of {len(pictures)} pictures"
@@ -134,7 +177,7 @@ def _stored_pictures(path: Path, scale: int, note: Callable[[str], None]) -> tup
         if not large:
             raise ImageError(fact, "give larger pictures")
         note(f"{fact} and are left out")
-    return large, [{path.name: digest_of(*(plane for pair in pictures for plane in pair))}]
+    return large, [{path.name: digest_of(*(plane for pair in pictures for plane in pair))}], stored.degrade
 
 
 def _measurable(pictures: list[Pair], scale: int, note: Callable[[str], None]) -> list[Pair]:

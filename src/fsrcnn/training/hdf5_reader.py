@@ -21,6 +21,7 @@ from fsrcnn.arrays import Array, Float32
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.layouts import CHUNK_ITEMS, LAYOUTS, Layout
 from fsrcnn.training.pairs import Pair
+from fsrcnn.training.recipe import Degrade
 from fsrcnn.training.sub_images import SubImages
 
 if TYPE_CHECKING:
@@ -40,11 +41,26 @@ class Stored:
         lr: (n, h, w) float32 in [0, 1].
         hr: (n, H, W) uint8, or float32 in [0, 1] where a file holds values between those of 8 bit.
         offset: HR pixels between the start of the sub-image's own HR area and its label.
+        degrade: how its LR came about.
     """
 
     lr: Float32
     hr: Array
     offset: int
+    degrade: Degrade
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPictures:
+    """What an HDF5 file of whole pictures holds.
+
+    Attributes:
+        pairs: LR float32 in [0, 1], HR uint8.
+        degrade: how their LR came about.
+    """
+
+    pairs: list[Pair]
+    degrade: Degrade
 
 
 def read_sub_images(path: Path, scale: int) -> Stored:
@@ -69,7 +85,8 @@ def read_sub_images(path: Path, scale: int) -> Stored:
         peak = _peak(file, layout)
         _check_memory(lr_data.size * 4 + hr_data.size * np.dtype(hr_dtype).itemsize)
         lr = _read_items(path, layout, lr_data, np.float32, peak)
-        return Stored(lr, _read_items(path, layout, hr_data, hr_dtype, peak), offset)
+        hr = _read_items(path, layout, hr_data, hr_dtype, peak)
+        return Stored(lr, hr, offset, _degrade_of(file))
 
 
 def _read_items(path: Path, layout: Layout, data: h5py.Dataset, dtype: npt.DTypeLike, peak: np.float32) -> Array:
@@ -87,8 +104,8 @@ def _read_items(path: Path, layout: Layout, data: h5py.Dataset, dtype: npt.DType
     return planes
 
 
-def read_pictures(path: Path, scale: int) -> list[Pair]:
-    """Read whole (LR, HR) pictures, as `prepare(…, whole=True)` writes them: LR float32 in [0, 1], HR uint8.
+def read_pictures(path: Path, scale: int) -> StoredPictures:
+    """Read whole pictures, as `prepare(…, whole=True)` writes them.
 
     Raises:
         UsageError: the file is of another scale.
@@ -126,9 +143,10 @@ def read_pictures(path: Path, scale: int) -> list[Pair]:
             pairs.append(
                 Pair((lr / peak).astype(np.float32), np.rint(hr * (255.0 / peak)).clip(0, 255).astype(np.uint8))
             )
+        degrade = _degrade_of(file)
     if not pairs:
         raise ImageError(f"{path} holds no picture")
-    return pairs
+    return StoredPictures(pairs, degrade)
 
 
 @contextmanager
@@ -157,6 +175,7 @@ def _rehearse(_: bytes, name: str) -> bytes:
             layout = _layout_of(path, file)
             for attribute in ("scale", "peak", "label_offset"):
                 hdf5.number(file, attribute, ImageError)
+            _degrade_of(file)
             for part in (layout.lr, layout.hr):
                 data = hdf5.member(file, part, ImageError)
                 for item in (
@@ -185,6 +204,11 @@ def _peak(file: h5py.File, layout: Layout) -> np.float32:
     if peak is not None and not 0 < peak <= LARGEST_PEAK:
         raise ImageError(f"its attribute peak is above 0 and at most {LARGEST_PEAK}, not {peak}")
     return np.float32(layout.peak if peak is None else peak)
+
+
+def _degrade_of(file: h5py.File) -> Degrade:
+    """As `prepare` notes it; files of others are taken for clean ones."""
+    return "photo" if str(hdf5.attribute(file, "degrade", ImageError)) == "photo" else "none"
 
 
 def _check_memory(size: int) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import fsrcnn
 from fsrcnn.arrays import Float32, Uint8
+from fsrcnn.degradation import PHOTO
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.files import beside
 from fsrcnn.require import require
 from fsrcnn.training.hdf5_output import Output
 from fsrcnn.training.layouts import CHUNK_ITEMS, LAYOUTS, Layout, LayoutName
-from fsrcnn.training.pairs import pair_of, read_luma
+from fsrcnn.training.pairs import PREPARED_CHAINS, degraded_pair, pair_of, read_luma
+from fsrcnn.training.recipe import DEGRADES, Degrade
 from fsrcnn.training.sub_images import SubImages
 
 if TYPE_CHECKING:
@@ -53,6 +57,8 @@ def prepare(
     names: Sequence[str] | None = None,
     layout: LayoutName = "lr-hr",
     whole: bool = False,
+    degrade: Degrade = "none",
+    seed: int = 0,
     overwrite: bool = True,
     progress: Callable[[float, str], None] = lambda part, name: None,
 ) -> Prepared:
@@ -65,13 +71,20 @@ def prepare(
         names: what the file calls each picture; its file's name where they are not given.
         layout: `lr-hr` or `data-label`.
         whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
+        degrade: `none`: LR by MATLAB's bicubic; `photo`: each picture, in each size and turn, by a random chain (`degradation.py`).
+        seed: of the chains, 0 or more; a chain hangs on it, the number of the picture in `paths`, its size and its turn.
         overwrite: replace an existing file.
         progress: called with the part done, 0 … 1, and the next file's name.
 
     Raises:
         ImageError: not one picture could be used, or the file cannot be written.
-        UsageError: whole pictures in the `data-label` layout, which has one size for all.
+        UsageError: whole pictures in the `data-label` layout, which has one size for all; an unknown `degrade`, a negative seed.
+        MissingExtraError: chains are wanted, and Pillow is not installed.
     """
+    if degrade not in DEGRADES:
+        raise UsageError(f"is {' or '.join(DEGRADES)}, not {degrade!r}", argument="degrade")
+    if seed < 0:
+        raise UsageError(f"is 0 or more, not {seed}", argument="seed")
     if whole and layout != "lr-hr":
         raise UsageError(
             "whole pictures differ in size, which the data-label layout cannot hold", "use {layout='lr-hr'}"
@@ -89,7 +102,8 @@ def prepare(
             progress(number / len(paths), path.name)
             try:
                 digest = _sha256(path)
-                items = _append_all(writer, path, cut)
+                chains = None if degrade == "none" else (PREPARED_CHAINS, seed, number)
+                items = _append_all(writer, path, cut, chains)
             except FsrcnnError as error:
                 done.failures.append(error.named(path))
                 continue
@@ -103,6 +117,10 @@ def prepare(
             first = done.failures[0]
             raise ImageError(f"none of the {len(paths)} files could be used: {first.fact}", first.remedy)
         _describe(file, done, cut, LAYOUTS[layout], whole)
+        file.attrs["degrade"] = degrade
+        if degrade != "none":
+            file.attrs["degrade_seed"] = seed
+            file.attrs["degrade_ranges"] = json.dumps(asdict(PHOTO))
         file.flush()
         output.check()
     return done
@@ -129,17 +147,17 @@ class Writer(Protocol):
         """Append what (h, w) LR in [0, 1] and its 8-bit HR give; the number of items that this is."""
 
 
-def _append_all(writer: Writer, path: Path, cut: SubImages) -> int:
-    """Append a picture in all its sizes and turns; the number of items.
+def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, ...] | None) -> int:
+    """Append a picture in all its sizes and turns, degraded where there are seeds for chains; the number of items.
 
     Raises:
         ImageError: it cannot be read, or is too small for a single item.
     """
     full = read_luma(path)
     items = 0
-    for factor in cut.factors:
-        for rotation in cut.rotations:
-            items += writer.append(*pair_of(full, cut.scale, factor, rotation))
+    for version, (factor, rotation) in enumerate(itertools.product(cut.factors, cut.rotations)):
+        pair = pair_of(full, cut.scale, factor, rotation)
+        items += writer.append(*(pair if chains is None else degraded_pair(pair, cut.scale, (*chains, version))))
     if items == 0:
         size = f"{full.shape[1]}×{full.shape[0]}"
         raise ImageError(f"{path} has {size} pixels, too small for {writer.smallest} at ×{cut.scale}")

@@ -5,7 +5,8 @@
 `data-label`  datasets `data` (N, 1, w, h) and `label` (N, 1, W, H), float32 in [0, 1], as MATLAB's h5write leaves them for Caffe:
               MATLAB stores columns first, so each picture lies transposed.
 
-Attributes of the file: `scale`, `layout`, `sub_image` (LR pixels), `label` (HR pixels), `label_offset` (HR pixels between the start
+Attributes of the file: `scale`, `layout`, `degrade` (`none` or `photo`; then also `degrade_seed` and
+`degrade_ranges`, JSON), `sub_image` (LR pixels), `label` (HR pixels), `label_offset` (HR pixels between the start
 of the sub-image's own HR area and its label), `stride`, `peak` of lr and hr, `factors`, `rotations`, `sources` and `sha256` (one
 line per picture), `fsrcnn` (the version). Files of others, without attributes, are read by the conventions above.
 """

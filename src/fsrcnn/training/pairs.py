@@ -12,6 +12,7 @@ import numpy as np
 
 from fsrcnn import protocol
 from fsrcnn.arrays import Float32, Uint8
+from fsrcnn.degradation import PHOTO, Ranges, degraded
 from fsrcnn.errors import FsrcnnError, ImageError
 from fsrcnn.folders import Found, find, left_out, unread
 from fsrcnn.imresize import imresize
@@ -53,6 +54,34 @@ def pair_of(full: Uint8, scale: int, factor: float = 1.0, rotation: int = 0) -> 
     if not hr.size:
         return Pair(np.zeros((hr.shape[0] // scale, hr.shape[1] // scale), np.float32), hr)
     return Pair(protocol.shrunk(hr, scale).astype(np.float32), hr)
+
+
+def degraded_pair(pair: Pair, scale: int, seed: Sequence[int], ranges: Ranges = PHOTO) -> Pair:
+    """The HR plane with an LR plane that a random chain makes of it (`degradation.degraded`), as if it were a grey photograph.
+
+    Luma 16 … 235 is grey 0 … 255 for the chain, so clipping, noise and compression happen where a photograph has them. Chroma is
+    not simulated: the luma of a photograph's 4:2:0 JPEG errs as a grey JPEG does, within 0.12 dB up to quality 85 and 0.5 dB at 95
+    (`tests/test_degradation.py` holds it to that), mostly because 8-bit RGB rounds once more.
+
+    Args:
+        pair: of which the HR plane alone counts; an empty one stays empty.
+        scale: of the pair.
+        seed: of the chain: the same numbers give the same plane.
+        ranges: of the chain.
+
+    Raises:
+        MissingExtraError: Pillow, which compresses, is not installed.
+        ImageError: the picture is too large for the chain.
+    """
+    if not pair.hr.size:
+        return pair
+    grey = ((pair.hr.astype(np.float32) - 16) / 219).clip(0, 1)
+    lr = degraded(grey, scale, np.random.default_rng(seed), ranges)
+    return Pair((lr * np.float32(219) + np.float32(16)) / np.float32(255), pair.hr)
+
+
+# The first number of a seed says what the chain is for, so that no two uses share their chains. 1 and 2 are those of an evaluation.
+TRAINING_CHAINS, VALIDATION_CHAINS, PREPARED_CHAINS = 3, 4, 5
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ Loss = Literal["mse", "l1", "charbonnier", "huber", "log"]
 Optimizer = Literal["adam", "sgd", "muon", "soap"]
 Schedule = Literal["constant", "linear", "cosine", "step"]
 NumberFormat = Literal["fp32", "bf16"]
+Degrade = Literal["none", "photo"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 NUMBER_FORMATS: tuple[NumberFormat, ...] = get_args(NumberFormat)
+DEGRADES: tuple[Degrade, ...] = get_args(Degrade)
 DEFAULT_WIDTH: dict[Loss, float] = {"charbonnier": 0.03, "huber": 0.25, "log": 0.02}
 # A rate of the kernels that works for each optimizer, from trials at ×3 (recipes/README.md).
 DEFAULT_RATE: dict[Optimizer, float] = {"adam": 1e-3, "sgd": 1e-2, "muon": 1e-2, "soap": 5e-3}
@@ -51,9 +53,11 @@ class Recipe:
             inner width, and folded before every use (Bhardwaj et al. 2022, "SESR"; Zhang et al. 2021, "ECBSR").
         contrast: half of the patches get their contrast multiplied by up to this, LR and HR alike (1: none do). Trained on
             natural contrast alone, a network may explode on the rare sharp text in a photograph.
+        degrade: how LR pictures come about: `none`: by MATLAB's bicubic alone; `photo`: by random chains of blur, shrinking, noise,
+            sharpening and compression (`degradation.py`), each picture by ever new ones.
         number_format: of the features in training, `fp32` or `bf16`; weights and validation are always fp32.
         frozen: arrays that keep their values.
-        seed: of the first weights and of the patches, 0 … 2²⁴ - 1.
+        seed: of the first weights, of the patches and of the chains, 0 … 2²⁴ - 1.
         validate_every: updates between validations.
 
     Raises:
@@ -79,6 +83,7 @@ class Recipe:
     average: float = 0.999
     expand: int = 0
     contrast: float = 1.0
+    degrade: Degrade = "none"
     number_format: NumberFormat = "fp32"
     frozen: tuple[str, ...] = ()
     seed: int = 0
@@ -87,6 +92,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("loss", LOSSES), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("number_format", NUMBER_FORMATS),
+            ("degrade", DEGRADES),
         ):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise UsageError(f"is {', '.join(allowed)}, not {getattr(self, name)!r}", argument=name)

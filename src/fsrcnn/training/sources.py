@@ -1,4 +1,4 @@
-"""The two sources of batches: patches cut from pictures on the fly, and sub-images as they were prepared."""
+"""The sources of batches: patches cut from pictures on the fly, degraded or not, and sub-images as they were prepared."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsrcnn.arrays import Array
+from fsrcnn.degradation import PHOTO, Ranges, check_size
 from fsrcnn.errors import UsageError
 from fsrcnn.training.batches import Batch, channels_last, generator_of, strengthened
 from fsrcnn.training.hdf5_reader import Stored
-from fsrcnn.training.pairs import Pair
+from fsrcnn.training.pairs import TRAINING_CHAINS, Pair, degraded_pair
 
 
 class Patches:
@@ -62,7 +63,7 @@ class Patches:
         # Slices, one after the other, cost a quarter of a gather by index.
         choices = torch.stack([picture, rows, columns, *turns]).T.tolist()
         for number, (index, row, column, upside_down, mirrored, transposed) in enumerate(choices):
-            small, large = self.pairs[index]
+            small, large = self.pair(index, step)
             lr[number] = _window(small, row, column, side, upside_down, mirrored, transposed)
             hr[number] = _window(large, row * scale, column * scale, side * scale, upside_down, mirrored, transposed)
         # (n, i, py, j, px) → (n, i, j, py, px): phases, channels last, in one pass.
@@ -71,6 +72,55 @@ class Patches:
         phases = phases.div_(255).permute(0, 3, 1, 2)
         patches, phases = strengthened(torch.from_numpy(lr)[:, None], phases, self.contrast, generator)
         return Batch(channels_last(patches), phases, None)
+
+    def pair(self, index: int, step: int) -> Pair:
+        """Picture number `index` as update number `step` sees it."""
+        return self.pairs[index]
+
+
+DEGRADED_PIXELS = 76_800  # HR pixels that are degraded per update, on average: a few milliseconds
+
+
+class DegradedPatches(Patches):
+    """Patches whose LR pictures come about by random chains (`degradation.py`).
+
+    Whole pictures are degraded, as cameras do it, and each of N pictures anew every `refresh`·N updates: picture i in updates
+    refresh·i, refresh·(i + N), … So the cost of a chain is spread over many patches, the larger pictures are the longer each version
+    serves, and a version is a function of (seed, picture, turn), hence a batch one of (seed, step).
+
+    Attributes:
+        refresh: updates per picture; 2 for pictures of 480×320.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], scale: int, patch: int, batch: int, seed: int = 0, contrast: float = 1.0,
+        ranges: Ranges = PHOTO,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            pairs, scale, patch, batch, seed, contrast: as of `Patches`; of a pair the HR plane alone counts.
+            ranges: of the chains.
+
+        Raises:
+            ImageError: a picture is too large for the chains.
+        """
+        for pair in pairs:
+            check_size(pair.hr, scale)
+        super().__init__(pairs, scale, patch, batch, seed, contrast)
+        self.ranges = ranges
+        self.refresh = max(1, round(sum(pair.hr.size for pair in pairs) / len(pairs) / DEGRADED_PIXELS))
+        self.versions: list[tuple[int, Pair] | None] = [None] * len(pairs)  # one of each picture, and its turn
+
+    def pair(self, index: int, step: int) -> Pair:
+        turn = (step // self.refresh - index) // len(self.pairs) + 1  # 0 before its first
+        # Several threads draw ahead. An entry is read and replaced whole; whoever finds none, or that of another turn, makes the
+        # very version that any other would make. Two threads on both sides of a turn may make one twice, and no more.
+        kept = self.versions[index]
+        if kept is not None and kept[0] == turn:
+            return kept[1]
+        pair = degraded_pair(self.pairs[index], self.scale, (TRAINING_CHAINS, self.seed, index, turn), self.ranges)
+        self.versions[index] = (turn, pair)
+        return pair
 
 
 def _window(
