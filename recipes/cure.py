@@ -21,7 +21,7 @@ from fsrcnn.training.batches import Batch, Source, generator_of
 from fsrcnn.training.contents import digest_of
 from fsrcnn.training.data import open_data
 from fsrcnn.training.history import Progress
-from fsrcnn.training.recipe import Recipe
+from fsrcnn.training.recipe import DEGRADES, Recipe
 from fsrcnn.training.sheets import sheets_to_learn
 from fsrcnn.training.sources import Patches
 
@@ -61,6 +61,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--lr", type=float, default=0.0006, help="of the kernels; biases and slopes take a fifth")
     parser.add_argument("--loss-width", type=float, default=0, help="of the log loss; 0: its usual 0.02")
+    parser.add_argument(
+        "--degrade", choices=DEGRADES, default="none", help="how the pictures of the recipes come about"
+    )
+    parser.add_argument(
+        "--like", help="the model whose output is learned on the sheets; without it, the cured one's own"
+    )
     parser.add_argument("--share", type=float, default=0.04, help="of patches that are cut from sheets")
     parser.add_argument("--margin", type=float, default=30, help="levels that luma may lie beyond the pixels around")
     parser.add_argument("--seed", type=int, default=2)
@@ -70,13 +76,19 @@ def main() -> None:
     initial = models.resolve(arguments.model)
     recipe = Recipe(
         initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width,
-        optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5, contrast=1.5, warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
+        optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5, contrast=1.5, degrade=arguments.degrade,
+        warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
     )  # fmt: skip
     _, device = place.join("cpu", arguments.threads)
     folders = [arguments.datasets / name for name in PICTURES]
     data = open_data(folders, arguments.datasets / VALIDATION, recipe, warn=print, note=print)
     margin = arguments.margin / 255
-    sheets = sheets_to_learn(engines.create(initial), SHEETS, margin, recipe.seed)
+    sheets = sheets_to_learn(
+        engines.create(initial if arguments.like is None else models.resolve(arguments.like)),
+        SHEETS,
+        margin,
+        recipe.seed,
+    )
     source = WithSheets(
         data.source,
         Patches(sheets, initial.architecture.scale, recipe.patch, recipe.batch, recipe.seed + 1, recipe.contrast),

@@ -73,7 +73,7 @@ def test_models() -> None:
     assert "12,464" in printed
     listed = json.loads(run("models", "--json").stdout)
     assert [row["name"] for row in listed][:3] == ["fsrcnn-x2", "fsrcnn-x2.t91", "fsrcnn-x3"]
-    assert len(listed) == 18
+    assert len(listed) == 27
     assert listed[0]["weight_count"] == 12464
     assert set(listed[0]["scores"]) == {"Set5", "Set14", "BSD200"}
 
@@ -374,7 +374,8 @@ def test_evaluate(tmp_path: Path) -> None:
     assert b"c.png is not a picture" in result.stderr
     for arguments, sentence in (
         (["none"], "none does not exist"), (["set", "-s", "5"], "fsrcnn is of ×2, ×3, ×4, not ×5"),
-        (["set", "--protocol", "mine"], "protocol is paper, files, both or photo"), (["set", "--json", "--csv"], "either --json or --csv"),
+        (["set", "--protocol", "mine"], "protocol is paper, files, both or photo"),
+        (["set", "--json", "--csv"], "either --json or --csv"),
     ):  # fmt: skip
         refused = run("evaluate", *arguments, cwd=tmp_path)
         assert refused.returncode in (1, 2)

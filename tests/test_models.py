@@ -31,7 +31,7 @@ def test_bundled_weights_files_and_weights(tmp_path: Path) -> None:
 
 def test_what_is_no_model_or_of_another_scale(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"there is no model 'esrgan'; there are fsrcnn, fsrcnn-photo, fsrcnn-s, .*weights file"
+        UsageError, match=r"there is no model 'esrgan'; there are fsrcnn, fsrcnn-photo, .*fsrcnn-s, .*weights file"
     ):
         models.resolve("esrgan")
     with pytest.raises(WeightsError, match=r"none\.safetensors does not exist"):

@@ -30,7 +30,7 @@ SETS = {"BSDS500-train": 4, "General100": 3, "Xiph50": 3, "T91": 6}
 CHAINS = 15  # of each picture, as many as there are cases
 SIDE = 480  # pixels of a crop from the middle: larger ones of Xiph50 would count more than others
 RIDGE = 1e-3  # per sample, of standardised features
-FAMILIES = ("fsrcnn", "fsrcnn-photo")
+FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-photo-strong")
 WITHOUT_FILE = 0.5  # the weight of a picture whose file is not known
 
 
@@ -67,7 +67,7 @@ def files(rgb: Array, scale: int, number: int) -> list[bytes]:
     """The small pictures that are made of one."""
     picture = rgb.astype(np.float32) / np.float32(255)
     made = [case.file(picture, scale, number) for case in degradation.CASES.values()]
-    ranges = degradation.PHOTO
+    ranges = degradation.REAL
     for chain in range(CHAINS):
         generator = np.random.default_rng((3, number, chain))
         twice = ranges.again if generator.random() < ranges.compress else 0.0

@@ -18,7 +18,7 @@ from typing import Any
 
 from fsrcnn import pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
-from fsrcnn.degradation import PHOTO
+from fsrcnn.degradation import RANGES, Ranges
 from fsrcnn.protocol import PROTOCOLS, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -233,28 +233,35 @@ def training() -> str:
 
 
 def chain() -> str:
-    """The ranges of `fsrcnn.degradation.PHOTO`, beside those of the two models it is a lighter one of."""
-    ranges = PHOTO
-    kernels = ", ".join(f"{name} {odds / sum(o for _, o in ranges.kernels):.0%}" for name, odds in ranges.kernels)
+    """The ranges of `fsrcnn.degradation.RANGES`, beside those of the two models they are lighter ones of."""
+    names = ("photo-mild", "photo", "photo-strong")
 
     def span(values: tuple[float, float]) -> str:
         return f"{values[0]:g} to {values[1]:g}"
 
+    def cells(say: Callable[[Ranges], str]) -> list[str]:
+        return [say(RANGES[name]) for name in names]
+
+    def kernels(ranges: Ranges) -> str:
+        return ", ".join(f"{name} {odds / sum(o for _, o in ranges.kernels):.0%}" for name, odds in ranges.kernels)
+
     rows = [
-        ["nothing but MATLAB's bicubic, half of them rounded to 8 bit", f"{ranges.clean:.0%}", "", "never", "never"],
-        ["blur: a Gaussian, half of them round, the others with two σ and turned", f"{ranges.blur:.0%}",
-         f"σ {span(ranges.blur_sigma)} LR pixels", "always; σ 0.1 to 2.4 HR pixels at ×2", "always; σ 0.2 to 3 HR pixels, twice"],
-        ["shrinking", "always", kernels, "nearest, bilinear, bicubic; in two steps", "area, bilinear, bicubic; in two steps"],
-        ["noise in linear light, Poisson's and Gaussian in random parts", f"{ranges.noise:.0%}",
-         f"σ {span(ranges.noise_sigma)} levels at white, as often in each octave", "σ 2 to 25 levels", "σ 1 to 30 levels, twice"],
-        [f"sharpening: an unsharp mask, before the noise in {ranges.sharpen_first:.0%}", f"{ranges.sharpen:.0%}",
-         f"σ {span(ranges.sharpen_sigma)} LR pixels, {ranges.sharpen_amount[0]:.0%} to {ranges.sharpen_amount[1]:.0%}",
+        ["nothing but MATLAB's bicubic, half of them rounded to 8 bit", *cells(lambda r: f"{r.clean:.0%}"), "never", "never"],
+        ["blur: a Gaussian, half of them round, the others with two σ and turned",
+         *cells(lambda r: f"{r.blur:.0%}: σ {span(r.blur_sigma)} LR pixels"),
+         "always; σ 0.1 to 2.4 HR pixels at ×2", "always; σ 0.2 to 3 HR pixels, twice"],
+        ["shrinking", *cells(kernels), "nearest, bilinear, bicubic; in two steps", "area, bilinear, bicubic; in two steps"],
+        ["noise in linear light, Poisson's and Gaussian in random parts, as often in each octave",
+         *cells(lambda r: f"{r.noise:.0%}: σ {span(r.noise_sigma)} levels at white"),
+         "σ 2 to 25 levels", "σ 1 to 30 levels, twice"],
+        [f"sharpening: an unsharp mask, before the noise in {RANGES['photo'].sharpen_first:.0%}",
+         *cells(lambda r: f"{r.sharpen:.0%}: σ {span(r.sharpen_sigma)} LR pixels, amount {span(r.sharpen_amount)}"),
          "no", "of the originals"],
-        [f"compression: JPEG, {ranges.full_chroma:.0%} of colour ones 4:4:4, the others 4:2:0; WebP in {ranges.webp:.0%}",
-         f"{ranges.compress:.0%}, {ranges.again:.0%} of these twice", f"quality {span(ranges.quality)}",
+        [f"compression: JPEG, {RANGES['photo'].full_chroma:.0%} of colour ones 4:4:4, the others 4:2:0, or WebP",
+         *cells(lambda r: f"{r.compress:.0%}, {r.again:.0%} of these twice: quality {span(r.quality)}; WebP in {r.webp:.0%}"),
          "JPEG, quality 30 to 95, at times twice", "JPEG, quality 30 to 95, twice"],
     ]  # fmt: skip
-    return table(["in this order", "of the chains", "how strong", "BSRGAN", "Real-ESRGAN"], rows)
+    return table(["in this order", *(f"`{name}`" for name in names), "BSRGAN", "Real-ESRGAN"], rows)
 
 
 def transition() -> str:

@@ -51,23 +51,23 @@ class Ranges:
         UsageError: a probability outside 0 … 1, a range that falls or does not begin above 0, a quality above 100.
     """
 
-    clean: float = 0.12
-    blur: float = 0.2
-    blur_sigma: tuple[float, float] = (0.2, 0.55)
+    clean: float = 0.06
+    blur: float = 0.12
+    blur_sigma: tuple[float, float] = (0.2, 0.5)
     kernels: tuple[tuple[str, float], ...] = (
-        ("bicubic", 0.55), ("area", 0.12), ("bilinear", 0.05), ("lanczos", 0.08), ("cubic", 0.12), ("nearest", 0.08),
+        ("bicubic", 0.66), ("area", 0.05), ("lanczos", 0.05), ("cubic", 0.1), ("nearest", 0.14),
     )  # fmt: skip
-    noise: float = 0.25
+    noise: float = 0.12
     noise_sigma: tuple[float, float] = (0.5, 9.0)
-    sharpen: float = 0.3
-    sharpen_sigma: tuple[float, float] = (0.5, 1.4)
-    sharpen_amount: tuple[float, float] = (0.6, 1.4)
+    sharpen: float = 0.12
+    sharpen_sigma: tuple[float, float] = (0.6, 1.4)
+    sharpen_amount: tuple[float, float] = (0.7, 1.4)
     sharpen_first: float = 0.3
-    compress: float = 0.75
-    quality: tuple[int, int] = (35, 95)
-    webp: float = 0.2
+    compress: float = 0.82
+    quality: tuple[int, int] = (38, 93)
+    webp: float = 0.12
     full_chroma: float = 0.25
-    again: float = 0.12
+    again: float = 0.08
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -87,6 +87,26 @@ class Ranges:
 
 
 PHOTO = Ranges()
+RANGES: Mapping[str, Ranges] = {
+    "photo": PHOTO,
+    # Compressed and noisy, but hardly ever sharpened: what a network gains where it need not fear halos.
+    "photo-mild": Ranges(
+        clean=0.08, sharpen=0.02, sharpen_sigma=(0.5, 1.4), sharpen_amount=(0.6, 1.4), compress=0.9,
+        kernels=(("bicubic", 0.78), ("area", 0.06), ("lanczos", 0.05), ("cubic", 0.07), ("nearest", 0.04)),
+    ),
+    # Every second picture sharpened, many of them shrunk without a filter: what a phone or a web page makes.
+    "photo-strong": Ranges(
+        clean=0.04, blur=0.15, sharpen=0.5, sharpen_amount=(0.5, 1.4), noise=0.2, compress=0.7, quality=(35, 93), webp=0.15, again=0.1,
+        kernels=(("bicubic", 0.56), ("area", 0.06), ("lanczos", 0.06), ("cubic", 0.2), ("nearest", 0.12)),
+    ),
+}  # fmt: skip
+"""By the names that `--degrade` takes."""
+REAL = Ranges(
+    clean=0.12, blur=0.2, blur_sigma=(0.2, 0.55), noise=0.25, sharpen=0.3, sharpen_sigma=(0.5, 1.4), sharpen_amount=(0.6, 1.4),
+    compress=0.75, quality=(35, 95), webp=0.2, again=0.12,
+    kernels=(("bicubic", 0.55), ("area", 0.12), ("bilinear", 0.05), ("lanczos", 0.08), ("cubic", 0.12), ("nearest", 0.08)),
+)  # fmt: skip
+"""Of the case `real`: everything in it about as often as in an album. Never changed, so that its figures compare."""
 
 
 def degraded(hr: Array, scale: int, generator: np.random.Generator, ranges: Ranges = PHOTO) -> Float32:
@@ -217,7 +237,7 @@ def _blurred(hr: Array, scale: int, number: int) -> Float32:
 
 
 def _real(hr: Array, scale: int, number: int) -> Float32:
-    return degraded(hr, scale, np.random.default_rng((2, number)))
+    return degraded(hr, scale, np.random.default_rng((2, number)), REAL)
 
 
 def _unsharp(lr: Float32) -> Float32:

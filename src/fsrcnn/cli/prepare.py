@@ -53,7 +53,7 @@ def prepare(
     degrade: Annotated[
         str,
         typer.Option(
-            metavar="none|photo",
+            metavar="none|photo|photo-mild|photo-strong",
             help="photo makes the LR of each picture by random blur, shrinking, noise, sharpening and JPEG; none by MATLAB's bicubic.",
         ),
     ] = "none",
@@ -80,7 +80,7 @@ def prepare(
     if layout not in LAYOUTS:
         raise UsageError(f"layout is {' or '.join(LAYOUTS)}, not {layout!r}")
     if degrade not in DEGRADES:
-        raise UsageError(f"degrade is {' or '.join(DEGRADES)}, not {degrade!r}")
+        raise UsageError(f"degrade is {', '.join(DEGRADES)}, not {degrade!r}")
     if seed is not None and degrade == "none":
         raise UsageError("--seed is that of the random chains, and there are none", "give {degrade='photo'}, too")
     if scale not in PAPER_SUB_IMAGE:

@@ -132,8 +132,8 @@ class RecipeOptions:
     degrade: Annotated[
         str,
         typer.Option(
-            help=f"{' or '.join(DEGRADES)}: photo makes LR pictures by random blur, shrinking, noise, sharpening and JPEG, "
-            "those of validation, too; none by MATLAB's bicubic."
+            help=f"{', '.join(DEGRADES)}: photo makes LR pictures by random blur, shrinking, noise, sharpening and JPEG, "
+            "those of validation, too (mild: hardly ever sharpened, strong: every second one); none by MATLAB's bicubic."
         ),
     ] = Recipe.degrade
     number_format: Annotated[

@@ -15,8 +15,8 @@ from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.weights import Weights, from_bytes
 
 FOLDER = Path(__file__).parent
-FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-s", "fsrcnn-x")
-"""Weights that belong together, one file per scale; `fsrcnn-photo` is `fsrcnn` trained on degraded pictures."""
+FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-photo-mild", "fsrcnn-photo-strong", "fsrcnn-s", "fsrcnn-x")
+"""Weights that belong together, one file per scale; the photo ones learned from degraded pictures (`degradation.RANGES`)."""
 
 
 @dataclass(frozen=True)

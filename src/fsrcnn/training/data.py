@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fsrcnn import protocol
-from fsrcnn.degradation import PHOTO
+from fsrcnn.degradation import RANGES
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.batches import Source
 from fsrcnn.training.contents import Contents, Digests, digest_of, first_few
@@ -98,6 +98,7 @@ def open_data(
     factors = PAPER_FACTORS if augment else (1.0,)
     folders = [] if files else [_folder(path, factors, recursive) for path in sources]
     held_out = [] if validation is not None else _held_out(folders, scale, note)
+    ranges = None if recipe.degrade == "none" else RANGES[recipe.degrade]
     source: Source
     before: Degrade
     if files:
@@ -115,8 +116,8 @@ def open_data(
             remedy="give larger pictures or a smaller {patch}",
         )  # fmt: skip
         trained_on = loaded.digests
-        kind = DegradedPatches if recipe.degrade == "photo" else Patches
-        source = kind(loaded.pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
+        given = (loaded.pairs, scale, recipe.patch, recipe.batch, recipe.seed, recipe.contrast)
+        source = Patches(*given) if ranges is None else DegradedPatches(*given, ranges)
     if validation is not None and _is_hdf5(validation):
         pictures, validated_on, before = _stored_pictures(validation, scale, note)
     else:
@@ -132,15 +133,15 @@ def open_data(
         "sources": [str(path) for path in files] or {str(folder.path): list(folder.factors) for folder in folders},
         "validation": [str(path) for path in held_out] if validation is None else str(validation),
     }
-    if recipe.degrade == "photo" and not files:
-        described["ranges"] = asdict(PHOTO)
+    if ranges is not None and not files:
+        described["ranges"] = asdict(ranges)
     pictures = _measurable(pictures, scale, note)
-    if before == "photo":
+    if before != "none":
         note(f"{validation} holds degraded pictures: validation is on them as they are")
-    elif recipe.degrade == "photo":
+    elif ranges is not None:
         note(f"validation is on {VERSIONS} degraded versions of each picture, the same ones in all runs")
         pictures = [
-            degraded_pair(pair, scale, (VALIDATION_CHAINS, number, version))
+            degraded_pair(pair, scale, (VALIDATION_CHAINS, number, version), ranges)
             for number, pair in enumerate(pictures)
             for version in range(VERSIONS)
         ]
@@ -151,15 +152,16 @@ def _check_degrade(path: Path, stored: Degrade, wanted: Degrade, note: Callable[
     """What a file of sub-images holds stays as it was prepared: there is no whole picture left to degrade.
 
     Raises:
-        UsageError: clean pictures, where degraded ones are wanted.
+        UsageError: clean pictures, or others, where degraded ones are wanted.
     """
-    if stored == "photo" and wanted == "none":
-        note(f"{path} holds degraded pictures, which are trained on as they are")
-    if stored == "none" and wanted == "photo":
+    if wanted not in ("none", stored):
+        holds = "sub-images of clean pictures" if stored == "none" else f"pictures degraded by {stored}"
         raise UsageError(
-            f"{path} holds sub-images of clean pictures, which can no longer be degraded",
-            "give folders of pictures, or prepare the file with {degrade='photo'}",
+            f"{path} holds {holds}, which can no longer be degraded by {wanted}",
+            f"give folders of pictures, or prepare the file with {{degrade='{wanted}'}}",
         )
+    if stored != wanted:
+        note(f"{path} holds degraded pictures, which are trained on as they are")
 
 
 def _stored_pictures(path: Path, scale: int, note: Callable[[str], None]) -> tuple[list[Pair], list[Digests], Degrade]:

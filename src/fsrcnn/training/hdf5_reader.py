@@ -21,7 +21,7 @@ from fsrcnn.arrays import Array, Float32
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.training.layouts import CHUNK_ITEMS, LAYOUTS, Layout
 from fsrcnn.training.pairs import Pair
-from fsrcnn.training.recipe import Degrade
+from fsrcnn.training.recipe import DEGRADES, Degrade
 from fsrcnn.training.sub_images import SubImages
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def _peak(file: h5py.File, layout: Layout) -> np.float32:
 
 def _degrade_of(file: h5py.File) -> Degrade:
     """As `prepare` notes it; files of others are taken for clean ones."""
-    return "photo" if str(hdf5.attribute(file, "degrade", ImageError)) == "photo" else "none"
+    stored = str(hdf5.attribute(file, "degrade", ImageError))
+    return next((degrade for degrade in DEGRADES if degrade == stored), "none")
 
 
 def _check_memory(size: int) -> None:

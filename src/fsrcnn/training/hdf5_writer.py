@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import fsrcnn
 from fsrcnn.arrays import Float32, Uint8
-from fsrcnn.degradation import PHOTO
+from fsrcnn.degradation import PHOTO, RANGES, Ranges
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.files import beside
 from fsrcnn.require import require
@@ -71,7 +71,8 @@ def prepare(
         names: what the file calls each picture; its file's name where they are not given.
         layout: `lr-hr` or `data-label`.
         whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
-        degrade: `none`: LR by MATLAB's bicubic; `photo`: each picture, in each size and turn, by a random chain (`degradation.py`).
+        degrade: `none`: LR by MATLAB's bicubic; else each picture, in each size and turn, by a random chain of
+            these `degradation.RANGES`.
         seed: of the chains, 0 or more; a chain hangs on it, the number of the picture in `paths`, its size and its turn.
         overwrite: replace an existing file.
         progress: called with the part done, 0 … 1, and the next file's name.
@@ -82,7 +83,7 @@ def prepare(
         MissingExtraError: chains are wanted, and Pillow is not installed.
     """
     if degrade not in DEGRADES:
-        raise UsageError(f"is {' or '.join(DEGRADES)}, not {degrade!r}", argument="degrade")
+        raise UsageError(f"is {', '.join(DEGRADES)}, not {degrade!r}", argument="degrade")
     if seed < 0:
         raise UsageError(f"is 0 or more, not {seed}", argument="seed")
     if whole and layout != "lr-hr":
@@ -103,7 +104,7 @@ def prepare(
             try:
                 digest = _sha256(path)
                 chains = None if degrade == "none" else (PREPARED_CHAINS, seed, number)
-                items = _append_all(writer, path, cut, chains)
+                items = _append_all(writer, path, cut, chains, RANGES.get(degrade, PHOTO))
             except FsrcnnError as error:
                 done.failures.append(error.named(path))
                 continue
@@ -120,7 +121,7 @@ def prepare(
         file.attrs["degrade"] = degrade
         if degrade != "none":
             file.attrs["degrade_seed"] = seed
-            file.attrs["degrade_ranges"] = json.dumps(asdict(PHOTO))
+            file.attrs["degrade_ranges"] = json.dumps(asdict(RANGES[degrade]))
         file.flush()
         output.check()
     return done
@@ -147,7 +148,7 @@ class Writer(Protocol):
         """Append what (h, w) LR in [0, 1] and its 8-bit HR give; the number of items that this is."""
 
 
-def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, ...] | None) -> int:
+def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, ...] | None, ranges: Ranges) -> int:
     """Append a picture in all its sizes and turns, degraded where there are seeds for chains; the number of items.
 
     Raises:
@@ -157,7 +158,9 @@ def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, .
     items = 0
     for version, (factor, rotation) in enumerate(itertools.product(cut.factors, cut.rotations)):
         pair = pair_of(full, cut.scale, factor, rotation)
-        items += writer.append(*(pair if chains is None else degraded_pair(pair, cut.scale, (*chains, version))))
+        items += writer.append(
+            *(pair if chains is None else degraded_pair(pair, cut.scale, (*chains, version), ranges))
+        )
     if items == 0:
         size = f"{full.shape[1]}×{full.shape[0]}"
         raise ImageError(f"{path} has {size} pixels, too small for {writer.smallest} at ×{cut.scale}")

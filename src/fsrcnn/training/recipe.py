@@ -14,7 +14,7 @@ Loss = Literal["mse", "l1", "charbonnier", "huber", "log"]
 Optimizer = Literal["adam", "sgd", "muon", "soap"]
 Schedule = Literal["constant", "linear", "cosine", "step"]
 NumberFormat = Literal["fp32", "bf16"]
-Degrade = Literal["none", "photo"]
+Degrade = Literal["none", "photo", "photo-mild", "photo-strong"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
@@ -53,8 +53,8 @@ class Recipe:
             inner width, and folded before every use (Bhardwaj et al. 2022, "SESR"; Zhang et al. 2021, "ECBSR").
         contrast: half of the patches get their contrast multiplied by up to this, LR and HR alike (1: none do). Trained on
             natural contrast alone, a network may explode on the rare sharp text in a photograph.
-        degrade: how LR pictures come about: `none`: by MATLAB's bicubic alone; `photo`: by random chains of blur, shrinking, noise,
-            sharpening and compression (`degradation.py`), each picture by ever new ones.
+        degrade: how LR pictures come about: `none`: by MATLAB's bicubic alone; the others: by random chains of blur, shrinking,
+            noise, sharpening and compression (`degradation.RANGES`), each picture by ever new ones.
         number_format: of the features in training, `fp32` or `bf16`; weights and validation are always fp32.
         frozen: arrays that keep their values.
         seed: of the first weights, of the patches and of the chains, 0 … 2²⁴ - 1.
