@@ -78,7 +78,7 @@ class Patches:
         return self.pairs[index]
 
 
-DEGRADED_PIXELS = 76_800  # HR pixels that are degraded per update, on average: a few milliseconds
+DEGRADED_PIXELS = 76_800  # HR pixels that are degraded per update, at most and on average: a few milliseconds
 
 
 class DegradedPatches(Patches):
@@ -89,7 +89,7 @@ class DegradedPatches(Patches):
     serves, and a version is a function of (seed, picture, turn), hence a batch one of (seed, step).
 
     Attributes:
-        refresh: updates per picture; 2 for pictures of 480×320.
+        refresh: updates per picture; 2 for pictures of up to 480×320.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class DegradedPatches(Patches):
             check_size(pair.hr, scale)
         super().__init__(pairs, scale, patch, batch, seed, contrast)
         self.ranges = ranges
-        self.refresh = max(1, round(sum(pair.hr.size for pair in pairs) / len(pairs) / DEGRADED_PIXELS))
+        self.refresh = max(2, round(sum(pair.hr.size for pair in pairs) / len(pairs) / DEGRADED_PIXELS))
         self.versions: list[tuple[int, Pair] | None] = [None] * len(pairs)  # one of each picture, and its turn
 
     def pair(self, index: int, step: int) -> Pair:
