@@ -3,7 +3,8 @@
     python benchmarks/photo_rows.py --datasets FOLDER [--save benchmarks/results/photo.json]
 
 Decibels above bicubic interpolation, PSNR on the luma, of the final weights of every family at ×2, and at ×3 and ×4 of `fsrcnn` and
-those made for photos; and of Lanczos interpolation. `bicubic` stands beside them in dB.
+those made for photos; of Lanczos interpolation; and of the strengths between `fsrcnn-photo-mild` and `fsrcnn-photo-strong` at ×2.
+`bicubic` stands beside them in dB.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import engines, evaluation, pretrained, protocol, robustness
+from fsrcnn import engines, evaluation, models, pretrained, protocol, robustness
 from fsrcnn.architecture import SCALES
 from fsrcnn.arrays import Uint8
 from fsrcnn.degradation import CASES
@@ -24,6 +25,7 @@ from fsrcnn.parallel import Control, run_all
 from machine import outcome, save
 
 SETS = ("BSDS500-val20", "Set14")
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def families(scale: int) -> list[str]:
@@ -66,6 +68,10 @@ def _psnrs(hr: Uint8, lr: robustness.SmallPicture, scale: int, networks: Mapping
     return {way: protocol.psnr(original, plane, scale) for way, plane in planes.items()}
 
 
+def rounded(table: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {case: {way: round(psnr, 3) for way, psnr in row.items()} for case, row in table.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds BSDS500-val20 and Set14")
@@ -76,10 +82,10 @@ def main() -> None:
         names = [pretrained.name_of(family, scale) for family in families(scale)]
         networks = {name: engines.create(pretrained.load(name)) for name in names}
         for name in SETS:
-            table = rows(arguments.datasets / name, scale, networks)
-            results.setdefault(f"x{scale}", {})[name] = {
-                case: {way: round(psnr, 3) for way, psnr in row.items()} for case, row in table.items()
-            }
+            results.setdefault(f"x{scale}", {})[name] = rounded(rows(arguments.datasets / name, scale, networks))
+    between = {f"@{strength:g}": f"fsrcnn-photo@{strength:g}" for strength in STRENGTHS}
+    networks = {title: engines.create(models.resolve(name, 2)) for title, name in between.items()}
+    results["strengths"] = {SETS[0]: rounded(rows(arguments.datasets / SETS[0], 2, networks))}
     save(outcome("luma, protocol photo, dB of bicubic and dB above it", results, ["pillow"]), arguments.save)
 
 

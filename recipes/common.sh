@@ -8,6 +8,7 @@ T91="$DATASETS/T91:$PAPER"
 ALL="$T91 $DATASETS/General100:$PAPER $DATASETS/Xiph50:1,0.6 $DATASETS/BSDS500-train:0.8,0.6"
 COMMON="--validation $DATASETS/BSDS500-val20 --optimizer soap --loss log --contrast 1.5 --threads 1 --compile"
 FAST="--patch 20 --batch-size 16 --number-format bf16 --validate-every 5000 --warmup 500"
+LARGE="--patch 40 --batch-size 8 --number-format bf16 --validate-every 5000 --warmup 500"
 FINISH="--patch 40 --batch-size 8 --number-format fp32 --validate-every 2000 --warmup 200 --lr 0.0015 --scalar-lr 0.0003"
 
 # stage RUN COMMAND…: runs one stage, goes on with it where it was killed, leaves it alone where it is finished.
@@ -20,7 +21,9 @@ stage() {
     $FSRCNN "$@" --output "$folder" $resume
 }
 
-# cure RUN FROM: cures the network of the run FROM of the sparks it puts beside small text; goes on as `stage` does.
+# cure RUN FROM OPTIONS…: cures the network of the run FROM of the sparks it puts beside small text; goes on as `stage` does.
 cure() {
-    "${PYTHON:-python}" "$(dirname "$0")/cure.py" --model "$RUNS/$2/best.safetensors" --datasets "$DATASETS" --output "$RUNS/$1"
+    folder="$RUNS/$1" from="$RUNS/$2/best.safetensors"
+    shift 2
+    "${PYTHON:-python}" "$(dirname "$0")/cure.py" --model "$from" --datasets "$DATASETS" --output "$folder" "$@"
 }

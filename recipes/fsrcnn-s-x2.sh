@@ -1,7 +1,8 @@
 #!/bin/sh
-# fsrcnn-s-x2: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then as at ×3.
+# fsrcnn-s-x2: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then as at ×3, cured of sparks at the end.
 set -eu
 . "$(dirname "$0")/common.sh"
 
 stage fsrcnn-s-x2.t91 transfer "$RUNS/fsrcnn-s-x3.t91/best.safetensors" $T91 --scale 2 --all-layers --steps 20000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON
-stage fsrcnn-s-x2 train $ALL --scale 2 --init "$RUNS/fsrcnn-s-x2.t91/best.safetensors" --steps 60000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON
+stage fsrcnn-s-x2.plain train $ALL --scale 2 --init "$RUNS/fsrcnn-s-x2.t91/best.safetensors" --steps 60000 --lr 0.004 --scalar-lr 0.0008 --seed 2 $FAST $COMMON
+cure fsrcnn-s-x2 fsrcnn-s-x2.plain --steps 5000 --share 0.025

@@ -21,8 +21,16 @@ from fsrcnn.imresize import imresize
 from fsrcnn.robustness import evaluate, lanczos, number_of, numbers_of, small
 from support import ROOT, files_below, random_weights, run_command
 
-# dB above bicubic that `fsrcnn-photo` at ×2 has to reach, 0 in every other case; and what clean pictures may cost beside `fsrcnn`.
-BARS = {"JPEG 75": 0.7, "JPEG 50": 0.4, "sharpened, JPEG 85": 0.3}
+# dB above bicubic that the photo models at ×2 have to reach, 0 in every other case; and what clean pictures may cost beside `fsrcnn`.
+# No one network reaches all: what it gains on JPEGs that were not sharpened it loses on those that were (docs/real-photos.md). Nearest
+# pixels lie half a pixel beside their place, which none can know.
+BARS: dict[str, dict[str, float]] = {
+    "fsrcnn-photo": {"JPEG 75": 0.55, "JPEG 50": 0.4, "sharpened, JPEG 85": 0.3, "nearest": -0.2},
+    "fsrcnn-photo-mild": {
+        "JPEG 75": 0.7, "JPEG 50": 0.4, "INTER_CUBIC": -0.3, "nearest": -0.8, "sharpened": -1.4, "sharpened, JPEG 85": -1.2,
+    },
+    "fsrcnn-photo-strong": {"sharpened": 1.3, "sharpened, JPEG 85": 1.3, "area": -0.1, "INTER_CUBIC": -0.4},
+}  # fmt: skip
 CLEAN_LOSS = 1.5
 
 
@@ -31,13 +39,17 @@ def test_bundled_weights_for_photos_clear_the_bars(name: str, datasets: Path, mo
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import photo_rows
 
-    networks = {each: engines.create(pretrained.load(f"{each}-x2")) for each in ("fsrcnn", "fsrcnn-photo")}
+    networks = {each: engines.create(pretrained.load(f"{each}-x2")) for each in ("fsrcnn", *BARS)}
     rows = photo_rows.rows(datasets / name, 2, networks)
     assert list(rows) == list(CASES)
-    gains = {case: row["fsrcnn-photo"] for case, row in rows.items()}
-    below = {case: round(gain, 3) for case, gain in gains.items() if gain < BARS.get(case, 0)}
+    below = {
+        (model, case): round(row[model], 3)
+        for model, bars in BARS.items()
+        for case, row in rows.items()
+        if row[model] < bars.get(case, 0)
+    }
     assert below == {}
-    assert rows["clean"]["fsrcnn"] - gains["clean"] <= CLEAN_LOSS
+    assert rows["clean"]["fsrcnn"] - rows["clean"]["fsrcnn-photo"] <= CLEAN_LOSS
 
 
 def engine_x2() -> engines.Engine:

@@ -24,13 +24,7 @@ from fsrcnn.training.sheets import FACES, INKS, SIZES, TILES
 from support import ROOT, files_below, random_weights
 
 Kinds = Mapping[str, Sequence[Float32]]
-UNCURED = [f"{family}-x{scale}" for family in ("fsrcnn", "fsrcnn-photo") for scale in (2, 3, 4)] + ["fsrcnn-s-x2"]
-_SPARKS = pytest.mark.xfail(strict=True, reason="these weights do put sparks beside text")
-FINAL = [
-    pytest.param(name, marks=[_SPARKS] if name in UNCURED else [])
-    for name in pretrained.table()
-    if not name.endswith(".t91")  # those are there to repeat the paper
-]
+FINAL = [name for name in pretrained.table() if not name.endswith(".t91")]  # those are there to repeat the paper
 SHAPE = (144, 160)  # LR pixels: a line of each size
 
 

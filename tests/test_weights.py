@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fsrcnn import engines, models, pretrained, weights
+from fsrcnn import models, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
 from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
 from fsrcnn.weights import KIND, KIND_KEY, METADATA_KEY, Weights
-from support import noise, random_weights
+from support import random_weights
 
 
 @pytest.mark.parametrize(
@@ -222,24 +222,28 @@ def test_a_damaged_installation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
         pretrained.load("fsrcnn-x9")
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_a_blend_gives_the_mean_of_what_two_give(scale: int, strength: float) -> None:
-    """Networks of different widths, random slopes and biases; a border is part of the picture."""
-    first = random_weights(Architecture(6, 3, 2, 3, 5, scale), 1)
-    second = random_weights(Architecture(4, 5, 2, 3, 5, scale), 2)
-    blend = weights.blended(first, second, strength)
-    lr = noise(9, 11)
-    one, other, both = (engines.create(each, "numpy").run(lr) for each in (first, second, blend))
-    np.testing.assert_allclose(both, (1 - strength) * one + strength * other, atol=2e-6)
-    assert blend.architecture.d == {0.0: 6, 0.3: 10, 1.0: 4}[strength]
-
-
-def test_what_cannot_be_blended() -> None:
-    first = random_weights(family("fsrcnn-s", 2))
+def test_an_average_lies_between_two() -> None:
+    first, second = (random_weights(family("fsrcnn-x", 2), seed) for seed in (1, 2))
+    between = weights.averaged(first, second, 0.25)
+    for name, array in between.arrays.items():
+        np.testing.assert_allclose(array, 0.75 * first.arrays[name] + 0.25 * second.arrays[name], rtol=1e-6)
+    for strength, end in ((0.0, first), (1.0, second)):
+        for name, array in weights.averaged(first, second, strength).arrays.items():
+            np.testing.assert_array_equal(array, end.arrays[name])
     for strength in (-0.1, 1.01, float("nan")):
-        with pytest.raises(UsageError, match="strength is 0 to 1, not"):
-            weights.blended(first, first, strength)
-    for other in (family("fsrcnn-s", 3), family("fsrcnn", 2), replace(family("fsrcnn-s", 2), crop=2)):
-        with pytest.raises(UsageError, match="differ in more than d and s"):
-            weights.blended(first, random_weights(other), 0.5)
+        with pytest.raises(UsageError, match=r"strength is 0 to 1, not"):
+            weights.averaged(first, second, strength)
+    with pytest.raises(UsageError, match="differ, so there is no average"):
+        weights.averaged(first, random_weights(family("fsrcnn-x", 3)), 0.5)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_strength_of_the_photo_weights(scale: int) -> None:
+    mild, strong = (pretrained.load(f"fsrcnn-photo-{end}-x{scale}") for end in ("mild", "strong"))
+    for name, array in models.resolve("fsrcnn-photo@0.3", scale).arrays.items():
+        np.testing.assert_allclose(array, 0.7 * mild.arrays[name] + 0.3 * strong.arrays[name], rtol=1e-4, atol=1e-7)
+    assert models.by_scale("fsrcnn-photo@1").keys() == set(SCALES)
+    with pytest.raises(UsageError, match=r"the strength behind fsrcnn-photo@ is 0 to 1, not 1\.5"):
+        models.resolve("fsrcnn-photo@1.5", scale)
+    with pytest.raises(UsageError, match=r"there is no model 'fsrcnn-photo@much'"):
+        models.resolve("fsrcnn-photo@much", scale)

@@ -30,7 +30,7 @@ TRAINED_ON = {"t91": "T91", "": f"T91, then {ALL_SETS}"}
 
 def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float]]]:
     """Set → protocol → (PSNR in dB, SSIM), rounded as they are quoted."""
-    engine = engines.create(weights.load(path), "torch:cpu", threads=available_threads())
+    engine = engines.create(weights.load(path), threads=available_threads())
     results, failures = evaluate([datasets / name for name in TEST_SETS], engine)
     if failures:
         raise SystemExit("\n".join(map(str, failures)))
@@ -40,6 +40,14 @@ def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float
             average = mean([r.sr for r in results if (r.folder, r.protocol) == (name, protocol)])
             table.setdefault(name, {})[protocol] = (round(average.psnr, 3), round(average.ssim, 4))
     return table
+
+
+def mean_psnr(path: Path, pictures: Path) -> float:
+    """In dB, by the protocol `paper`."""
+    results, failures = evaluate([pictures], engines.create(weights.load(path)), protocols=PROTOCOLS[:1])
+    if failures:
+        raise SystemExit("\n".join(map(str, failures)))
+    return round(mean([result.sr for result in results]).psnr, 4)
 
 
 def record(run: Path) -> float:
@@ -62,7 +70,10 @@ def main() -> None:
         name, _, stage = run.name.partition(".")
         family, _, scale = name.rpartition("-x")
         source = run / "best.safetensors"
-        validation = record(run)
+        # Photo weights may be the average of two runs, without a log; and their logs are of degraded pictures.
+        validation = record(run) if (run / "log.csv").exists() else 0.0
+        if "-photo" in family:
+            validation = mean_psnr(source, arguments.datasets / "BSDS500-val20")
         for before in sorted(run.parent.glob(f"{run.name}.*")):
             if before.suffix != ".t91":
                 record(before)
@@ -70,8 +81,8 @@ def main() -> None:
             "family": family,
             "scale": int(scale),
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-            "trained_on": f"{TRAINED_ON[stage]}, then these degraded" if "-photo" in family else TRAINED_ON[stage],
-            "recipe": f"recipes/{name}.sh",
+            "trained_on": TRAINED_ON[stage] + (", then these degraded" if "-photo" in family else ""),
+            "recipe": f"recipes/{'fsrcnn-photo' if '-photo' in family else family}-x{scale}.sh",
             "validation": validation,
             "scores": scores(source, arguments.datasets),
         }

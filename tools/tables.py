@@ -34,6 +34,7 @@ PUBLISHED = {
 }  # fmt: skip
 DATA = {".t91": "91 images", "": "91 images, then more"}
 STAGES = (".t91", "")
+PHOTO_FAMILIES = tuple(name for name in pretrained.FAMILIES if name == "fsrcnn" or "-photo" in name)
 
 
 def saved(name: str) -> dict[str, Any]:
@@ -209,6 +210,13 @@ def photo_rows(folders: tuple[str, ...], scales: tuple[int, ...], families: tupl
     return "\n\n".join([text, *tables])
 
 
+def strengths() -> str:
+    ((pictures, cases),) = saved("photo")["results"]["strengths"].items()
+    ways = [way for way in next(iter(cases.values())) if way.startswith("@")]
+    rows = [[case, *(f"{row[way]:+.2f}" for way in ways)] for case, row in cases.items()]
+    return table([f"{pictures} ×2", *(f"`{way}`" for way in ways)], rows)
+
+
 def training() -> str:
     result = saved("training_speed")
     text = (
@@ -276,10 +284,11 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "photo table": photo,
         "memory": memory,
         "folder": folder,
-        "real photos": lambda: photo_rows(SETS[1:2], (2,), ("fsrcnn", "fsrcnn-photo"), "benchmarks/results"),
+        "real photos": lambda: photo_rows(SETS[1:2], (2,), PHOTO_FAMILIES, "benchmarks/results"),
     },
     "docs/real-photos.md": {
-        "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results")
+        "strengths": strengths,
+        "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},

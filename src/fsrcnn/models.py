@@ -1,12 +1,13 @@
 """From a name to weights: the one way, for `--model`, `--init`, `convert`, `evaluate` and Python alike.
 
-A name is a family (`fsrcnn`: bundled weights at several scales), bundled weights (`fsrcnn-x2`, `fsrcnn-x2.t91`), or the path of a
-weights file.
+A name is a family (`fsrcnn`: bundled weights at several scales), bundled weights (`fsrcnn-x2`, `fsrcnn-x2.t91`), `fsrcnn-photo@0.7`
+(the average of `fsrcnn-photo-mild` and `fsrcnn-photo-strong`, at a strength of 0 … 1), or the path of a weights file.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
         return {scale: _loader(member) for scale, member in members.items() if member in table}
     if name in table:
         return {table[name].scale: _loader(name)}
+    if strength := re.fullmatch(r"fsrcnn-photo@(\d*\.?\d+)", name):
+        return {scale: _average(scale, float(strength[1])) for scale in SCALES}
     path = Path(model)
     if path.suffix or len(path.parts) > 1 or os.path.exists(path):  # noqa: PTH110  (pathlib's raises where a name is too long)
         loaded = weights.load(path)
@@ -55,6 +58,13 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
 
 def _loader(name: str) -> Callable[[], Weights]:
     return lambda: pretrained.load(name)
+
+
+def _average(scale: int, strength: float) -> Callable[[], Weights]:
+    mild, strong = (pretrained.name_of(f"fsrcnn-photo-{end}", scale) for end in ("mild", "strong"))
+    if not strength <= 1:
+        raise UsageError(f"the strength behind fsrcnn-photo@ is 0 to 1, not {strength:g}")
+    return lambda: weights.averaged(pretrained.load(mild), pretrained.load(strong), strength)
 
 
 def default_scale(scales: Mapping[int, object]) -> int:
