@@ -1,8 +1,9 @@
 """Which weights for which picture: those of which most decibels are expected.
 
 For each family, a polynomial of second degree in what the file says of its compression and what `estimates.py` measures foretells the
-gain over bicubic interpolation. `tools/fit_choice.py` fitted it on training pictures, made small in all the ways of `degradation.py`;
-`benchmarks/auto_regret.py` measures what a choice loses against the best one. Where two families do the same, the first is taken.
+gain over bicubic interpolation. `tools/fit_choice.py` fitted it on training pictures, made small in all the ways of
+`degradation.py`, and a handicap for each family, with which the choices lose least. `benchmarks/auto_regret.py` measures what a choice
+loses against the best one. Where two families do the same, the first is taken.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def choose(pixels: Array, scale: int, compression: Compression | None = None) ->
     terms = polynomial((np.array(features(estimates, compression)) - table["mean"]) / table["deviation"])
     gains = {name: float(terms @ table["gains"][name]) for name in table["gains"]}
     return Choice(
-        max(gains, key=lambda name: gains[name]),
+        max(gains, key=lambda name: gains[name] - table["handicaps"][name]),
         {name: round(gain, 2) for name, gain in gains.items()},
         compression,
         round(estimates.noise, 2),

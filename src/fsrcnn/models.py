@@ -20,8 +20,6 @@ ModelName = str | Path | Weights
 DEFAULT_SCALE = 2  # of a family
 AUTO = "auto"
 """In place of a model, where a picture is upscaled: the family that suits it, by `choice.py`."""
-UPSCALE_DEFAULT = "fsrcnn"
-"""What upscales where nobody names a model."""
 
 
 def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:

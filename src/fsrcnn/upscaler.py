@@ -54,7 +54,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: ModelName = models.UPSCALE_DEFAULT,
+        model: ModelName = "fsrcnn",
         *,
         scale: float | None = None,
         engine: str = "auto",

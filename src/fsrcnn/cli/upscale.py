@@ -17,7 +17,6 @@ from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.files import explained
-from fsrcnn.models import UPSCALE_DEFAULT
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job, Plan
 from fsrcnn.size import Size
@@ -69,7 +68,7 @@ def upscale(
             help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), a weights file, or auto: for each picture "
             "the family that suits it.",
         ),
-    ] = UPSCALE_DEFAULT,
+    ] = "fsrcnn",
     engine: EngineName = "auto",
     precision: Precision = "exact",
     format: Annotated[
