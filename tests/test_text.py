@@ -75,7 +75,7 @@ def test_bundled_weights_do_not_explode_on_text(name: str, seed: int) -> None:
         bicubic = imresize(lr, output_size=(360, 360))
         gain = psnr(hr, sr.clip(0, 1), 1) - psnr(hr, bicubic.clip(0, 1), 1)
         # At ×4 the letters are hardly there any more, and weights for photos give up what a letter gains: they stay near bicubic.
-        assert gain > (-0.2 if "-photo" in name else 0.1 if scale == 4 else 0.3)
+        assert gain > (-0.7 if "-strong" in name else -0.2 if "-photo" in name else 0.1 if scale == 4 else 0.3)
 
 
 @pytest.mark.parametrize("scale", [2, 3])

@@ -487,7 +487,7 @@ def test_a_run_stops_where_its_folder_is_removed(pictures: Path, tmp_path: Path)
         ({"average": 1.0}, "average is from 0"),
         ({"decay": 2.0}, "decay is the last part"),
         ({"contrast": 0.5}, "contrast is 1 to 10"),
-        ({"degrade": "ruin"}, "degrade is none, photo, not 'ruin'"),
+        ({"degrade": "ruin"}, "degrade is none, photo, photo-mild, photo-strong, not 'ruin'"),
         ({"seed": -1}, "seed is at least 0"),
         ({"seed": 2**24}, "seed is below 16,777,216"),
         ({"number_format": "fp16"}, "number_format is fp32, bf16, not 'fp16'"),
