@@ -210,6 +210,27 @@ def photo_rows(folders: tuple[str, ...], scales: tuple[int, ...], families: tupl
     return "\n\n".join([text, *tables])
 
 
+def auto() -> str:
+    """Of the choice, at ×2; the losses at all scales."""
+    result = saved("auto")["results"]
+    tables, losses = [], []
+    for scale, sets in result.items():
+        for pictures, found in sets.items():
+            losses.append(f"{pictures} ×{scale[1:]} {found['mean regret']:.2f}")
+            if scale == "x2":
+                ways = [way for way in next(iter(found["rows"].values())) if way not in ("regret", "chosen")]
+                rows = [
+                    [case, *(f"{row[way]:+.2f}" for way in ways), f"{row['regret']:.2f}"]
+                    for case, row in found["rows"].items()
+                ]
+                tables.append(table([f"{pictures} ×2", *(f"`{way}`" for way in ways), "loss"], rows))
+    text = (
+        "dB above bicubic interpolation, and what the choice loses against the best of the four for each picture "
+        f"([results](../benchmarks/results/auto.json)); the mean loss is {', '.join(losses)} dB:"
+    )
+    return "\n\n".join([text, *tables])
+
+
 def strengths() -> str:
     ((pictures, cases),) = saved("photo")["results"]["strengths"].items()
     ways = [way for way in next(iter(cases.values())) if way.startswith("@")]
@@ -288,6 +309,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/real-photos.md": {
         "strengths": strengths,
+        "auto": auto,
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},

@@ -30,7 +30,7 @@ class Choice:
 
     Attributes:
         model: the family.
-        expected: family → gain over bicubic interpolation in dB.
+        expected: family → gain over bicubic interpolation in dB, less the family's handicap.
         compression: what the file said.
         noise: of the luma, standard deviation in 8-bit levels.
     """
@@ -68,9 +68,9 @@ def choose(pixels: Array, scale: int, compression: Compression | None = None) ->
     estimates = estimates_of(pixels)
     table = _table()[str(scale)]
     terms = polynomial((np.array(features(estimates, compression)) - table["mean"]) / table["deviation"])
-    gains = {name: float(terms @ table["gains"][name]) for name in table["gains"]}
+    gains = {name: float(terms @ table["gains"][name]) - table["handicaps"][name] for name in table["gains"]}
     return Choice(
-        max(gains, key=lambda name: gains[name] - table["handicaps"][name]),
+        max(gains, key=lambda name: gains[name]),
         {name: round(gain, 2) for name, gain in gains.items()},
         compression,
         round(estimates.noise, 2),
