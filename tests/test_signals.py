@@ -255,7 +255,7 @@ def test_streams_of_ascii_and_names_of_other_bytes(tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
     done = typed(tmp_path, "models", environment=plain)
     assert done.returncode == 0
-    assert "fsrcnn-x2        x2 " in done.stdout
+    assert "fsrcnn-x2               x2 " in done.stdout
     assert done.stdout.isascii()
     name = os.fsdecode(b"lat\xe9in.safetensors")
     try:

@@ -415,7 +415,7 @@ def test_mistakes_are_one_sentence(
         (("train", pictures, "--device", "cuda:7", *v), 2, "no cuda:7 device here; use --device cpu"),
         (("train", pictures, "--resume", "-o", tmp_path / "new", *v), 2, "no run to go on with"),
         (("train", f"{pictures}:1,2", *v), 2, "factors are above 0 and at most 1"),
-        (("train", pictures, "--degrade", "ruin", *v), 2, "degrade is none, photo, not 'ruin'"),
+        (("train", pictures, "--degrade", "ruin", *v), 2, "degrade is none, photo, photo-mild, photo-strong, not 'ruin'"),
         (("train", prepared / "train.h5", "-s", 2, "--degrade", "photo", *v), 2,
          "holds sub-images of clean pictures, which can no longer be degraded by photo; give folders"),
         (("prepare", pictures, "-o", tmp_path / "a.h5", "--degrade", "ruin"), 2,
