@@ -27,3 +27,15 @@ cure() {
     shift 2
     "${PYTHON:-python}" "$(dirname "$0")/cure.py" --model "$from" --datasets "$DATASETS" --output "$folder" "$@"
 }
+
+# photo SCALE MILD STRONG STRENGTH: fsrcnn goes on with degraded pictures, MILD updates of hardly ever sharpened ones, from there STRONG updates of
+# sharpened ones; both are cured, on sheets as fsrcnn enlarges them, and fsrcnn-photo is their average at that strength.
+photo() {
+    mild="fsrcnn-photo-mild-x$1" strong="fsrcnn-photo-strong-x$1"
+    stage "$mild.plain" train $ALL --scale "$1" --init "fsrcnn-x$1" --degrade photo-mild --steps "$2" --lr 0.003 --scalar-lr 0.0006 --seed 2 $LARGE $COMMON
+    stage "$strong.plain" train $ALL --scale "$1" --init "$RUNS/$mild.plain/best.safetensors" --degrade photo-strong --steps "$3" --lr 0.002 --scalar-lr 0.0004 --seed 2 $LARGE $COMMON
+    sheets="--like fsrcnn-x$1 --steps 5000 --lr 0.0012 --share 0.05 --margin 28"
+    cure "$mild" "$mild.plain" --degrade photo-mild $sheets
+    cure "$strong" "$strong.plain" --degrade photo-strong $sheets
+    "${PYTHON:-python}" "$(dirname "$0")/average.py" "$RUNS/$mild/best.safetensors" "$RUNS/$strong/best.safetensors" --strength "$4" --output "$RUNS/fsrcnn-photo-x$1"
+}

@@ -1,11 +1,6 @@
 #!/bin/sh
-# fsrcnn-photo-mild-x4, fsrcnn-photo-strong-x4, and fsrcnn-photo-x4, which is their average: fsrcnn-x4 goes on, with degraded pictures.
+# fsrcnn-photo-mild-x4, fsrcnn-photo-strong-x4, and fsrcnn-photo-x4, which is their average.
 set -eu
 . "$(dirname "$0")/common.sh"
 
-MILD=fsrcnn-photo-mild-x4 STRONG=fsrcnn-photo-strong-x4 PHOTO="--steps 5000 --lr 0.0012 --share 0.05 --margin 28"
-stage "$MILD.plain" train $ALL --scale 4 --init fsrcnn-x4 --degrade photo-mild --steps 40000 --lr 0.003 --scalar-lr 0.0006 --seed 2 $LARGE $COMMON
-stage "$STRONG.plain" train $ALL --scale 4 --init "$RUNS/$MILD.plain/best.safetensors" --degrade photo-strong --steps 12000 --lr 0.002 --scalar-lr 0.0004 --seed 2 $LARGE $COMMON
-cure "$MILD" "$MILD.plain" --like fsrcnn-x4 --degrade photo-mild $PHOTO
-cure "$STRONG" "$STRONG.plain" --like fsrcnn-x4 --degrade photo-strong $PHOTO
-"${PYTHON:-python}" "$(dirname "$0")/average.py" "$RUNS/$MILD/best.safetensors" "$RUNS/$STRONG/best.safetensors" --strength 0.6 --output "$RUNS/fsrcnn-photo-x4"
+photo 4 40000 12000 0.6

@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fsrcnn import images, weights  # noqa: E402
 from fsrcnn.architecture import Architecture, family  # noqa: E402
-from fsrcnn.degradation import Ranges  # noqa: E402
+from fsrcnn.degradation import RANGES, Ranges  # noqa: E402
 from fsrcnn.engines.numpy import NumpyEngine  # noqa: E402
 from fsrcnn.engines.torch import Network, TorchEngine  # noqa: E402
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError  # noqa: E402
@@ -33,7 +33,7 @@ from fsrcnn.training.history import Progress  # noqa: E402
 from fsrcnn.training.loop import train  # noqa: E402
 from fsrcnn.training.optimizers import Soap  # noqa: E402
 from fsrcnn.training.pairs import TRAINING_CHAINS, Folder, Pair, degraded_pair, load_pairs  # noqa: E402
-from fsrcnn.training.recipe import Recipe  # noqa: E402
+from fsrcnn.training.recipe import DEGRADES, Recipe  # noqa: E402
 from fsrcnn.training.sources import DegradedPatches, Patches  # noqa: E402
 from fsrcnn.training.trainee import Trainee, take_over  # noqa: E402
 from fsrcnn.training.validation import bicubic_psnr, validation_psnr  # noqa: E402
@@ -525,3 +525,7 @@ def test_an_exact_picture_scores_finitely_and_above_all_others() -> None:
     assert scores[0] == pytest.approx(10 * math.log10(255**2 * 16))
     assert scores[0] > scores[1] > scores[2]
     assert bicubic_psnr([pair], 2) == scores[0]
+
+
+def test_a_recipe_names_every_range_of_degradation() -> None:
+    assert set(DEGRADES) == {"none", *RANGES}

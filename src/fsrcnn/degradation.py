@@ -23,7 +23,7 @@ import numpy as np
 
 from fsrcnn.arrays import Array, Float32, Uint8
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.imresize import Contributions, resize_axis
+from fsrcnn.imresize import Contributions, mirrored, resize_axis
 from fsrcnn.require import require
 
 LARGEST_SIDE = 16_376  # LR pixels: WebP ends at 16,383, and the blocks may begin 7 pixels above and left of a picture
@@ -351,12 +351,7 @@ def _contributions(in_length: int, scale: int, kernel: Kernel) -> Contributions:
     centres = (np.arange(in_length // scale) + 0.5) * scale - 0.5
     reach = math.ceil(kernel.width * stretch / 2)
     positions = np.floor(centres)[:, None] + np.arange(-reach, reach + 2)
-    weights = kernel.weight((centres[:, None] - positions) / stretch)
-    weights /= weights.sum(axis=1, keepdims=True)
-    mirror = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
-    indices = mirror[np.mod(positions.astype(np.int64), 2 * in_length)]
-    used = np.any(weights != 0, axis=0)
-    return Contributions(np.ascontiguousarray(weights[:, used]), np.ascontiguousarray(indices[:, used]))
+    return mirrored(kernel.weight((centres[:, None] - positions) / stretch), positions, in_length)
 
 
 # ── filters ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

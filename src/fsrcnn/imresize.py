@@ -73,11 +73,21 @@ def contributions(in_length: int, out_length: int, scale: float | None = None, a
     u = np.arange(1, out_length + 1) / scale + (1 - anchor) * (1 - 1 / scale)
     left = np.floor(u - width / 2)
     taps = math.ceil(width) + 2
-    positions = left[:, None] + np.arange(taps)
-    weights = shrink * cubic(shrink * (u[:, None] - positions))
-    weights /= weights.sum(axis=1, keepdims=True)
+    positions = left[:, None] + np.arange(taps)  # from 1
+    return mirrored(shrink * cubic(shrink * (u[:, None] - positions)), positions - 1, in_length)
+
+
+def mirrored(weights: Float64, positions: Array, in_length: int) -> Contributions:
+    """Weights that sum to one at each output, with symmetric borders (`… 2 1 1 2 3 …`); taps that weigh nothing anywhere are left out.
+
+    Args:
+        weights: (out_length, taps), of any sum but 0.
+        positions: (out_length, taps) whole numbers, from 0; those outside of `0 … in_length-1` lie beyond a border.
+        in_length: input pixels along the axis.
+    """
+    weights = weights / weights.sum(axis=1, keepdims=True)
     mirror = np.concatenate([np.arange(in_length), np.arange(in_length)[::-1]])
-    indices = mirror[np.mod(positions.astype(np.int64) - 1, 2 * in_length)]
+    indices = mirror[np.mod(positions.astype(np.int64), 2 * in_length)]
     used = np.any(weights != 0, axis=0)
     return Contributions(np.ascontiguousarray(weights[:, used]), np.ascontiguousarray(indices[:, used]))
 

@@ -98,7 +98,7 @@ def open_data(
     factors = PAPER_FACTORS if augment else (1.0,)
     folders = [] if files else [_folder(path, factors, recursive) for path in sources]
     held_out = [] if validation is not None else _held_out(folders, scale, note)
-    ranges = None if recipe.degrade == "none" else RANGES[recipe.degrade]
+    ranges = RANGES.get(recipe.degrade)
     source: Source
     before: Degrade
     if files:

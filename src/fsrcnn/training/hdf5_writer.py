@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import fsrcnn
 from fsrcnn.arrays import Float32, Uint8
-from fsrcnn.degradation import PHOTO, RANGES, Ranges
+from fsrcnn.degradation import RANGES, Ranges
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.files import beside
 from fsrcnn.require import require
@@ -103,8 +103,7 @@ def prepare(
             progress(number / len(paths), path.name)
             try:
                 digest = _sha256(path)
-                chains = None if degrade == "none" else (PREPARED_CHAINS, seed, number)
-                items = _append_all(writer, path, cut, chains, RANGES.get(degrade, PHOTO))
+                items = _append_all(writer, path, cut, RANGES.get(degrade), (PREPARED_CHAINS, seed, number))
             except FsrcnnError as error:
                 done.failures.append(error.named(path))
                 continue
@@ -148,8 +147,8 @@ class Writer(Protocol):
         """Append what (h, w) LR in [0, 1] and its 8-bit HR give; the number of items that this is."""
 
 
-def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, ...] | None, ranges: Ranges) -> int:
-    """Append a picture in all its sizes and turns, degraded where there are seeds for chains; the number of items.
+def _append_all(writer: Writer, path: Path, cut: SubImages, ranges: Ranges | None, chains: tuple[int, ...]) -> int:
+    """Append a picture in all its sizes and turns, degraded where there are ranges for chains; the number of items.
 
     Raises:
         ImageError: it cannot be read, or is too small for a single item.
@@ -159,7 +158,7 @@ def _append_all(writer: Writer, path: Path, cut: SubImages, chains: tuple[int, .
     for version, (factor, rotation) in enumerate(itertools.product(cut.factors, cut.rotations)):
         pair = pair_of(full, cut.scale, factor, rotation)
         items += writer.append(
-            *(pair if chains is None else degraded_pair(pair, cut.scale, (*chains, version), ranges))
+            *(pair if ranges is None else degraded_pair(pair, cut.scale, (*chains, version), ranges))
         )
     if items == 0:
         size = f"{full.shape[1]}×{full.shape[0]}"
