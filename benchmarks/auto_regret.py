@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fsrcnn import choice, degradation, engines, images, metrics, models, protocol
-from fsrcnn.color import luma
+from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
 from fsrcnn.folders import find
 from fsrcnn.parallel import Control, available_threads, run_all
 from machine import outcome, save
@@ -39,11 +38,7 @@ def rows(folder: Path, scale: int) -> dict[str, Any]:
         hr = protocol.hr_luma(rgb)
         for row, case in enumerate(degradation.CASES.values()):
             picture = images.read(case.file(rgb.astype(np.float32) / np.float32(255), scale, number))
-            plane = luma(picture.pages[0])
-            bicubic = protocol.psnr(hr, protocol.enlarged(plane / 255.0, scale), scale)
-            for column, net in enumerate(nets):
-                sr = protocol.round_8bit(net.luma(plane.astype(np.float32) / np.float32(255)))
-                gains[row, number, column] = protocol.psnr(hr, sr, scale) - bicubic
+            gains[row, number] = robustness.gains(hr, picture.pages[0], nets)
             found = choice.choose(picture.pages[0], scale, picture.compression)
             chosen[row, number] = families.index(found.model)
 

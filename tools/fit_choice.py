@@ -1,70 +1,99 @@
-"""Fit what `fsrcnn.choice` foretells: `python tools/fit_choice.py --datasets FOLDER [--families fsrcnn fsrcnn-photo]`.
+"""Train what `fsrcnn.choice` foretells with: `python tools/fit_choice.py --datasets FOLDER [--scales 2] [--samples FOLDER]`.
 
-Pictures of the training sets are made small in every case of `degradation.CASES` and by random chains, as files, and enlarged by
-each family. For each family, a polynomial of what the file says and of what is measured is fitted to the gain over bicubic, by ridge
-regression. Where a file tells its compression, the pixels alone are a second sample, of less weight. Writes `pretrained/choice.json`;
-to be run again whenever the weights of a family change.
+Pictures of the training sets, and sheets of text, are made small in every case of `degradation.CASES` and by random chains, as files,
+and enlarged by each family. A small network learns to say from the features of a small picture what each family gains over bicubic,
+and, above all, to lose little where its highest figure chooses: its loss is the regret of a choice drawn by the softmax of its
+figures, and a Huber loss of the figures. Where a file tells its compression, the network learns to do without in some of the updates.
+Writes `pretrained/choice.json`; to be run again whenever the weights of a family change. Making the samples takes some ten minutes per
+scale; `--samples` keeps them for the next time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import nn
 
-from fsrcnn import choice, degradation, engines, images, metrics, models, protocol
+from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
 from fsrcnn.architecture import SCALES
-from fsrcnn.arrays import Array
-from fsrcnn.color import luma
-from fsrcnn.engines import Engine
+from fsrcnn.arrays import Array, Uint8
 from fsrcnn.estimates import estimates_of
 from fsrcnn.folders import find
 from fsrcnn.parallel import Control, available_threads, run_all
+from fsrcnn.training import sheets
 
-SETS = {"BSDS500-train": 4, "General100": 3, "Xiph50": 3, "T91": 6}
-"""Training sets, and each how many-th picture is taken."""
-CHAINS = 15  # of each picture, as many as there are cases
-SIDE = 480  # pixels of a crop from the middle: larger ones of Xiph50 would count more than others
-RIDGE = 1e-3  # per sample, of standardised features
+SETS = {"BSDS500-train": 1, "General100": 1, "Xiph50": 3, "T91": 1}
+"""Training sets, and how many crops are taken of each picture."""
+SHEETS = 30  # of text among the crops
+SCREENS = 300  # of text alone: a screen shows it more often than its share of the sets
+CHAINS = 10  # of each crop, beside the cases
+SIDE = 160  # LR pixels of a crop at most: larger pictures would count more than others
 FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-photo-mild", "fsrcnn-photo-strong")
-WITHOUT_FILE = 0.5  # the weight of a picture whose file is not known
+MEMBERS, HIDDEN, DROPOUT = 4, 32, 0.2
+STEPS, BATCH, RATE, DECAY = 4000, 512, 3e-3, 1e-3
+TEMPERATURE = 0.15  # dB: families closer than this are drawn about alike
+WITHOUT_FILE = 0.15  # of the samples of a batch, whose file is not known
+KEPT_ASIDE = 6  # every sixth crop is kept from training by --check
 
 
-class Sample(NamedTuple):
-    """One small picture: features, gain of each family over bicubic in dB, weight in the fit."""
+class Samples(NamedTuple):
+    """Small pictures, in the order of the crops.
 
-    features: list[float]
-    gains: list[float]
-    weight: float
-
-
-def gains(hr: Array, lr: Array, nets: list[Engine], scale: int) -> list[float]:
-    """PSNR of each network less that of bicubic interpolation, on the luma.
-
-    Args:
-        hr: luma, as `protocol.hr_luma` gives it.
-        lr: (h, w, 3) uint8.
+    Attributes:
+        crop: (n,) number of the crop that each was made of.
+        features: (n, 14) as `choice.features`.
+        gains: (n, families) over bicubic in dB.
     """
-    plane = luma(lr)
-    bicubic = protocol.psnr(hr, protocol.enlarged(plane / 255.0, scale), scale)
-    levels = plane.astype(np.float32) / np.float32(255)
-    return [protocol.psnr(hr, protocol.round_8bit(net.luma(levels)), scale) - bicubic for net in nets]
+
+    crop: Array
+    features: Array
+    gains: Array
 
 
-def hr_of(path: Path, scale: int) -> Array:
-    """(h, w, 3) uint8: the middle of a picture, with sides that are multiples of the scale."""
-    rgb = protocol.read_8bit(path)
-    rgb = np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb[:, :, :3]
-    top, left = (max(0, length - SIDE) // 2 for length in rgb.shape[:2])
-    return metrics.modcrop(rgb[top : top + SIDE, left : left + SIDE], scale)
+def crops(datasets: Path, scale: int) -> Iterator[Uint8]:
+    """(h, w, 3) uint8: a piece of each picture, at a place drawn by its number, with sides that are multiples of the scale."""
+    number, side = 0, SIDE * scale
+    for name, count in SETS.items():
+        for path in find(datasets / name).pictures:
+            rgb = protocol.read_8bit(path)
+            rgb = np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb[:, :, :3]
+            for again in range(count):
+                generator = np.random.default_rng((7, number, again))
+                top, left = (int(generator.integers(0, max(1, length - side + 1))) for length in rgb.shape[:2])
+                yield metrics.modcrop(rgb[top : top + side, left : left + side], scale)
+                number += 1
+    generator = np.random.default_rng(11)
+    for sheet in range(SHEETS):
+        yield metrics.modcrop(text(generator, sheet, side // 2), scale)
+
+
+def screens(scale: int) -> Iterator[Uint8]:
+    """(h, w, 3) uint8: text alone, of which the small picture is what a screen shows: coverage of pixels, as of `area`."""
+    generator = np.random.default_rng(13)
+    for sheet in range(SCREENS):
+        yield metrics.modcrop(text(generator, sheet, SIDE * scale), scale)
+
+
+def text(generator: np.random.Generator, number: int, side: int) -> Uint8:
+    """(side, side, 3): a sheet of text in three sizes."""
+    ink = list(sheets.INKS.values())[number % len(sheets.INKS)]
+    face, sizes = str(generator.choice(sheets.FACES)), [int(size) for size in generator.integers(9, 36, 3)]
+    plane = sheets.text_sheet(generator, ink, face, sizes, (side, side)).lr
+    grey = np.rint((255 * plane - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+    return np.dstack([grey] * 3)
 
 
 def files(rgb: Array, scale: int, number: int) -> list[bytes]:
-    """The small pictures that are made of one."""
+    """The small pictures that are made of a crop."""
     picture = rgb.astype(np.float32) / np.float32(255)
     made = [case.file(picture, scale, number) for case in degradation.CASES.values()]
     ranges = degradation.REAL
@@ -78,58 +107,100 @@ def files(rgb: Array, scale: int, number: int) -> list[bytes]:
     return made
 
 
-def samples(paths: list[Path], families: list[str], scale: int) -> list[Sample]:
-    """Of all pictures, in their order."""
-    nets = [engines.create(models.resolve(family, scale), threads=1) for family in families]
-    found: dict[int, list[Sample]] = {}
+def shown(rgb: Array, scale: int) -> list[bytes]:
+    """The small pictures that are made of a screen."""
+    picture = rgb.astype(np.float32) / np.float32(255)
+    on_screen = degradation.rounded(degradation.shrunk(picture, scale, "area"))
+    smaller = degradation.rounded(degradation.shrunk(picture, scale, "bicubic"))
+    return [
+        degradation.encoded(lr, quality)
+        for lr, quality in ((on_screen, None), (on_screen, 90), (on_screen, 75), (smaller, None))
+    ]
 
-    def work(number: int) -> None:
-        rgb = hr_of(paths[number], scale)
-        hr, found[number] = protocol.hr_luma(rgb), []
-        for file in files(rgb, scale, number):
+
+def samples(datasets: Path, families: list[str], scale: int) -> Samples:
+    """Of all crops and screens."""
+    nets = [engines.create(models.resolve(family, scale), threads=1) for family in families]
+    found: dict[int, list[tuple[list[float], list[float]]]] = {}
+    of_crops = list(crops(datasets, scale))
+    pieces = list(enumerate([*of_crops, *screens(scale)]))
+    begun = time.monotonic()
+
+    def work(piece: tuple[int, Uint8]) -> None:
+        number, rgb = piece
+        hr, rows = protocol.hr_luma(rgb), []
+        for file in files(rgb, scale, number) if number < len(of_crops) else shown(rgb, scale):
             picture = images.read(file)
             pixels = picture.pages[0]
-            measured, gained = estimates_of(pixels), gains(hr, pixels, nets, scale)
-            found[number].append(Sample(choice.features(measured, picture.compression), gained, 1.0))
-            if picture.compression is not None:
-                found[number].append(Sample(choice.features(measured, None), gained, WITHOUT_FILE))
+            seen = choice.features(estimates_of(pixels), picture.compression)
+            rows.append((seen, robustness.gains(hr, pixels, nets)))
+        found[number] = rows
+        if len(found) % 50 == 0:
+            left = (time.monotonic() - begun) * (len(pieces) / len(found) - 1)
+            print(f"×{scale}: {len(found)} of {len(pieces)} crops, {left / 60:.0f} min left", file=sys.stderr)
 
-    run_all(work, list(range(len(paths))), Control(available_threads()))
-    return [sample for number in sorted(found) for sample in found[number]]
+    run_all(work, pieces, Control(available_threads()))
+    numbers = np.repeat(range(len(pieces)), [len(found[number]) for number in range(len(pieces))])
+    features, gained = zip(*(row for number in sorted(found) for row in found[number]), strict=True)
+    return Samples(numbers, np.array(features), np.array(gained))
 
 
-def fitted(samples: list[Sample], families: list[str]) -> dict[str, object]:
+def trained(known: Samples, families: list[str]) -> dict[str, object]:
     """What `choice.json` holds of a scale."""
-    features, gained, weight = (np.array(column) for column in zip(*samples, strict=True))
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    terms = choice.polynomial((features - mean) / deviation)
-    normal = terms.T @ (weight[:, None] * terms) + RIDGE * len(terms) * np.diag([0.0] + [1.0] * (terms.shape[1] - 1))
-    coefficients = np.linalg.solve(normal, terms.T @ (weight[:, None] * gained))
-    handicaps = fairest(terms @ coefficients, gained, weight)
-    return {
-        "mean": mean.round(4).tolist(),
-        "deviation": deviation.round(4).tolist(),
-        "gains": {family: coefficients[:, column].round(4).tolist() for column, family in enumerate(families)},
-        "handicaps": dict(zip(families, handicaps, strict=True)),
-    }
+    torch.set_num_threads(1)
+    mean, deviation = known.features.mean(axis=0).round(4), (known.features.std(axis=0) + 1e-6).round(4)
+    unknown = known.features.copy()
+    unknown[:, -2:] = 0  # as `choice.features` has it of a picture without a file
+    seen, without = (
+        torch.from_numpy(choice.standardised(features, mean, deviation).astype(np.float32))
+        for features in (known.features, unknown)
+    )
+    gained = torch.from_numpy(known.gains.astype(np.float32))
+    members = [member(seen, without, gained, seed) for seed in range(MEMBERS)]
+    layers = [
+        [np.stack(arrays).astype(float).round(4).tolist() for arrays in zip(*layer, strict=True)]
+        for layer in zip(*members, strict=True)
+    ]
+    return {"families": families, "mean": mean.tolist(), "deviation": deviation.tolist(), "layers": layers}
 
 
-def fairest(expected: Array, gained: Array, weight: Array) -> list[float]:
-    """What is taken off each family's expected gain so that the choices lose least, in dB; nothing off the first one's.
+def member(seen: torch.Tensor, without: torch.Tensor, gained: torch.Tensor, seed: int) -> list[tuple[Array, Array]]:
+    """One network: (inputs, outputs) weights and (1, outputs) biases of each layer.
 
-    A polynomial that is right on average may be wrong alike for the pictures between which a choice is made.
+    Args:
+        seen: (n, features), standardised.
+        without: the same where nothing is known of the file.
+        gained: (n, families) in dB.
+        seed: of its first weights and of what it sees when.
     """
-    handicaps = np.zeros(expected.shape[1])
+    torch.manual_seed(seed)
+    generator = np.random.default_rng(seed)
+    network = nn.Sequential(
+        nn.Linear(seen.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT),
+        nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT),
+        nn.Linear(HIDDEN, gained.shape[1]),
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for _ in range(STEPS):
+        drawn = torch.from_numpy(generator.integers(len(seen), size=BATCH))
+        hidden = torch.from_numpy(generator.random((BATCH, 1)) < WITHOUT_FILE)
+        expected, target = network(torch.where(hidden, without[drawn], seen[drawn])), gained[drawn]
+        losses = target.max(dim=1, keepdim=True).values - target
+        regret = (torch.softmax(expected / TEMPERATURE, dim=1) * losses).sum(dim=1).mean()
+        optimizer.zero_grad()
+        (regret + nn.functional.smooth_l1_loss(expected, target)).backward()
+        optimizer.step()
+        schedule.step()
+    layers = [layer for layer in network if isinstance(layer, nn.Linear)]
+    return [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]) for layer in layers]
 
-    def loss(tried: Array) -> float:
-        of_choice = np.take_along_axis(gained, (expected - tried).argmax(axis=1)[:, None], axis=1)[:, 0]
-        return float(np.average(gained.max(axis=1) - of_choice, weights=weight))
 
-    for _ in range(3):  # one family after the other, until nothing changes
-        for column in range(1, len(handicaps)):
-            tries = [np.where(np.arange(len(handicaps)) == column, step / 20, handicaps) for step in range(-10, 21)]
-            handicaps = min(tries, key=loss)
-    return [round(float(handicap), 2) for handicap in handicaps]
+def regret(table: dict[str, object], known: Samples) -> float:
+    """What the choices of a network lose on samples, in dB, on average."""
+    network = choice.network_of(table)
+    chosen = np.argmax([network.gains(features) for features in known.features], axis=1)
+    return float((known.gains.max(axis=1) - known.gains[np.arange(len(chosen)), chosen]).mean())
 
 
 def main() -> None:
@@ -137,15 +208,36 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds the training sets")
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), help="among which is chosen, best first")
     parser.add_argument("--scales", nargs="+", type=int, default=list(SCALES))
+    parser.add_argument("--samples", type=Path, help="a folder where samples are kept, and taken from where they are")
+    parser.add_argument(
+        "--check", action="store_true", help="train on five sixths and say the regret on the rest; write nothing"
+    )
     parser.add_argument("--save", type=Path, default=choice.TABLE)
     arguments = parser.parse_args()
-    paths = [path for name, step in SETS.items() for path in find(arguments.datasets / name).pictures[::step]]
     table = json.loads(arguments.save.read_text("utf-8")) if arguments.save.exists() else {}
     for scale in arguments.scales:
-        table[str(scale)] = fitted(samples(paths, arguments.families, scale), arguments.families)
-        print(f"×{scale}: {len(paths)} pictures", flush=True)
-    lines = ",\n".join(f'"{scale}": {json.dumps(table[scale])}' for scale in sorted(table))
-    arguments.save.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+        kept = arguments.samples and arguments.samples / f"x{scale}.npz"
+        if kept and kept.exists():
+            known = Samples(**np.load(kept))
+        else:
+            known = samples(arguments.datasets, arguments.families, scale)
+            if kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(kept, **known._asdict())
+        if arguments.check:
+            aside = known.crop % KEPT_ASIDE == KEPT_ASIDE - 1
+            learned, unseen = (Samples(*(array[part] for array in known)) for part in (~aside, aside))
+            fitted = trained(learned, arguments.families)
+            print(
+                f"×{scale}: regret {regret(fitted, learned):.3f} dB, kept aside {regret(fitted, unseen):.3f} dB",
+                flush=True,
+            )
+            continue
+        table[str(scale)] = trained(known, arguments.families)
+        print(f"×{scale}: {len(known.crop):,} samples, regret {regret(table[str(scale)], known):.3f} dB", flush=True)
+    if not arguments.check:
+        lines = ",\n".join(f'"{scale}": {json.dumps(table[scale])}' for scale in sorted(table))
+        arguments.save.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Which weights for which picture: those of which most decibels are expected.
 
-For each family, a polynomial of second degree in what the file says of its compression and what `estimates.py` measures foretells the
-gain over bicubic interpolation. `tools/fit_choice.py` fitted it on training pictures, made small in all the ways of
-`degradation.py`, and a handicap for each family, with which the choices lose least. `benchmarks/auto_regret.py` measures what a choice
-loses against the best one. Where two families do the same, the first is taken.
+A small network (`pretrained/choice.json`) foretells the gain over bicubic interpolation of each family from what the file says of its
+compression and what `estimates.py` measures. `tools/fit_choice.py` trained it on training pictures, made small in all the ways of
+`degradation.py`, to lose least by its choices. `benchmarks/auto_regret.py` measures what a choice loses against the best one. Where
+two families do the same, the first is taken.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Choice:
 
     Attributes:
         model: the family.
-        expected: family → gain over bicubic interpolation in dB, less the family's handicap.
+        expected: family → gain over bicubic interpolation in dB.
         compression: what the file said.
         noise: of the luma, standard deviation in 8-bit levels.
     """
@@ -65,10 +65,8 @@ def choose(pixels: Array, scale: int, compression: Compression | None = None) ->
         scale: of the first network that will be run: 2, 3 or 4.
         compression: what its file said; None where nothing is known, as of an array.
     """
-    estimates = estimates_of(pixels)
-    table = _table()[str(scale)]
-    terms = polynomial((np.array(features(estimates, compression)) - table["mean"]) / table["deviation"])
-    gains = {name: float(terms @ table["gains"][name]) - table["handicaps"][name] for name in table["gains"]}
+    estimates, network = estimates_of(pixels), _networks()[scale]
+    gains = dict(zip(network.families, network.gains(features(estimates, compression)), strict=True))
     return Choice(
         max(gains, key=lambda name: gains[name]),
         {name: round(gain, 2) for name, gain in gains.items()},
@@ -78,7 +76,7 @@ def choose(pixels: Array, scale: int, compression: Compression | None = None) ->
 
 
 def features(estimates: Estimates, compression: Compression | None) -> list[float]:
-    """What the polynomial is of."""
+    """What the network sees."""
     quality = compression.quality if compression else None
     return [
         float(np.log2(estimates.noise + 0.3)),
@@ -96,19 +94,45 @@ def coarseness(quality: int) -> float:
     return float(np.log2(1 + 9 * (50 / quality if quality < 50 else 2 - quality / 50)))
 
 
-def polynomial(x: Array) -> Array:
-    """(…, n) standardised features → (…, 1 + n + n·(n + 1)/2): 1, each, and each product of two."""
-    first, second = np.triu_indices(x.shape[-1])
-    clipped = x.clip(-3, 3)  # a polynomial says nothing far from what it was fitted on
-    return np.concatenate([np.ones((*x.shape[:-1], 1)), clipped, clipped[..., first] * clipped[..., second]], axis=-1)
+@dataclass(frozen=True)
+class Network:
+    """Foretells gains from features: standardised, then layers with ReLU between them; the mean of some that were trained alike.
+
+    Attributes:
+        families: among which is chosen, in the order of what the last layer gives.
+        mean, deviation: of each feature.
+        layers: (members, inputs, outputs) weights and (members, 1, outputs) biases of each.
+    """
+
+    families: tuple[str, ...]
+    mean: Array
+    deviation: Array
+    layers: tuple[tuple[Array, Array], ...]
+
+    def gains(self, features: Sequence[float]) -> list[float]:
+        """Of each family over bicubic interpolation, in dB."""
+        values = standardised(np.array(features), self.mean, self.deviation)[None]
+        for number, (weights, biases) in enumerate(self.layers):
+            values = (values if number == 0 else values.clip(0)) @ weights + biases
+        return [float(value) for value in values.mean(axis=(0, 1))]
 
 
-def families() -> Sequence[str]:
+def standardised(features: Array, mean: Array, deviation: Array) -> Array:
+    """Clipped to 3 deviations: a network says nothing far from what it learned from."""
+    return ((features - mean) / deviation).clip(-3, 3)
+
+
+def families() -> tuple[str, ...]:
     """Among which is chosen."""
-    return tuple(_table()["2"]["gains"])
+    return _networks()[2].families
+
+
+def network_of(table: Mapping[str, Any]) -> Network:
+    """From what `choice.json` holds of a scale."""
+    layers = tuple((np.array(weights), np.array(biases)) for weights, biases in table["layers"])
+    return Network(tuple(table["families"]), np.array(table["mean"]), np.array(table["deviation"]), layers)
 
 
 @cache
-def _table() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(TABLE.read_text("utf-8"))
-    return loaded
+def _networks() -> dict[int, Network]:
+    return {int(scale): network_of(table) for scale, table in json.loads(TABLE.read_text("utf-8")).items()}

@@ -116,6 +116,20 @@ def numbers_of(path: Path, case: str) -> range:
     return range(first, first + CHAINS.get(case, 1))
 
 
+def gains(original: Uint8, lr: Array, networks: Sequence[Engine]) -> list[float]:
+    """PSNR in dB of each network above that of bicubic interpolation, on the luma.
+
+    Args:
+        original: (h, w) luma, as `protocol.hr_luma` gives it.
+        lr: (h / scale, w / scale, 3) uint8, or grey (h / scale, w / scale).
+        networks: of one scale.
+    """
+    plane, scale = luma(lr / np.float32(255)), networks[0].architecture.scale
+    bicubic = protocol.psnr(original, protocol.enlarged(plane, scale), scale)
+    enlarged = (protocol.round_8bit(network.luma(plane.astype(np.float32), Control(1))) for network in networks)
+    return [protocol.psnr(original, sr, scale) - bicubic for sr in enlarged]
+
+
 def lanczos(lr: Array, scale: int) -> Uint8:
     """An LR plane made large again by Lanczos interpolation (a = 3; Pillow's, in floating point), rounded to 8 bit.
 

@@ -44,7 +44,7 @@ def upscale(
         typer.Option(
             "--scale",
             "-s",
-            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.",
+            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for auto or a family.",
             show_default=False,
         ),
     ] = None,
@@ -65,10 +65,10 @@ def upscale(
         typer.Option(
             "--model",
             "-m",
-            help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), a weights file, or auto: for each picture "
-            "the family that suits it.",
+            help="auto: for each picture the family that suits it; or a family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn "
+            "models`), an average of two (fsrcnn-photo@0.7), or a weights file.",
         ),
-    ] = "fsrcnn",
+    ] = "auto",
     engine: EngineName = "auto",
     precision: Precision = "exact",
     format: Annotated[
