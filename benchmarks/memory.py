@@ -61,7 +61,8 @@ def main() -> None:
         tile = images.read(EXAMPLE).pages[0]
         times = -(-side // tile.shape[0])
         images.write(images.Picture((np.tile(tile, (times, times, 1))[:side, :side],), "png"), source)
-        command = [sys.executable, "-m", "fsrcnn", "upscale", str(source), "-s", arguments.scale, "-o", str(target)]
+        command = [sys.executable, "-m", "fsrcnn", "upscale", str(source), "-m", "fsrcnn"]
+        command += ["-s", arguments.scale, "-o", str(target)]
         started = time.perf_counter()
         with subprocess.Popen(command) as process:
             _, status, usage = os.wait4(process.pid, 0)

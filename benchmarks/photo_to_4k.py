@@ -25,9 +25,10 @@ from machine import outcome, save
 
 OPENCV_SCRIPT = Path(__file__).resolve().parent / "opencv_upscale.py"
 OURS = {
-    "native": ("--engine", "native"),
-    "native, fast": ("--engine", "native", "--precision", "fast"),
-    "numpy": ("--engine", "numpy"),
+    "native": ("--model", "fsrcnn", "--engine", "native"),
+    "native, fast": ("--model", "fsrcnn", "--engine", "native", "--precision", "fast"),
+    "native, model chosen": ("--engine", "native"),
+    "numpy": ("--model", "fsrcnn", "--engine", "numpy"),
 }
 
 

@@ -180,6 +180,7 @@ def photo() -> str:
     result = saved("photo_to_4k")
     text = (
         "`make bench`: the whole command on a 1920×1080 photo to a 3840×2160 PNG, start-up included, "
+        "`--model fsrcnn` but where it is chosen, "
         f"{result['machine']['threads']} threads of an {result['machine']['processor']}, medians of "
         f"{result['results']['runs']} runs in turn, seconds ([results](benchmarks/results/photo_to_4k.json)):"
     )
