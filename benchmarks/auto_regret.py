@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +26,38 @@ SETS = ("BSDS500-val20", "Set14")
 
 
 def rows(folder: Path, scale: int) -> dict[str, Any]:
-    """Case → means over a folder's pictures."""
+    """Case → means over a folder's pictures; of random chains, as many of each picture as `robustness.evaluate` makes."""
     families = choice.families()
     nets = [engines.create(models.resolve(family, scale), threads=1) for family in families]
-    paths = find(folder).pictures
-    gains = np.zeros((len(degradation.CASES), len(paths), len(nets)))
-    chosen = np.zeros(gains.shape[:2], int)
+    found: dict[tuple[str, Path], list[tuple[list[float], int]]] = {}  # gains of the families, which was chosen
 
-    def work(number: int) -> None:
-        rgb = protocol.read_8bit(paths[number])
+    def work(path: Path) -> None:
+        rgb = protocol.read_8bit(path)
         rgb = metrics.modcrop(np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb, scale)
         hr = protocol.hr_luma(rgb)
-        for row, case in enumerate(degradation.CASES.values()):
-            picture = images.read(case.file(rgb.astype(np.float32) / np.float32(255), scale, number))
-            gains[row, number] = robustness.gains(hr, picture.pages[0], nets)
-            found = choice.choose(picture.pages[0], scale, picture.compression)
-            chosen[row, number] = families.index(found.model)
+        for name, case in degradation.CASES.items():
+            found[name, path] = []
+            for number in robustness.numbers_of(path, name):
+                picture = images.read(case.file(rgb.astype(np.float32) / np.float32(255), scale, number))
+                chosen = choice.choose(picture.pages[0], scale, picture.compression).model
+                gains = robustness.gains(hr, picture.pages[0], nets)
+                found[name, path].append((gains, families.index(chosen)))
 
-    run_all(work, list(range(len(paths))), Control(available_threads()))
-    of_choice = np.take_along_axis(gains, chosen[:, :, None], axis=2)[:, :, 0]
-    regret = gains.max(axis=2) - of_choice
+    paths = find(folder).pictures
+    run_all(work, paths, Control(available_threads()))
+    return {name: row([made for path in paths for made in found[name, path]]) for name in degradation.CASES}
+
+
+def row(made: Sequence[tuple[list[float], int]]) -> dict[str, Any]:
+    """Means over small pictures, given the gains of all families and the number of the chosen one."""
+    families, gains = choice.families(), np.array([gained for gained, _ in made])
+    chosen = np.array([family for _, family in made])
+    of_choice = gains[np.arange(len(made)), chosen]
     return {
-        name: {
-            **{family: round(float(gains[row, :, column].mean()), 3) for column, family in enumerate(families)},
-            "auto": round(float(of_choice[row].mean()), 3),
-            "regret": round(float(regret[row].mean()), 3),
-            "chosen": {family: int((chosen[row] == column).sum()) for column, family in enumerate(families)},
-        }
-        for row, name in enumerate(degradation.CASES)
+        **{family: round(float(gains[:, column].mean()), 3) for column, family in enumerate(families)},
+        "auto": round(float(of_choice.mean()), 3),
+        "regret": round(float((gains.max(axis=1) - of_choice).mean()), 3),
+        "chosen": {family: int((chosen == column).sum()) for column, family in enumerate(families)},
     }
 
 

@@ -1,11 +1,11 @@
 """Train what `fsrcnn.choice` foretells with: `python tools/fit_choice.py --datasets FOLDER [--scales 2] [--samples FOLDER]`.
 
-Pictures of the training sets, and sheets of text, are made small in every case of `degradation.CASES` and by random chains, as files,
-and enlarged by each family. A small network learns to say from the features of a small picture what each family gains over bicubic,
-and, above all, to lose little where its highest figure chooses: its loss is the regret of a choice drawn by the softmax of its
-figures, and a Huber loss of the figures. Where a file tells its compression, the network learns to do without in some of the updates.
-Writes `pretrained/choice.json`; to be run again whenever the weights of a family change. Making the samples takes some ten minutes per
-scale; `--samples` keeps them for the next time.
+Pictures of the training sets, and sheets of text and drawings, are made small in every case of `degradation.CASES` and by random
+chains, as files, and enlarged by each family. A small network learns to say from the features of a small picture what each family
+gains over bicubic, and, above all, to lose little where its highest figure chooses: its loss is the regret of a choice drawn by the
+softmax of its figures, and a Huber loss of the figures. Where a file tells its compression, the network learns to do without in some
+of the updates. Writes `pretrained/choice.json`; to be run again whenever the weights of a family change. Making the samples takes some
+ten minutes per scale; `--samples` keeps them for the next time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from torch import nn
 
 from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
@@ -34,7 +35,7 @@ from fsrcnn.training import sheets
 SETS = {"BSDS500-train": 1, "General100": 1, "Xiph50": 3, "T91": 1}
 """Training sets, and how many crops are taken of each picture."""
 SHEETS = 30  # of text among the crops
-SCREENS = 300  # of text alone: a screen shows it more often than its share of the sets
+SCREENS = 300  # of text and drawings alone: screens show them more often than their share of the sets
 CHAINS = 10  # of each crop, beside the cases
 SIDE = 160  # LR pixels of a crop at most: larger pictures would count more than others
 FAMILIES = ("fsrcnn", "fsrcnn-photo", "fsrcnn-photo-mild", "fsrcnn-photo-strong")
@@ -77,10 +78,32 @@ def crops(datasets: Path, scale: int) -> Iterator[Uint8]:
 
 
 def screens(scale: int) -> Iterator[Uint8]:
-    """(h, w, 3) uint8: text alone, of which the small picture is what a screen shows: coverage of pixels, as of `area`."""
+    """(h, w, 3) uint8: text and drawings, of which the small picture is what a screen shows: coverage of pixels, as of `area`."""
     generator = np.random.default_rng(13)
     for sheet in range(SCREENS):
-        yield metrics.modcrop(text(generator, sheet, SIDE * scale), scale)
+        make = drawing if sheet % 3 == 2 else text
+        yield metrics.modcrop(make(generator, sheet, SIDE * scale), scale)
+
+
+def drawing(generator: np.random.Generator, number: int, side: int) -> Uint8:
+    """(side, side, 3): lines, outlines and filled shapes, antialiased."""
+    ink, fine = list(sheets.INKS.values())[number % len(sheets.INKS)], 3
+    picture = Image.new("RGB", (fine * side, fine * side), ink.paper)
+    pen = ImageDraw.Draw(picture)
+    for _ in range(int(generator.integers(8, 40))):
+        corners = (fine * generator.uniform(-0.1, 1.1, 4) * side).tolist()
+        width, kind = int(fine * generator.uniform(1, 5)), generator.random()
+        left, top, right, bottom = min(corners[::2]), min(corners[1::2]), max(corners[::2]), max(corners[1::2])
+        if kind < 0.4:
+            pen.line(corners, ink.ink, width)
+        elif kind < 0.7:
+            pen.arc((left, top, right, bottom), *generator.uniform(0, 360, 2).tolist(), ink.ink, width)
+        elif kind < 0.9:
+            pen.rectangle((left, top, right, bottom), outline=ink.ink, width=width)
+        else:
+            colour = tuple(generator.integers(256, size=3).tolist())
+            pen.ellipse((left, top, left + (right - left) / 3, top + (bottom - top) / 3), colour)
+    return np.asarray(picture.reduce(fine))
 
 
 def text(generator: np.random.Generator, number: int, side: int) -> Uint8:
@@ -112,10 +135,8 @@ def shown(rgb: Array, scale: int) -> list[bytes]:
     picture = rgb.astype(np.float32) / np.float32(255)
     on_screen = degradation.rounded(degradation.shrunk(picture, scale, "area"))
     smaller = degradation.rounded(degradation.shrunk(picture, scale, "bicubic"))
-    return [
-        degradation.encoded(lr, quality)
-        for lr, quality in ((on_screen, None), (on_screen, 90), (on_screen, 75), (smaller, None))
-    ]
+    ways = ((None, False), (90, False), (75, False), (50, False), (80, True))
+    return [degradation.encoded(lr, quality, webp=webp) for lr in (on_screen, smaller) for quality, webp in ways]
 
 
 def samples(datasets: Path, families: list[str], scale: int) -> Samples:

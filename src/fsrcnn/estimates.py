@@ -1,6 +1,8 @@
 """What pixels say of how a picture came about: noise, blocks of compression, the spectrum that sharpening, aliasing and blur shape.
 
-All is measured on the luma of at most 36 tiles spread over the picture, so a large picture takes no longer than one of 384 × 384.
+All is measured on the luma of at most 36 tiles spread over the picture, so a large picture takes no longer than one of 384 × 384. Its
+margins, the bars of a film or the paper around a photo, are cut off before, and what nobody sees does not count: they say nothing of
+how the picture came about, and one edge between a picture and its margin looks like a sharpened one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from fsrcnn.arrays import Array, Float32
 from fsrcnn.color import luma, peak_of
 
 TILE, MOST_TILES = 64, 6  # pixels of a side; tiles along a side
+SAMPLED = 256  # pixels of a row or column that are looked at for margins, at least
+MARGIN = 10 / 255  # of rows and columns whose pixels differ by no more, as those of a JPEG's margin do
 WINDOW = 16  # of the spectrum, pixels
 RINGS = (1, 2, 3, 4.5, 6, 7.5, 12)  # where rings of spatial frequency begin and end, in cycles per window
 FLOOR = 0.3  # power that rounding to 8 bit leaves: a smaller one means nothing
@@ -41,7 +45,7 @@ def estimates_of(pixels: Array) -> Estimates:
     """Measure a picture.
 
     Args:
-        pixels: (h, w), (h, w, 2), (h, w, 3) or (h, w, 4), uint8, uint16, or float32 in [0, 1]; alpha is not looked at.
+        pixels: (h, w), (h, w, 2), (h, w, 3) or (h, w, 4), uint8, uint16, or float32 in [0, 1]; colours under alpha 0 do not count.
     """
     tiles = _tiles(pixels)
     across, down = np.diff(tiles, axis=2), np.diff(tiles, axis=1).transpose(0, 2, 1)
@@ -60,16 +64,45 @@ def estimates_of(pixels: Array) -> Estimates:
 
 
 def _tiles(pixels: Array) -> Float32:
-    """(n, 64, 64) luma in 8-bit levels; tiles begin at multiples of 8, where blocks of a JPEG do."""
+    """(n, 64, 64) luma in 8-bit levels; tiles begin at multiples of 8, where blocks of a JPEG do.
+
+    Where some are seen whole, there are no others.
+    """
+    alpha = pixels[:, :, -1] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else None
     colours = pixels if pixels.ndim == 2 else pixels[:, :, :3] if pixels.shape[2] > 2 else pixels[:, :, 0]
+    rows, columns = _inside(colours, alpha)
+    colours, alpha = colours[rows, columns], None if alpha is None else alpha[rows, columns]
+    if alpha is not None and alpha.any() and not alpha.all():
+        colours = colours.copy()
+        colours[alpha == 0] = np.median(colours[alpha > 0], axis=0).astype(colours.dtype)
     short = [(0, max(0, TILE - length)) for length in colours.shape[:2]]
     if any(after for _, after in short):
         colours = np.pad(colours, [*short, (0, 0)][: colours.ndim], mode="symmetric")
-    tops, lefts = _starts(colours.shape[0]), _starts(colours.shape[1])
-    cut = np.concatenate([colours[t : t + TILE, x : x + TILE] for t in tops for x in lefts])
+    places = [(top, left) for top in _starts(colours.shape[0]) for left in _starts(colours.shape[1])]
+    if alpha is not None:
+        seen = [place for place in places if alpha[place[0] :, place[1] :][:TILE, :TILE].all()]
+        places = seen or places
+    cut = np.concatenate([colours[top : top + TILE, left : left + TILE] for top, left in places])
     floats = cut.astype(np.float32) / np.float32(peak_of(cut.dtype))
     levels = 16 + 219 * floats if floats.ndim == 2 else 255 * luma(floats)
     return levels.astype(np.float32).reshape(-1, TILE, TILE)
+
+
+def _inside(colours: Array, alpha: Array | None) -> tuple[slice, slice]:
+    """Rows and columns without the margins: without those that are hidden or of one colour, from the borders on.
+
+    They begin at a multiple of 8, as the blocks of a JPEG do. All of a picture that is nothing but margin.
+    """
+    margin, found = MARGIN * peak_of(colours.dtype), []
+    for along in (1, 0):
+        lines = colours.swapaxes(0, 1) if along else colours  # along the first axis, which is fast to reduce
+        lines = np.ascontiguousarray(lines[:: max(1, len(lines) // SAMPLED)])
+        varied = (np.ptp(lines, axis=0).astype(np.float64) > margin).reshape(lines.shape[1], -1).any(axis=1)
+        if alpha is not None:
+            varied &= alpha.any(axis=along)
+        places = np.flatnonzero(varied)
+        found.append(slice(int(places[0]) // 8 * 8, int(places[-1]) + 1) if places.size else slice(None))
+    return found[0], found[1]
 
 
 def _starts(length: int) -> list[int]:
