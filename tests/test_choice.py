@@ -101,6 +101,8 @@ def test_what_other_files_say() -> None:
     jpeg = Image.open(io.BytesIO(saved([picture()], "JPEG", quality=70)))
     assert images.pil_compression(jpeg) == Compression("JPEG", 70)
     assert images.pil_compression(jpeg.convert("L")) is None
+    several = Image.open(io.BytesIO(saved([picture(), picture()], "MPO", quality=70)))
+    assert (several.format, images.pil_compression(several)) == ("MPO", Compression("JPEG", 70))
     assert images.pil_compression(Image.fromarray(picture())) is None
 
 
@@ -327,7 +329,9 @@ def test_the_command_says_what_it_chose_and_why(tmp_path: Path) -> None:
     done = run_command("upscale", "old.jpg", "new.png", "-o", "out", "-m", "auto", "--verbose", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     items = json.loads(done.stdout)["done"]
-    for item, start in zip(items, ("JPEG quality about 30, noise ", "noise "), strict=True):
+    for item, start in zip(
+        items, ("JPEG quality about 30, noise or fine texture ", "noise or fine texture "), strict=True
+    ):
         name = Path(item["input"]).name
         measured = item["measured"]
         assert item["model"] == max(FAMILIES, key=lambda family: measured["expected"][family])

@@ -32,7 +32,7 @@ class Choice:
         model: the family.
         expected: family → gain over bicubic interpolation in dB.
         compression: what the file said.
-        noise: of the luma, standard deviation in 8-bit levels.
+        noise: of the luma, standard deviation in 8-bit levels, fine texture counted in.
     """
 
     model: str
@@ -47,8 +47,10 @@ class Choice:
         file = "" if self.compression is None else f"{self.compression.format}, "
         if quality is not None:
             file = f"JPEG quality about {quality}, "
-        gains = ", ".join(f"{name} {gain:+.1f} dB" for name, gain in self.expected.items())
-        return f"{file}noise {self.noise:.1f}; expected over bicubic: {gains}"
+        gains = ", ".join(
+            f"{name} {round(gain, 1) + 0:+.1f} dB" for name, gain in self.expected.items()
+        )  # + 0: no -0.0
+        return f"{file}noise or fine texture {self.noise:.1f}; expected over bicubic: {gains}"
 
     @property
     def measured(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def prepare(
         )
         pictures = "one picture" if done.pictures == 1 else f"{done.pictures:,} pictures"
         report(
-            f"{printable(str(output))}: {done.items:,} {items}, from {pictures}, ×{scale}{', degraded' if degrade == 'photo' else ''}",
+            f"{printable(str(output))}: {done.items:,} {items}, from {pictures}, ×{scale}{', degraded' if degrade != 'none' else ''}",
             "it is written",
         )
     for sentence in (*notes, *sentences):

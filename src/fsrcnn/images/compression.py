@@ -52,8 +52,8 @@ def compression_of(data: bytes, kind: str, lossless: bool) -> Compression | None
 
 
 def pil_compression(image: PIL.Image.Image) -> Compression | None:
-    """The same of an opened PIL image; one that was converted or copied has forgotten its file."""
-    if image.format == "JPEG" and (tables := getattr(image, "quantization", None)):
+    """The same of an opened JPEG; one that was converted or copied has forgotten its file, one of WebP or AVIF whether it lost."""
+    if image.format in ("JPEG", "MPO") and (tables := getattr(image, "quantization", None)):
         return Compression("JPEG", quality_of(tables[min(tables)]))
     return None
 

@@ -73,19 +73,20 @@ def prepare(
         whole: write whole pictures for validation, as groups `lr/0 …`, `hr/0 …`.
         degrade: `none`: LR by MATLAB's bicubic; else each picture, in each size and turn, by a random chain of
             these `degradation.RANGES`.
-        seed: of the chains, 0 or more; a chain hangs on it, the number of the picture in `paths`, its size and its turn.
+        seed: of the chains, 0 … 2⁶³ - 1; a chain hangs on it, the number of the picture in `paths`, its size and its turn.
         overwrite: replace an existing file.
         progress: called with the part done, 0 … 1, and the next file's name.
 
     Raises:
         ImageError: not one picture could be used, or the file cannot be written.
-        UsageError: whole pictures in the `data-label` layout, which has one size for all; an unknown `degrade`, a negative seed.
+        UsageError: whole pictures in the `data-label` layout, which has one size for all; an unknown `degrade`, a seed
+            beyond its range.
         MissingExtraError: chains are wanted, and Pillow is not installed.
     """
     if degrade not in DEGRADES:
         raise UsageError(f"is {', '.join(DEGRADES)}, not {degrade!r}", argument="degrade")
-    if seed < 0:
-        raise UsageError(f"is 0 or more, not {seed}", argument="seed")
+    if not 0 <= seed < 2**63:  # which HDF5 keeps
+        raise UsageError(f"is 0 or more and below 2⁶³, not {seed}", argument="seed")
     if whole and layout != "lr-hr":
         raise UsageError(
             "whole pictures differ in size, which the data-label layout cannot hold", "use {layout='lr-hr'}"
