@@ -97,7 +97,8 @@ def drawing(generator: np.random.Generator, number: int, side: int) -> Uint8:
         if kind < 0.4:
             pen.line(corners, ink.ink, width)
         elif kind < 0.7:
-            pen.arc((left, top, right, bottom), *generator.uniform(0, 360, 2).tolist(), ink.ink, width)
+            start, end = generator.uniform(0, 360, 2).tolist()
+            pen.arc((left, top, right, bottom), start, end, ink.ink, width)
         elif kind < 0.9:
             pen.rectangle((left, top, right, bottom), outline=ink.ink, width=width)
         else:
@@ -210,7 +211,8 @@ def member(seen: torch.Tensor, without: torch.Tensor, gained: torch.Tensor, seed
         losses = target.max(dim=1, keepdim=True).values - target
         regret = (torch.softmax(expected / TEMPERATURE, dim=1) * losses).sum(dim=1).mean()
         optimizer.zero_grad()
-        (regret + nn.functional.smooth_l1_loss(expected, target)).backward()
+        loss: torch.Tensor = regret + nn.functional.smooth_l1_loss(expected, target)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     layers = [layer for layer in network if isinstance(layer, nn.Linear)]
