@@ -373,6 +373,12 @@ def test_one_model_is_named_where_no_picture_is_upscaled(tmp_path: Path) -> None
         models.resolve("auto", 2)
     with pytest.raises(UsageError, match="a picture has shape"):
         upscaler.chosen(np.zeros((3, 0), np.uint8), Size(factor=2))
+    for each in (upscaler, Upscaler("fsrcnn", threads=1)):
+        for wrong in ("JPEG", ("JPEG", 75), 75):
+            with pytest.raises(
+                UsageError, match="compression is what a picture's file said, a Compression or None, not"
+            ):
+                each.chosen(np.zeros((3, 3), np.uint8), compression=wrong)  # type: ignore[arg-type]
     (tmp_path / "a.png").write_bytes(saved([picture()], "PNG"))
     done = run_command("evaluate", str(tmp_path), "-m", "auto")
     assert done.returncode == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -301,16 +302,88 @@ def test_sharpening_comes_before_or_after_the_noise() -> None:
     [
         ({"blur": 1.5}, "blur is a probability, 0 to 1, not 1.5"),
         ({"again": -0.1}, "again is a probability"),
-        ({"noise_sigma": (0, 3)}, "noise_sigma goes from a number above 0 up, not from 0 to 3"),
-        ({"sharpen_amount": (2, 1)}, "sharpen_amount goes from"),
-        ({"quality": (50, 101)}, "quality goes from a number above 0 up to at most 100, not from 50 to 101"),
-        ({"kernels": ()}, "kernels are as probable"),
-        ({"kernels": (("area", -1.0), ("cubic", 2.0))}, "kernels are as probable"),
+        ({"noise": float("nan")}, "noise is a probability, 0 to 1, not nan"),
+        ({"noise": "x"}, "noise is a probability, 0 to 1, not 'x'"),
+        ({"webp": (0.1, 0.2)}, r"webp is a probability, 0 to 1, not \(0.1, 0.2\)"),
+        *(
+            (
+                {"noise_sigma": wrong},
+                f"noise_sigma is a tuple of two numbers above 0, .*, not {re.escape(repr(wrong))}$",
+            )
+            for wrong in ((0, 3), (2, 1), (1, float("nan")), (1, float("inf")), (1, 2, 3), ("1", "2"), [1, 2], 3, None)
+        ),
+        *(
+            (
+                {"quality": wrong},
+                f"quality is a tuple of two whole numbers, 1 to 100, .*, not {re.escape(repr(wrong))}$",
+            )
+            for wrong in ((50, 101), (0, 50), (60, 50), (50.5, 60), (50.0, 60.0), (True, 60), [50, 60], 50)
+        ),
+        *(
+            ({"kernels": wrong}, rf"kernels is a tuple of pairs: a kernel \(bicubic, .*, not {re.escape(repr(wrong))}$")
+            for wrong in (
+                (),
+                (("area", -1.0), ("cubic", 2.0)),
+                (("area", 0.0),),
+                (("area", float("nan")),),
+                (("area", "1"),),
+                (("mitchell", 1.0),),
+                [("area", 1.0)],
+                (["area", 1.0],),
+                (([], 1.0),),
+                (("area",),),
+                "area",
+                None,
+            )
+        ),
     ],
 )
 def test_ranges_that_make_no_sense(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         Ranges(**change)
+
+
+LARGE = picture(12, 24)
+NO_HR: dict[str, tuple[Any, str]] = {
+    "four channels": (np.zeros((12, 24, 4), np.float32), r"shape \(h, w\) or \(h, w, 3\), not float32 of shape \(12, 24, 4\)"),
+    "one channel": (LARGE[:, :, None], r"shape \(h, w\) or \(h, w, 3\), not float32 of shape \(12, 24, 1\)"),
+    "a row": (LARGE[0], r"not float32 of shape \(24,\)"),
+    "a list": (LARGE.tolist(), "an HR picture is an array of floats of shape .*, not list"),
+    "bytes": (np.zeros((12, 24), np.uint8), "an HR picture is an array of floats of shape .*, not uint8 of shape"),
+    "one pixel": (LARGE[:1, :1], "multiples of the scale, 2, not 1×1"),
+    "no pixel": (LARGE[:0], "multiples of the scale, 2, not 24×0"),
+    "no column": (LARGE[:, :0], "multiples of the scale, 2, not 0×12"),
+    "odd height": (LARGE[:11], "multiples of the scale, 2, not 24×11"),
+    "odd width": (LARGE[:, :23], "multiples of the scale, 2, not 23×12"),
+    "NaN": (np.where(LARGE >= LARGE.max(), np.float32(np.nan), LARGE), r"lie in \[0, 1\] without NaN"),
+    "infinity": (np.where(LARGE >= LARGE.max(), np.float32(np.inf), LARGE), r"lie in \[0, 1\] .* to inf; divide"),
+    "0 to 255": (LARGE * 255, r"lie in \[0, 1\] without NaN, not from .*; divide it by its peak first"),
+    "below 0": (LARGE - 2, r"lie in \[0, 1\] without NaN, not from -"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NO_HR)
+@pytest.mark.parametrize("compress", [0, 1])
+def test_what_is_no_hr_picture_is_refused(kind: str, compress: int) -> None:
+    """Whatever the chain: as training and the cases of an evaluation take it."""
+    hr, sentence = NO_HR[kind]
+    with pytest.raises(UsageError, match=sentence):
+        degraded(hr, 2, np.random.default_rng(0), replace(NOTHING, compress=compress))
+    case = CASES["JPEG 75" if compress else "clean"]
+    for make in (case.of, case.file):
+        with pytest.raises(UsageError, match=sentence):
+            make(hr, 2)
+
+
+@pytest.mark.parametrize("scale", [1, 5, 2.0, True, "2"])
+def test_another_scale_is_refused(scale: Any) -> None:
+    with pytest.raises(UsageError, match="scale is a whole number from 2 to 4, not"):
+        degraded(picture(60, 60), scale, np.random.default_rng(0))
+
+
+def test_what_floats_err_by_is_an_hr_picture() -> None:
+    for hr in (np.full((4, 6), 1 + 1e-6, np.float32), np.full((4, 6, 3), -1e-6), np.ones((4, 6), np.float16)):
+        assert degraded(hr, 2, np.random.default_rng(0), NOTHING).shape == (2, 3, *hr.shape[2:])
 
 
 def test_what_no_file_could_hold_is_refused_before_the_work() -> None:

@@ -344,6 +344,26 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["fsrcnn-photo@0.7"], "fsrcnn-photo@0.7.safetensors"),
+        (["fsrcnn", "-s", "3"], "fsrcnn-x3.safetensors"),
+        (["fsrcnn-x2.t91"], "fsrcnn-x2.t91.safetensors"),
+        (["deep/net-1.2"], "deep/net-1.2.safetensors"),
+    ],
+)
+def test_nothing_of_a_models_name_is_lost(arguments: list[str], name: str, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    ours = tmp_path / "deep/ours.safetensors"
+    pretrained.load("fsrcnn-x2").save(ours)
+    ours.rename(tmp_path / "deep/net-1.2")
+    before = files_below(tmp_path)
+    result = run_command("convert", *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr.decode()
+    assert set(files_below(tmp_path)) - set(before) == {name}
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence", "code"),
     [
         (["fsrcnn-x2"], "fsrcnn-x2.safetensors exists; give --overwrite to replace it, or another output", 2),

@@ -49,6 +49,36 @@ def test_what_is_no_model_or_of_another_scale(tmp_path: Path) -> None:
         models.resolve(random_weights(Architecture(4, 3, 1, 3, 5, 4)), 2)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fsrcnn@0.5",
+        "fsrcnn-photo-mild@0.5",
+        "fsrcnn-photo@-0.5",
+        "fsrcnn-photo@0.7-x3",
+        "fsrcnn-photo-x2@0.7",
+        "fsrcnn-photo@",
+    ],
+)
+def test_a_strength_that_no_model_has(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But a file of that name is a model."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=rf"no model '{name}'; .*, fsrcnn-photo@0\.7 with a strength of 0 to 1, or the path"
+    ):
+        models.resolve(name)
+    random_weights(Architecture(4, 3, 1, 3, 5, 4)).save(tmp_path / "w.safetensors")
+    (tmp_path / "w.safetensors").rename(tmp_path / name)
+    assert models.resolve(name).architecture == Architecture(4, 3, 1, 3, 5, 4)
+
+
+@pytest.mark.parametrize("path", ["mine@0.7.safetensors", "folder@home/none.bin"])
+def test_a_path_with_an_at_stays_a_path(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match=f"{path} does not exist"):
+        models.resolve(path)
+
+
 def test_members_of_the_family_change_scale_within_it() -> None:
     for name in FAMILY_NAMES:
         for scale in SCALES:

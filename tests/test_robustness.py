@@ -167,11 +167,18 @@ def test_a_picture_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert [result.picture for result in results] == ["good"]
     assert "bad.png" in str(failures[0])
     assert "tiny.png: a picture of 12×12 is too small to measure at ×2" in str(failures[1])
+    with pytest.raises(ImageError, match=r"a picture of 16377×10 pixels is too large .* at most 16,376 pixels"):
+        small(np.zeros((20, 32754), np.uint8), 2, CASES["WebP 75"], 0)
+    small(np.zeros((20, 32752), np.uint8), 2, CASES["WebP 75"], 0)
+
+
+@pytest.mark.parametrize("cases", [["JPEG 80"], ["clean", "jpeg 75"], "clean", [], [["clean"]], [75]])
+def test_a_case_that_is_not_there(cases: Any, tmp_path: Path) -> None:
     with pytest.raises(
-        ImageError, match=r"small picture of 16384×10 is too large for a WebP, whose sides end at 16383"
-    ):
-        small(np.zeros((20, 32768), np.uint8), 2, CASES["WebP 75"], 0)
-    small(np.zeros((20, 32766), np.uint8), 2, CASES["WebP 75"], 0)
+        UsageError, match=r"cases is a list of at least one of 'clean', 'JPEG 90', .*'real', not "
+    ) as caught:
+        evaluate([tmp_path], engine_x2(), cases=cases)
+    assert str(caught.value).endswith(repr(cases))
 
 
 def test_what_is_saved_replaces_no_picture_that_is_measured(tmp_path: Path) -> None:

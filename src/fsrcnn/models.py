@@ -45,12 +45,15 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
     if strength := re.fullmatch(r"fsrcnn-photo@(\d*\.?\d+)", name):
         return {scale: _average(scale, float(strength[1])) for scale in SCALES}
     path = Path(model)
-    if path.suffix or len(path.parts) > 1 or os.path.exists(path):  # noqa: PTH110  (pathlib's raises where a name is too long)
+    # `fsrcnn@0.5` has a suffix, too, and is a name that somebody tried rather than a file that is not there.
+    tried = "@" in name and len(path.parts) == 1 and path.suffix != ".safetensors"
+    exists = os.path.exists(path)  # noqa: PTH110  (pathlib's raises where a name is too long)
+    if exists or ((path.suffix or len(path.parts) > 1) and not tried):
         loaded = weights.load(path)
         return {loaded.architecture.scale: lambda: loaded}
     raise UsageError(
         f"there is no model {name!r}; there are {', '.join(pretrained.FAMILIES)}, each also with a scale as fsrcnn-x2 "
-        "(`fsrcnn models` lists them), or the path of a weights file"
+        "(`fsrcnn models` lists them), fsrcnn-photo@0.7 with a strength of 0 to 1, or the path of a weights file"
     )
 
 

@@ -22,7 +22,7 @@ from fsrcnn.arrays import Array, Uint8
 from fsrcnn.color import luma, rgb_to_ycbcr
 from fsrcnn.degradation import CASES, Case
 from fsrcnn.engines import Engine
-from fsrcnn.errors import FsrcnnError, ImageError
+from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.evaluation import Comparison, Pictures, PictureSet, Result
 from fsrcnn.parallel import Control
 from fsrcnn.protocol import Score
@@ -30,7 +30,6 @@ from fsrcnn.require import require
 
 CHAINS = {"real": 3}
 """Of a case of random chains, how many are made of each picture: with one, a row would hang on luck. Its score is their mean."""
-LARGEST = 16383  # pixels of a WebP's side
 Distance = Callable[[Uint8, Uint8], float | None]
 """(original, picture), 8-bit RGB or grey → how far apart they look, as `perceptual.Lpips`; None where it cannot be said."""
 
@@ -95,12 +94,9 @@ def small(hr: Uint8, scale: int, case: Case, number: int) -> SmallPicture:
         number: of the picture (`number_of`), which seeds noise and random chains.
 
     Raises:
-        ImageError: the small picture has a side beyond 16,383 pixels, which a WebP cannot hold.
+        ImageError: the small picture has a side above `degradation.LARGEST_SIDE`.
         MissingExtraError: Pillow, which compresses, is not installed.
     """
-    height, width = (side // scale for side in hr.shape[:2])
-    if max(height, width) > LARGEST:
-        raise ImageError(f"a small picture of {width}×{height} is too large for a WebP, whose sides end at {LARGEST}")
     lr = case.of(hr / np.float32(255), scale, number)
     return SmallPicture(luma(lr), None if lr.ndim == 2 else rgb_to_ycbcr(lr)[:, :, 1:])
 
@@ -185,9 +181,10 @@ def evaluate(
 
     Raises:
         ImageError: a folder that does not exist, cannot be read or has no pictures.
-        UsageError: two folders of one name, or `save` would replace one of the pictures.
+        UsageError: no case, or one that is not there; two folders of one name; or `save` would replace one of the pictures.
         MissingExtraError: Pillow, which compresses, is not installed.
     """
+    _check_cases(cases)
     require("PIL.Image", "JPEGs of the protocol photo", extra="pillow")
     scale = engine.architecture.scale
     sets = evaluation.find_sets(folders, recursive=recursive)
@@ -199,6 +196,12 @@ def evaluate(
         return [_evaluate_case(pictures, path, original, engine, case, distance, save) for case in cases]
 
     return evaluation.each_picture(sets, work, Control(threads, progress))
+
+
+def _check_cases(cases: Sequence[str]) -> None:
+    names = tuple(CASES)  # a tuple, as what is given need not be hashable
+    if isinstance(cases, str) or not cases or not all(case in names for case in cases):
+        raise UsageError(f"is a list of at least one of {', '.join(map(repr, names))}, not {cases!r}", argument="cases")
 
 
 def _mark(scale: int, case: str) -> str:

@@ -235,8 +235,12 @@ class Upscaler:
             compression: what its file said: `Picture.compression`.
 
         Raises:
-            UsageError: the array is no picture.
+            UsageError: the array is no picture, or `compression` is of another kind.
         """
+        if not isinstance(compression, images.Compression | None):
+            raise UsageError(
+                f"is what a picture's file said, a Compression or None, not {compression!r}", argument="compression"
+            )
         if self._choices is None:
             return self, None
         from fsrcnn import choice

@@ -79,10 +79,13 @@ def beside(path: Path) -> Path:
 
 
 def default_output(source: str, weights: Weights) -> Path:
-    """`fsrcnn` at ×3 → `fsrcnn-x3.safetensors`, `fsrcnn-x2.t91` → `fsrcnn-x2.t91.safetensors`, here; a file's own name for a file."""
+    """`fsrcnn` at ×3 → `fsrcnn-x3.safetensors`, `fsrcnn-x2.t91` → `fsrcnn-x2.t91.safetensors`, here; so for a file of ours beside it.
+
+    Nothing behind a dot is taken away: in `fsrcnn-photo@0.7` it is no ending.
+    """
     if source in pretrained.FAMILIES:
         return Path(pretrained.name_of(source, weights.architecture.scale) + OURS)
-    return Path(source + OURS) if source in pretrained.table() else Path(source).with_suffix(OURS)
+    return Path(source if source.lower().endswith(OURS) else source + OURS)
 
 
 def free(target: Path, source: Path, overwrite: bool) -> Path:
