@@ -355,8 +355,8 @@ NO_HR: dict[str, tuple[Any, str]] = {
     "no column": (LARGE[:, :0], "multiples of the scale, 2, not 0×12"),
     "odd height": (LARGE[:11], "multiples of the scale, 2, not 24×11"),
     "odd width": (LARGE[:, :23], "multiples of the scale, 2, not 23×12"),
-    "NaN": (np.where(LARGE >= LARGE.max(), np.float32(np.nan), LARGE), r"lie in \[0, 1\] without NaN"),
-    "infinity": (np.where(LARGE >= LARGE.max(), np.float32(np.inf), LARGE), r"lie in \[0, 1\] .* to inf; divide"),
+    "NaN": (np.where(LARGE.max() <= LARGE, np.float32(np.nan), LARGE), r"lie in \[0, 1\] without NaN"),
+    "infinity": (np.where(LARGE.max() <= LARGE, np.float32(np.inf), LARGE), r"lie in \[0, 1\] .* to inf; divide"),
     "0 to 255": (LARGE * 255, r"lie in \[0, 1\] without NaN, not from .*; divide it by its peak first"),
     "below 0": (LARGE - 2, r"lie in \[0, 1\] without NaN, not from -"),
 }  # fmt: skip
