@@ -297,6 +297,22 @@ def test_sharpening_comes_before_or_after_the_noise() -> None:
     assert after > 1.3 * before
 
 
+NO_KERNELS: list[Any] = [
+    (),
+    (("area", -1.0), ("cubic", 2.0)),
+    (("area", 0.0),),
+    (("area", float("nan")),),
+    (("area", "1"),),
+    (("mitchell", 1.0),),
+    [("area", 1.0)],
+    (["area", 1.0],),
+    (([], 1.0),),
+    (("area",),),
+    "area",
+    None,
+]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -321,20 +337,7 @@ def test_sharpening_comes_before_or_after_the_noise() -> None:
         ),
         *(
             ({"kernels": wrong}, rf"kernels is a tuple of pairs: a kernel \(bicubic, .*, not {re.escape(repr(wrong))}$")
-            for wrong in (
-                (),
-                (("area", -1.0), ("cubic", 2.0)),
-                (("area", 0.0),),
-                (("area", float("nan")),),
-                (("area", "1"),),
-                (("mitchell", 1.0),),
-                [("area", 1.0)],
-                (["area", 1.0],),
-                (([], 1.0),),
-                (("area",),),
-                "area",
-                None,
-            )
+            for wrong in NO_KERNELS
         ),
     ],
 )
