@@ -297,20 +297,23 @@ def test_sharpening_comes_before_or_after_the_noise() -> None:
     assert after > 1.3 * before
 
 
-NO_KERNELS: list[Any] = [
-    (),
-    (("area", -1.0), ("cubic", 2.0)),
-    (("area", 0.0),),
-    (("area", float("nan")),),
-    (("area", "1"),),
-    (("mitchell", 1.0),),
-    [("area", 1.0)],
-    (["area", 1.0],),
-    (([], 1.0),),
-    (("area",),),
-    "area",
-    None,
-]
+NO_RANGES: dict[str, tuple[str, list[Any]]] = {
+    "noise_sigma": (
+        "a tuple of two numbers above 0, the smaller one first",
+        [(0, 3), (2, 1), (1, float("nan")), (1, float("inf")), (1, 2, 3), ("1", "2"), [1, 2], 3, None],
+    ),
+    "quality": (
+        "a tuple of two whole numbers, 1 to 100, the smaller one first",
+        [(50, 101), (0, 50), (60, 50), (50.5, 60), (50.0, 60.0), (True, 60), [50, 60], 50],
+    ),
+    "kernels": (
+        r"a tuple of pairs: a kernel \(bicubic, .*\) and how probable it is, .*",
+        [
+            (), (("area", -1.0), ("cubic", 2.0)), (("area", 0.0),), (("area", float("nan")),), (("area", "1"),),
+            (("mitchell", 1.0),), [("area", 1.0)], (["area", 1.0],), (([], 1.0),), (("area",),), "area", None,
+        ],
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -322,22 +325,9 @@ NO_KERNELS: list[Any] = [
         ({"noise": "x"}, "noise is a probability, 0 to 1, not 'x'"),
         ({"webp": (0.1, 0.2)}, r"webp is a probability, 0 to 1, not \(0.1, 0.2\)"),
         *(
-            (
-                {"noise_sigma": wrong},
-                f"noise_sigma is a tuple of two numbers above 0, .*, not {re.escape(repr(wrong))}$",
-            )
-            for wrong in ((0, 3), (2, 1), (1, float("nan")), (1, float("inf")), (1, 2, 3), ("1", "2"), [1, 2], 3, None)
-        ),
-        *(
-            (
-                {"quality": wrong},
-                f"quality is a tuple of two whole numbers, 1 to 100, .*, not {re.escape(repr(wrong))}$",
-            )
-            for wrong in ((50, 101), (0, 50), (60, 50), (50.5, 60), (50.0, 60.0), (True, 60), [50, 60], 50)
-        ),
-        *(
-            ({"kernels": wrong}, rf"kernels is a tuple of pairs: a kernel \(bicubic, .*, not {re.escape(repr(wrong))}$")
-            for wrong in NO_KERNELS
+            ({name: value}, f"{name} is {allowed}, not {re.escape(repr(value))}$")
+            for name, (allowed, values) in NO_RANGES.items()
+            for value in values
         ),
     ],
 )

@@ -200,7 +200,7 @@ def evaluate(
 
 def _check_cases(cases: Sequence[str]) -> None:
     names = tuple(CASES)  # a tuple, as what is given need not be hashable
-    if isinstance(cases, str) or not cases or not all(case in names for case in cases):
+    if not cases or not all(case in names for case in cases):
         raise UsageError(f"is a list of at least one of {', '.join(map(repr, names))}, not {cases!r}", argument="cases")
 
 
