@@ -42,14 +42,13 @@ class Choice:
 
     @property
     def reason(self) -> str:
-        """In words: `JPEG quality about 75, noise 1.2; expected over bicubic: fsrcnn +0.3 dB, fsrcnn-photo +0.9 dB`."""
+        """In words: `JPEG quality about 75, noise or fine texture 1.2; expected over bicubic: fsrcnn +0.3 dB, …`."""
         quality = self.compression.quality if self.compression else None
         file = "" if self.compression is None else f"{self.compression.format}, "
         if quality is not None:
             file = f"JPEG quality about {quality}, "
-        gains = ", ".join(
-            f"{name} {round(gain, 1) + 0:+.1f} dB" for name, gain in self.expected.items()
-        )  # + 0: no -0.0
+        rounded = {name: round(gain, 1) + 0 for name, gain in self.expected.items()}  # + 0: -0.0 becomes 0.0
+        gains = ", ".join(f"{name} {gain:+.1f} dB" for name, gain in rounded.items())
         return f"{file}noise or fine texture {self.noise:.1f}; expected over bicubic: {gains}"
 
     @property
