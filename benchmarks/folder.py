@@ -120,17 +120,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
                 for precision in ("exact", "fast"):
                     target = folder / f"{name}-{precision}-{format}"
                     command = [interpreter, "-m", "fsrcnn", "upscale", str(folder / "photos"), "-o", str(target)]
-                    command += [
-                        "--model",
-                        "fsrcnn",
-                        "--format",
-                        format,
-                        "--precision",
-                        precision,
-                        "--overwrite",
-                        "-s",
-                        "2",
-                    ]
+                    command += ["-m", "fsrcnn", "--format", format, "--precision", precision, "--overwrite", "-s", "2"]
                     wall, cpu = seconds(command)
                     taken.setdefault(f"{name}, {precision}", []).append(
                         (wall / arguments.photos, cpu / arguments.photos)

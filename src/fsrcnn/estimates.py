@@ -72,20 +72,27 @@ def _tiles(pixels: Array) -> Float32:
     colours = pixels if pixels.ndim == 2 else pixels[:, :, :3] if pixels.shape[2] > 2 else pixels[:, :, 0]
     rows, columns = _inside(colours, alpha)
     colours, alpha = colours[rows, columns], None if alpha is None else alpha[rows, columns]
-    if alpha is not None and alpha.any() and not alpha.all():
-        colours = colours.copy()
-        colours[alpha == 0] = np.median(colours[alpha > 0], axis=0).astype(colours.dtype)
     short = [(0, max(0, TILE - length)) for length in colours.shape[:2]]
     if any(after for _, after in short):
         colours = np.pad(colours, [*short, (0, 0)][: colours.ndim], mode="symmetric")
+        alpha = None if alpha is None else np.pad(alpha, short, mode="symmetric")
     places = [(top, left) for top in _starts(colours.shape[0]) for left in _starts(colours.shape[1])]
     if alpha is not None:
         seen = [place for place in places if alpha[place[0] :, place[1] :][:TILE, :TILE].all()]
         places = seen or places
-    cut = np.concatenate([colours[top : top + TILE, left : left + TILE] for top, left in places])
+    cut = _cut(colours, places)
+    if alpha is not None and not seen:
+        visible = _cut(alpha, places) > 0
+        if visible.any():
+            cut[~visible] = np.median(cut[visible], axis=0).astype(cut.dtype)
     floats = cut.astype(np.float32) / np.float32(peak_of(cut.dtype))
     levels = 16 + 219 * floats if floats.ndim == 2 else 255 * luma(floats)
     return levels.astype(np.float32).reshape(-1, TILE, TILE)
+
+
+def _cut(plane: Array, places: list[tuple[int, int]]) -> Array:
+    """(n * 64, 64, …): the tiles at these places, one below the other."""
+    return np.concatenate([plane[top : top + TILE, left : left + TILE] for top, left in places])
 
 
 def _inside(colours: Array, alpha: Array | None) -> tuple[slice, slice]:
