@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsrcnn import pretrained
+from fsrcnn import cli, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.degradation import RANGES, Ranges
 from fsrcnn.protocol import PROTOCOLS, Protocol
@@ -366,4 +366,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)
