@@ -262,6 +262,21 @@ def test_a_chain_of_nothing_is_its_kernel() -> None:
         np.testing.assert_array_equal(lr, rounded(shrunk(hr, 2, kernel)))
 
 
+@pytest.mark.parametrize("name", [*RANGES, "real"])
+def test_kernels_are_drawn_as_often_as_they_are_said_to_be(name: str) -> None:
+    """Among them bicubic, area, bilinear, Lanczos and unfiltered cubic, in what is learned from as in what is measured on."""
+    hr, count = picture(12, 12), 3000
+    kernels = RANGES.get(name, REAL).kernels
+    lr_of = {rounded(shrunk(hr, 2, kernel)).tobytes(): kernel for kernel in KERNELS}
+    chain, generator = replace(NOTHING, kernels=kernels), np.random.default_rng(0)
+    drawn = Counter(lr_of[degraded(hr, 2, generator, chain).tobytes()] for _ in range(count))
+    assert {"bicubic", "area", "bilinear", "lanczos", "cubic"} <= set(drawn)
+    assert set(drawn) == set(dict(kernels))
+    for kernel, odds in kernels:
+        deviation = math.sqrt(count * odds * (1 - odds))
+        assert drawn[kernel] == pytest.approx(count * odds / sum(dict(kernels).values()), abs=4 * deviation), kernel
+
+
 def test_each_part_is_in_the_chain() -> None:
     hr = picture()
     small = shrunk(hr, 2, "area").clip(0, 1)
