@@ -66,6 +66,8 @@ def main() -> None:
     parser.add_argument(
         "--contrast", type=float, default=1.5, help="half of the patches get up to this times theirs; 1: none do"
     )
+    parser.add_argument("--patch", type=int, default=40, help="side of a patch in LR pixels")
+    parser.add_argument("--batch-size", type=int, default=8, help="patches per update")
     parser.add_argument(
         "--degrade", choices=DEGRADES, default="none", help="how the pictures of the recipes come about"
     )
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.04, help="of patches that are cut from sheets")
     parser.add_argument("--margin", type=float, default=30, help="levels that luma may lie beyond the pixels around")
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
@@ -87,11 +90,12 @@ def main() -> None:
     scale = initial.architecture.scale
     liked = initial if arguments.like is None else models.resolve(arguments.like, scale)
     recipe = Recipe(
-        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width,
-        optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5, contrast=arguments.contrast, degrade=arguments.degrade,
-        warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
+        initial.architecture, steps=arguments.steps, patch=arguments.patch, batch=arguments.batch_size, loss="log",
+        loss_width=arguments.loss_width, optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5,
+        contrast=arguments.contrast, degrade=arguments.degrade, warmup=min(200, arguments.steps // 10), validate_every=2000,
+        seed=arguments.seed,
     )  # fmt: skip
-    _, device = place.join("cpu", arguments.threads)
+    _, device = place.join(arguments.device, arguments.threads)
     folders = [arguments.datasets / name for name in PICTURES]
     unread: list[FsrcnnError] = []
     data = open_data(folders, arguments.datasets / VALIDATION, recipe, warn=unread.append, note=remark)
