@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn import images, pretrained
+from fsrcnn import cli, images, pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines import native
 from fsrcnn.engines.torch import Network
@@ -39,7 +39,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
-from machine import outcome, save
+from machine import check_counts, outcome, save
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parent / "examples" / "astronaut.png"
@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--opencv-graphs", type=Path, default=GRAPHS)
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    check_counts(arguments, "threads", "rounds", "height", "width")
     missing = [package for module, package in PEERS.items() if find_spec(module) is None]
     if missing:
         print(f"left out: {', '.join(missing)}; type: pip install -r requirements-bench.txt", file=sys.stderr)
@@ -242,4 +243,4 @@ def ratios(result: dict[str, Any], most: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from engines import GRAPHS, onnx_model, photo
-from fsrcnn import images, pretrained
-from machine import outcome, save
+from fsrcnn import cli, images, pretrained
+from machine import check_counts, outcome, save
 
 HERE = Path(__file__).resolve().parent
 HEIGHT, WIDTH = 1080, 1920
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--opencv-graph", type=Path, default=GRAPHS / "FSRCNN_x2.pb")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    check_counts(arguments, "photos", "peer_photos", "rounds", "threads")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])  # inherited by all that is measured
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), arguments)
@@ -140,4 +141,4 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from machine import outcome, save
+from fsrcnn import cli
+from machine import check_counts, outcome, save
 
 WORKER = """
 import json, sys, time
@@ -91,6 +92,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    check_counts(arguments, "rounds", "threads")
     interpreters = [sys.executable, *([arguments.before] if arguments.before else [])]
     workers = [Worker(interpreter, arguments.threads) for interpreter in interpreters]
     rounds: list[list[dict[str, float]]] = [[] for _ in workers]
@@ -114,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

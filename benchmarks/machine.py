@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
@@ -20,9 +21,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fsrcnn.arguments import whole_number
 from fsrcnn.parallel import available_threads
 
 RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def check_counts(arguments: argparse.Namespace, *names: str) -> None:
+    """Refuse rounds, threads and the like that are not at least 1.
+
+    Raises:
+        UsageError: one of these arguments is smaller.
+    """
+    for name in names:
+        given = getattr(arguments, name)
+        for count in given if isinstance(given, list) else [given]:
+            whole_number(count, name)
 
 
 def outcome(

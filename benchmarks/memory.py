@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import images
+from fsrcnn import cli, images
+from fsrcnn.arguments import number
+from fsrcnn.errors import UsageError
 from machine import outcome, save
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
@@ -55,7 +57,10 @@ def main() -> None:
     parser.add_argument("--format", default="png")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    side = round(math.sqrt(arguments.megapixels * 1e6))
+    allowed = "a number above 0"
+    if not number(arguments.megapixels, "megapixels", allowed) > 0:
+        raise UsageError(f"is {allowed}, not {arguments.megapixels:g}", argument="megapixels")
+    side = math.ceil(math.sqrt(arguments.megapixels * 1e6))
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "large.png", Path(folder) / f"larger.{arguments.format}"
         tile = images.read(EXAMPLE).pages[0]
@@ -89,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

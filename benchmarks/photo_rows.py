@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import engines, evaluation, models, pretrained, protocol, robustness
+from fsrcnn import cli, engines, evaluation, models, pretrained, protocol, robustness
 from fsrcnn.architecture import SCALES
 from fsrcnn.arrays import Uint8
 from fsrcnn.degradation import CASES
@@ -90,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

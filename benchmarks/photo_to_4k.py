@@ -20,8 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engines import GRAPHS, photo
-from fsrcnn import images
-from machine import outcome, save
+from fsrcnn import cli, images
+from machine import check_counts, outcome, save
 
 OPENCV_SCRIPT = Path(__file__).resolve().parent / "opencv_upscale.py"
 OURS = {
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--opencv-graph", type=Path, default=GRAPHS / "FSRCNN_x2.pb")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    check_counts(arguments, "runs")
     ours = {**OURS, **({"torch:cpu": ("--engine", "torch:cpu")} if find_spec("torch") else {})}
     with_opencv = find_spec("cv2") is not None and arguments.opencv_graph.exists()
     if not with_opencv:
@@ -95,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from fsrcnn import pretrained
+from fsrcnn import cli, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.engines import Engine
 from fsrcnn.engines.native import NativeEngine
@@ -56,7 +56,7 @@ class Bfloat16Engine(Engine):
 def psnr(engine: Engine, folder: Path) -> float:
     results, failures = evaluate([folder], engine, protocols=["paper"], threads=available_threads())
     if failures:
-        raise SystemExit(str(failures[0]))
+        raise failures[0]
     return float(np.mean([result.sr.psnr for result in results]))
 
 
@@ -79,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsrcnn import metrics, protocol
+from fsrcnn import cli, metrics, protocol
 from fsrcnn.architecture import SCALES
 from fsrcnn.evaluation import mean
 from fsrcnn.folders import find
@@ -57,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from engines import peak, photo
-from fsrcnn import pretrained
+from fsrcnn import cli, pretrained
 from fsrcnn.architecture import Architecture
 from fsrcnn.color import luma
 from fsrcnn.engines import native
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Planes
-from machine import outcome, save
+from machine import check_counts, outcome, save
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("feature extraction", "shrinking", "mapping", "expanding", "deconvolution", "pixels")
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    check_counts(arguments, "rounds")
     clocks = (ctypes.c_double * len(STAGES)).in_dll(timed_library(), "fsrcnn_stage_time")
     plane = luma(photo(1080, 1920))
     weights = pretrained.load(arguments.model)
@@ -105,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

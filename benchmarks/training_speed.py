@@ -28,8 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fsrcnn import cli
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family
 from fsrcnn.engines.torch import Network
+from fsrcnn.errors import UsageError
+from fsrcnn.training import place
 from fsrcnn.training.history import Progress
 from fsrcnn.training.loop import train
 from fsrcnn.training.optimizers import Optimizers
@@ -37,7 +40,7 @@ from fsrcnn.training.pairs import Folder, Pair, load_pairs
 from fsrcnn.training.recipe import Recipe
 from fsrcnn.training.sources import DegradedPatches, Patches
 from fsrcnn.training.trainee import Trainee
-from machine import outcome, save
+from machine import check_counts, outcome, save
 
 BATCH, PATCH = 16, 20
 
@@ -147,11 +150,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="updates per round")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    scale, device = arguments.scale, torch.device(arguments.device)
+    check_counts(arguments, "rounds", "steps")
+    scale, device = arguments.scale, torch.device(place.join(arguments.device, threads=1)[1])
     pairs = load_pairs([Folder(arguments.datasets / "T91")], scale, PATCH).pairs if arguments.datasets else synthetic()
     if not arguments.datasets and scale != 3:
-        raise SystemExit("without --datasets only --scale 3 is measured")
+        raise UsageError("without --datasets only --scale 3 is measured")
     results = {}
     for name in FAMILY_NAMES:
         architecture = family(name, scale)
@@ -191,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -1,12 +1,15 @@
-"""Average two weights files: `python recipes/average.py FIRST SECOND --strength 0.5 --output RUN`; 0 is the first, 1 the second."""
+"""Average two weights files: `python recipes/average.py FIRST SECOND --strength 0.5 --output RUN`; 0 is the first, 1 the second.
+
+Weights that are there already stay: the same ones are what was asked for, others are refused.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from fsrcnn import models, weights
-from fsrcnn.errors import FsrcnnError
+from fsrcnn import cli, models, weights
+from fsrcnn.errors import UsageError
 
 
 def main() -> None:
@@ -17,12 +20,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="run folder, for best.safetensors")
     arguments = parser.parse_args()
     average = weights.averaged(*map(models.resolve, (arguments.first, arguments.second)), arguments.strength)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    average.save(arguments.output / "best.safetensors")
+    target = arguments.output / "best.safetensors"
+    if target.exists():
+        if weights.contents(target) != average.to_bytes():
+            raise UsageError(f"{target} holds other weights", "remove it, or give another {output}")
+        return
+    average.save(target)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FsrcnnError as error:
-        raise SystemExit(str(error)) from None
+    cli.run(main)

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsrcnn import engines, models
-from fsrcnn.errors import FsrcnnError
+from fsrcnn import cli, engines, models
+from fsrcnn.arguments import number, whole_number
+from fsrcnn.cli.terminal import remark
+from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.training import loop, place
 from fsrcnn.training.batches import Batch, Source, generator_of
 from fsrcnn.training.contents import digest_of
@@ -62,6 +64,11 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.0006, help="of the kernels; biases and slopes take a fifth")
     parser.add_argument("--loss-width", type=float, default=0, help="of the log loss; 0: its usual 0.02")
     parser.add_argument(
+        "--contrast", type=float, default=1.5, help="half of the patches get up to this times theirs; 1: none do"
+    )
+    parser.add_argument("--patch", type=int, default=40, help="side of a patch in LR pixels")
+    parser.add_argument("--batch-size", type=int, default=8, help="patches per update")
+    parser.add_argument(
         "--degrade", choices=DEGRADES, default="none", help="how the pictures of the recipes come about"
     )
     parser.add_argument(
@@ -70,33 +77,40 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.04, help="of patches that are cut from sheets")
     parser.add_argument("--margin", type=float, default=30, help="levels that luma may lie beyond the pixels around")
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
 
+    whole_number(arguments.threads, "threads")
+    for name, most in (("share", 1), ("margin", 255)):
+        allowed = f"a number from 0 to {most}"
+        if not 0 <= number(getattr(arguments, name), name, allowed) <= most:
+            raise UsageError(f"is {allowed}, not {getattr(arguments, name):g}", argument=name)
     initial = models.resolve(arguments.model)
+    scale = initial.architecture.scale
+    liked = initial if arguments.like is None else models.resolve(arguments.like, scale)
     recipe = Recipe(
-        initial.architecture, steps=arguments.steps, patch=40, batch=8, loss="log", loss_width=arguments.loss_width,
-        optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5, contrast=1.5, degrade=arguments.degrade,
-        warmup=min(200, arguments.steps // 10), validate_every=2000, seed=arguments.seed,
+        initial.architecture, steps=arguments.steps, patch=arguments.patch, batch=arguments.batch_size, loss="log",
+        loss_width=arguments.loss_width, optimizer="soap", rate=arguments.lr, scalar_rate=arguments.lr / 5,
+        contrast=arguments.contrast, degrade=arguments.degrade, warmup=min(200, arguments.steps // 10), validate_every=2000,
+        seed=arguments.seed,
     )  # fmt: skip
-    _, device = place.join("cpu", arguments.threads)
+    _, device = place.join(arguments.device, arguments.threads)
     folders = [arguments.datasets / name for name in PICTURES]
-    data = open_data(folders, arguments.datasets / VALIDATION, recipe, warn=print, note=print)
+    unread: list[FsrcnnError] = []
+    data = open_data(folders, arguments.datasets / VALIDATION, recipe, warn=unread.append, note=remark)
+    for error in unread:
+        remark(str(error))
     margin = arguments.margin / 255
-    sheets = sheets_to_learn(
-        engines.create(initial if arguments.like is None else models.resolve(arguments.like)),
-        SHEETS,
-        margin,
-        recipe.seed,
-    )
+    sheets = sheets_to_learn(engines.create(liked), SHEETS, margin, recipe.seed)
     source = WithSheets(
         data.source,
-        Patches(sheets, initial.architecture.scale, recipe.patch, recipe.batch, recipe.seed + 1, recipe.contrast),
+        Patches(sheets, scale, recipe.patch, recipe.batch, recipe.seed + 1, recipe.contrast),
         arguments.share,
         recipe.seed + 2,
     )
     # What is learned from sheets is part of what the run has read: it goes on with the same alone.
-    known = [array for _, array in sorted(initial.arrays.items())]
+    known = [array for weights in (initial, liked) for _, array in sorted(weights.arrays.items())]
     learned = digest_of(np.array([arguments.share, margin]), *(sheet.lr for sheet in sheets), *known)
     contents = replace(data.contents, training=[*data.contents.training, {"sheets": learned}])
 
@@ -110,12 +124,11 @@ def main() -> None:
         recipe, source, data.validation, arguments.output, initial=initial, device=device, contents=contents, report=report,
         resume=(arguments.output / "checkpoint.pt").exists(), compile=place.can_compile(device) and recipe.steps >= 2000,
         described={"data": data.described, "initial": arguments.model, "sheets": SHEETS, "share": arguments.share,
-                   "margin": arguments.margin, "device": device, "threads": arguments.threads},
+                   "margin": arguments.margin, "like": arguments.like, "device": device, "threads": arguments.threads},
     )  # fmt: skip
+    if unread:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FsrcnnError as error:
-        raise SystemExit(str(error)) from None
+    cli.run(main)

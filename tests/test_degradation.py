@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from fsrcnn.degradation import (
     KERNELS,
     LARGEST_SIDE,
     PHOTO,
+    RANGES,
+    REAL,
     Ranges,
     compressed,
     degraded,
@@ -260,6 +264,21 @@ def test_a_chain_of_nothing_is_its_kernel() -> None:
     for kernel in KERNELS:
         lr = degraded(hr, 2, np.random.default_rng(0), replace(NOTHING, kernels=((kernel, 1.0),)))
         np.testing.assert_array_equal(lr, rounded(shrunk(hr, 2, kernel)))
+
+
+@pytest.mark.parametrize("name", [*RANGES, "real"])
+def test_kernels_are_drawn_as_often_as_they_are_said_to_be(name: str) -> None:
+    """Among them bicubic, area, bilinear, Lanczos and unfiltered cubic, in what is learned from as in what is measured on."""
+    hr, scale, count = picture(24, 24), 4, 3000  # at ×2 bilinear is area, at ×3 it is nearest
+    kernels = RANGES.get(name, REAL).kernels
+    lr_of = {rounded(shrunk(hr, scale, kernel)).tobytes(): kernel for kernel in KERNELS}
+    chain, generator = replace(NOTHING, kernels=kernels), np.random.default_rng(0)
+    drawn = Counter(lr_of[degraded(hr, scale, generator, chain).tobytes()] for _ in range(count))
+    assert {"bicubic", "area", "bilinear", "lanczos", "cubic"} <= set(drawn)
+    assert set(drawn) == set(dict(kernels))
+    for kernel, odds in kernels:
+        deviation = math.sqrt(count * odds * (1 - odds))
+        assert drawn[kernel] == pytest.approx(count * odds / sum(dict(kernels).values()), abs=4 * deviation), kernel
 
 
 def test_each_part_is_in_the_chain() -> None:

@@ -346,7 +346,8 @@ def test_convert_takes_the_words_that_upscale_takes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        (["fsrcnn-photo@0.7"], "fsrcnn-photo@0.7.safetensors"),
+        (["fsrcnn-photo@0.7"], "fsrcnn-photo@0.7-x2.safetensors"),
+        (["fsrcnn-photo@.25", "-s", "3"], "fsrcnn-photo@.25-x3.safetensors"),
         (["fsrcnn", "-s", "3"], "fsrcnn-x3.safetensors"),
         (["fsrcnn-x2.t91"], "fsrcnn-x2.t91.safetensors"),
         (["deep/net-1.2"], "deep/net-1.2.safetensors"),

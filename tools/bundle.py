@@ -11,10 +11,12 @@ import argparse
 import csv
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
-from fsrcnn import engines, pretrained, weights
+from fsrcnn import cli, engines, models, pretrained, weights
+from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import evaluate, mean
 from fsrcnn.parallel import available_threads
 from fsrcnn.protocol import PROTOCOLS
@@ -26,6 +28,19 @@ RECORDS = ROOT / "recipes" / "runs"
 TEST_SETS = ("Set5", "Set14", "BSD200")
 ALL_SETS = "T91 + General-100 + Xiph50 + BSDS500-train"
 TRAINED_ON = {"t91": "T91", "": f"T91, then {ALL_SETS}"}
+NAME = re.compile(rf"(?P<family>{'|'.join(pretrained.FAMILIES)})-x(?P<scale>[234])(\.(?P<stage>t91))?")
+
+
+def parts(run: Path) -> tuple[str, int, str]:
+    """Family, scale and stage (`t91` or nothing) of the model that a run folder is named as.
+
+    Raises:
+        UsageError: it is named otherwise.
+    """
+    found = NAME.fullmatch(run.name)
+    if found is None:
+        raise UsageError(f"a run folder is named as its model, as fsrcnn-x3 or fsrcnn-x3.t91, not {run.name!r}")
+    return found["family"], int(found["scale"]), found["stage"] or ""
 
 
 def scores(path: Path, datasets: Path) -> dict[str, dict[str, tuple[float, float]]]:
@@ -66,10 +81,11 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, required=True)
     arguments = parser.parse_args()
     table_file = PRETRAINED / "table.json"
-    for run in arguments.runs:
-        name, _, stage = run.name.partition(".")
-        family, _, scale = name.rpartition("-x")
+    named = [(run, *parts(run)) for run in arguments.runs]
+    for run, family, scale, stage in named:
         source = run / "best.safetensors"
+        models.resolve(source, scale)  # refuses another scale than the name's
+        scored = scores(source, arguments.datasets)  # before anything is written
         # Photo weights may be the average of two runs, without a log; and their logs are of degraded pictures.
         validation = record(run) if (run / "log.csv").exists() else 0.0
         if "-photo" in family:
@@ -79,12 +95,12 @@ def main() -> None:
                 record(before)
         row = {
             "family": family,
-            "scale": int(scale),
+            "scale": scale,
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
             "trained_on": TRAINED_ON[stage] + (", then these degraded" if "-photo" in family else ""),
             "recipe": f"recipes/{'fsrcnn-photo' if '-photo' in family else family}-x{scale}.sh",
             "validation": validation,
-            "scores": scores(source, arguments.datasets),
+            "scores": scored,
         }
         shutil.copyfile(source, PRETRAINED / f"{run.name}.safetensors")
         table = json.loads(table_file.read_text()) if table_file.exists() else {}
@@ -98,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fuzz_weights
-from fsrcnn import FsrcnnError, Upscaler, images
+from fsrcnn import FsrcnnError, Upscaler, cli, images
+from fsrcnn.arguments import whole_number
 
 SECONDS = 20  # for one mutant
 MEMORY = 4 * 2**30  # bytes of address space for a child
@@ -324,6 +325,7 @@ def main() -> None:
         start, stop = map(int, arguments.child.split(":"))
         child(SUBJECTS[arguments.subject], arguments.seed, range(start, stop))
         return
+    whole_number(arguments.count, "count")
     numbers = range(arguments.count) if arguments.only is None else range(arguments.only, arguments.only + 1)
     failed = 0
     for name in SUBJECTS if arguments.subject == "all" else [arguments.subject]:
@@ -348,4 +350,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

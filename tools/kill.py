@@ -29,7 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import files, images, weights
+from fsrcnn import cli, files, images, weights
+from fsrcnn.arguments import whole_number
 
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 LONGEST = 60  # seconds until a signal has ended a command
@@ -95,6 +96,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="+", choices=tuple(COMMANDS), default=tuple(COMMANDS))
     options = parser.parse_args()
+    whole_number(options.count, "count")
     chance = random.Random(options.seed)
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -300,4 +302,4 @@ def remove(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(lambda: sys.exit(main()))

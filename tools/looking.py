@@ -4,12 +4,14 @@
     python tools/looking.py looking.png --models fsrcnn my.safetensors   # without --datasets: the pictures that are here
     python tools/looking.py docs/real_photo.png --readme                 # the README's picture
 
-A row is a crop in one of the cases of `fsrcnn.degradation` (a screenshot as it is): nearest, bicubic, each model, the original.
+A row is a crop in one of the cases of `fsrcnn.degradation`, as a file (a screenshot as it is): nearest, bicubic, each model, the
+original. Behind `auto` stands which family it chose, by the file and its pixels.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fsrcnn import Upscaler, images
+from fsrcnn import Size, Upscaler, cli, images
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.degradation import CASES
 from fsrcnn.figures import three_panes
@@ -28,6 +30,7 @@ ASTRONAUT = "astronaut"  # NASA's, in the public domain
 SCREENSHOT, LINE_ART = "screenshot", "line art"  # drawn here
 AS_IT_IS = "as it is"  # the picture is the small one
 ZOOM = 2  # each pixel of a crop
+MODELS, README_MODELS = ("fsrcnn", "fsrcnn-photo", "auto"), ("fsrcnn", "fsrcnn-photo")
 
 
 @dataclass(frozen=True)
@@ -114,20 +117,26 @@ def line_art() -> Uint8:
 def panes(row: Row, picture: Uint8, scale: int, models: Sequence[str]) -> dict[str, Array]:
     """Title → the crop, by nearest, bicubic, each model, and the original where there is one."""
     if row.case == AS_IT_IS:
-        lr: Uint8 = picture
-        shown = {}
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "PNG")
+        file, shown = buffer.getvalue(), {}
     else:
         hr = np.asarray(modcrop(picture, scale))
-        lr = np.rint(CASES[row.case].of(hr / np.float32(255), scale) * 255).astype(np.uint8)
-        shown = {"original": hr}
+        file, shown = CASES[row.case].file(hr / np.float32(255), scale), {"original": hr}
+    small = images.read(file)
+    lr = small.pages[0]
     size = (scale * lr.shape[0], scale * lr.shape[1])
-    enlarged = {
-        "nearest": repeated(lr, scale),
-        "bicubic": imresize(lr, output_size=size),
-        **{Path(model).name: Upscaler(model, scale=scale)(lr) for model in models},
-    }
+    enlarged = {"nearest": repeated(lr, scale), "bicubic": imresize(lr, output_size=size)}
+    enlarged |= dict(enlarged_by(model, small, scale) for model in models)
     top, left, height, width = row.box
     return {title: whole[top : top + height, left : left + width] for title, whole in (enlarged | shown).items()}
+
+
+def enlarged_by(model: str, small: images.Picture, scale: int) -> tuple[str, Array]:
+    """(title, the larger picture)."""
+    upscaler, choice = Upscaler(model, scale=scale).chosen_for(small, Size(factor=scale))
+    title = Path(model).name if choice is None else f"{model}: {choice.model}"
+    return title, upscaler.array(small.pages[0])
 
 
 def repeated(pixels: Array, times: int) -> Array:
@@ -162,14 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output", type=Path, help="a PNG; an existing one is replaced")
     parser.add_argument("--datasets", type=Path, help="the folder that holds Set14 and BSDS500-val20")
-    parser.add_argument("--models", nargs="+", default=["fsrcnn", "fsrcnn-photo"], help="names or weights files")
+    parser.add_argument("--models", nargs="+", help=f"names or weights files; {', '.join(MODELS)}")
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), default=2)
     parser.add_argument("--readme", action="store_true", help="make the README's picture instead")
     arguments = parser.parse_args()
-    models = arguments.models
+    models = arguments.models or (README_MODELS if arguments.readme else MODELS)
     shown = readme_picture(models) if arguments.readme else sheet(arguments.datasets, arguments.scale, models)
     images.write(images.Picture((shown,), "png"), arguments.output, overwrite=True)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn import Size, Upscaler, pretrained
+from fsrcnn import Size, Upscaler, cli, pretrained
 
 Array = npt.NDArray[Any]
 SHAPES = ((1, 1), (2, 3), (37, 1), (1, 53), (45, 67), (300, 520))
@@ -95,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

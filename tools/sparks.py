@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from fsrcnn import engines, models, pretrained
+from fsrcnn import cli, engines, models, pretrained
+from fsrcnn.arguments import whole_number
 from fsrcnn.training.sheets import FACES, INKS, SIZES, TILES, Sheet, overshoot, sparks, text_sheet, tile_sheet
 
 Outcome = dict[str, tuple[float, float]]
@@ -53,10 +54,11 @@ def main() -> None:
     parser.add_argument("--sheets", type=int, default=2, help="of each font and look")
     parser.add_argument("--json", action="store_true", help="one object instead of a table")
     arguments = parser.parse_args()
+    whole_number(arguments.sheets, "sheets")
+    networks = {name: engines.create(models.resolve(name), precision=arguments.precision) for name in arguments.models}
     sheets = kinds(arguments.sheets)
     outcomes = {}
-    for name in arguments.models:
-        engine = engines.create(models.resolve(name), precision=arguments.precision)
+    for name, engine in networks.items():
         outcomes[name] = measured(engine, sheets)
         if not arguments.json:
             print(f"{name} ({arguments.precision})")
@@ -67,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

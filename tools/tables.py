@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsrcnn import pretrained
+from fsrcnn import cli, pretrained
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
-from fsrcnn.degradation import RANGES, Ranges
+from fsrcnn.degradation import RANGES, REAL, Ranges
 from fsrcnn.protocol import PROTOCOLS, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -263,14 +263,14 @@ def training() -> str:
 
 
 def chain() -> str:
-    """The ranges of `fsrcnn.degradation.RANGES`, beside those of the two models they are lighter ones of."""
-    names = ("photo-mild", "photo", "photo-strong")
+    """The ranges to learn from, those of the case `real`, and those of the two models they are lighter ones of."""
+    columns = {**{name: RANGES[name] for name in ("photo-mild", "photo", "photo-strong")}, "real": REAL}
 
     def span(values: tuple[float, float]) -> str:
         return f"{values[0]:g} to {values[1]:g}"
 
     def cells(say: Callable[[Ranges], str]) -> list[str]:
-        return [say(RANGES[name]) for name in names]
+        return [say(ranges) for ranges in columns.values()]
 
     def kernels(ranges: Ranges) -> str:
         return ", ".join(f"{name} {odds / sum(o for _, o in ranges.kernels):.0%}" for name, odds in ranges.kernels)
@@ -291,7 +291,7 @@ def chain() -> str:
          *cells(lambda r: f"{r.compress:.0%}, {r.again:.0%} of these twice: quality {span(r.quality)}; WebP in {r.webp:.0%}"),
          "JPEG, quality 30 to 95, at times twice", "JPEG, quality 30 to 95, twice"],
     ]  # fmt: skip
-    return table(["in this order", *(f"`{name}`" for name in names), "BSRGAN", "Real-ESRGAN"], rows)
+    return table(["in this order", *(f"`{name}`" for name in columns), "BSRGAN", "Real-ESRGAN"], rows)
 
 
 def transition() -> str:
@@ -366,4 +366,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -149,7 +149,7 @@ class Ranges:
     blur: float = 0.12
     blur_sigma: tuple[float, float] = (0.2, 0.5)
     kernels: tuple[tuple[str, float], ...] = (
-        ("bicubic", 0.66), ("area", 0.05), ("lanczos", 0.05), ("cubic", 0.1), ("nearest", 0.14),
+        ("bicubic", 0.62), ("bilinear", 0.04), ("area", 0.05), ("lanczos", 0.05), ("cubic", 0.1), ("nearest", 0.14),
     )  # fmt: skip
     noise: float = 0.12
     noise_sigma: tuple[float, float] = (0.5, 9.0)
@@ -213,12 +213,12 @@ RANGES: Mapping[str, Ranges] = {
     # Compressed and noisy, but hardly ever sharpened: what a network gains where it need not fear halos.
     "photo-mild": Ranges(
         clean=0.08, sharpen=0.02, sharpen_sigma=(0.5, 1.4), sharpen_amount=(0.6, 1.4), compress=0.9,
-        kernels=(("bicubic", 0.78), ("area", 0.06), ("lanczos", 0.05), ("cubic", 0.07), ("nearest", 0.04)),
+        kernels=(("bicubic", 0.74), ("bilinear", 0.04), ("area", 0.06), ("lanczos", 0.05), ("cubic", 0.07), ("nearest", 0.04)),
     ),
     # Every second picture sharpened, many of them shrunk without a filter: what a phone or a web page makes.
     "photo-strong": Ranges(
         clean=0.04, blur=0.15, sharpen=0.5, sharpen_amount=(0.5, 1.4), noise=0.2, compress=0.7, quality=(35, 93), webp=0.15, again=0.1,
-        kernels=(("bicubic", 0.56), ("area", 0.06), ("lanczos", 0.06), ("cubic", 0.2), ("nearest", 0.12)),
+        kernels=(("bicubic", 0.51), ("bilinear", 0.05), ("area", 0.06), ("lanczos", 0.06), ("cubic", 0.2), ("nearest", 0.12)),
     ),
 }  # fmt: skip
 """By the names that `--degrade` takes."""

@@ -20,6 +20,7 @@ ModelName = str | Path | Weights
 DEFAULT_SCALE = 2  # of a family
 AUTO = "auto"
 """In place of a model, where a picture is upscaled: the family that suits it, by `choice.py`."""
+AVERAGE = re.compile(r"fsrcnn-photo@(\d*\.?\d+)")
 
 
 def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
@@ -42,7 +43,7 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
         return {scale: _loader(member) for scale, member in members.items() if member in table}
     if name in table:
         return {table[name].scale: _loader(name)}
-    if strength := re.fullmatch(r"fsrcnn-photo@(\d*\.?\d+)", name):
+    if strength := AVERAGE.fullmatch(name):
         return {scale: _average(scale, float(strength[1])) for scale in SCALES}
     path = Path(model)
     # `fsrcnn@0.5` has a suffix, too, and is a name that somebody tried rather than a file that is not there.
@@ -59,6 +60,11 @@ def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:
 
 def _loader(name: str) -> Callable[[], Weights]:
     return lambda: pretrained.load(name)
+
+
+def is_average(name: str) -> bool:
+    """Whether it is one as `fsrcnn-photo@0.7`, which has weights at each scale, as a family has."""
+    return AVERAGE.fullmatch(name) is not None
 
 
 def _average(scale: int, strength: float) -> Callable[[], Weights]:

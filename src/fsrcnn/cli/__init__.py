@@ -1,6 +1,7 @@
 """The command line: parse, call, print. `commands.py` lists the commands; each lives in a file of its own.
 
-This module is the way in and out: what every command makes of signals, of errors, and of standard streams that are closed or full.
+This module is the way in and out: what every command, and every script of the repository, makes of signals, of errors, and of
+standard streams that are closed or full.
 """
 
 from __future__ import annotations
@@ -25,12 +26,27 @@ CANNOT_WRITE = (errno.EBADF, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 def main() -> None:
-    """The entry point `fsrcnn`: an error or a warning of ours is one line on stderr; an error has its exit code."""
+    """The entry point `fsrcnn`."""
+    run(_typed)
+
+
+def run(command: Callable[[], object]) -> None:
+    """The whole of a process, of `fsrcnn` as of the repository's scripts: an error or a warning of ours is one line on stderr.
+
+    Raises:
+        SystemExit: always; an error has its exit code.
+    """
+
+    def settled() -> None:
+        warnings.showwarning = _show_warning
+        _settle_streams()
+        command()
+
     try:
         signals.heed()
         # Python would flush at its end, when it is too late to say anything.
         # In a context of its own, which knows the command's options until its error is said (`options.as_option`).
-        status = copy_context().run(_status_of, _run) or _status_of(sys.stdout.flush)
+        status = copy_context().run(_status_of, settled) or _status_of(sys.stdout.flush)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -42,13 +58,11 @@ def main() -> None:
     sys.exit(status)
 
 
-def _run() -> None:
+def _typed() -> None:
     # NumPy's BLAS would start a thread for each processor and let them spin for a moment, and nothing here uses them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imports make some 100,000 objects that stay; Python would look through them for garbage a hundred times (8 of 160 ms).
     gc.set_threshold(100_000, 50, 50)
-    warnings.showwarning = _show_warning
-    _settle_streams()
     from fsrcnn.cli.commands import app
 
     app()
@@ -61,6 +75,8 @@ def _status_of(call: Callable[[], object]) -> int:
     except BaseException as error:
         stopped = signals.received()
         if isinstance(error, SystemExit):
+            if isinstance(error.code, str):  # which Python itself would print
+                _say(error.code)
             return error.code if isinstance(error.code, int) else int(error.code is not None)
         if stopped is not None:  # whatever became of it on its way
             signals.ignore()

@@ -81,9 +81,9 @@ def beside(path: Path) -> Path:
 def default_output(source: str, weights: Weights) -> Path:
     """`fsrcnn` at ×3 → `fsrcnn-x3.safetensors`, `fsrcnn-x2.t91` → `fsrcnn-x2.t91.safetensors`, here; so for a file of ours beside it.
 
-    Nothing behind a dot is taken away: in `fsrcnn-photo@0.7` it is no ending.
+    Nothing behind a dot is taken away: in `fsrcnn-photo@0.7`, which at ×3 is `fsrcnn-photo@0.7-x3.safetensors`, it is no ending.
     """
-    if source in pretrained.FAMILIES:
+    if source in pretrained.FAMILIES or models.is_average(source):
         return Path(pretrained.name_of(source, weights.architecture.scale) + OURS)
     return Path(source if source.lower().endswith(OURS) else source + OURS)
 

@@ -16,8 +16,13 @@ from fsrcnn.engines import ENGINE_NAMES
 
 Model = Annotated[
     str,
-    typer.Option("--model", "-m", help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), or a weights file."),
-]  # fmt: skip
+    typer.Option(
+        "--model",
+        "-m",
+        help="A family (fsrcnn), a bundled model (fsrcnn-x2; see `fsrcnn models`), an average of two (fsrcnn-photo@0.7), or a "
+        "weights file.",
+    ),
+]
 EngineName = Annotated[str, typer.Option("--engine", help=f"One of {', '.join(ENGINE_NAMES)}.")]
 Precision = Annotated[str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.005 dB less on Set5).")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)]

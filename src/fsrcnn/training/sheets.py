@@ -25,6 +25,7 @@ from fsrcnn.training.pairs import Pair
 
 FACES = (
     "DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Bold",
+    "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10", "cmtt10",
 )  # fmt: skip
 """Fonts that matplotlib carries, so that a sheet looks the same whatever a machine has installed."""
 SIZES = range(8, 17)  # pixels, of small text on a screen

@@ -1,0 +1,136 @@
+"""The repository's scripts: a mistake is one sentence and an exit code, as of `fsrcnn`, and nothing is written."""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsrcnn import choice, pretrained
+from fsrcnn.arrays import Array
+from fsrcnn.images import Compression
+from support import ROOT, files_below
+
+NO_MODEL = "there is no model 'none'; "
+AVERAGE = "recipes/average.py fsrcnn-x-x2 fsrcnn-x-x2 --strength 0.5 --output"
+CURE = "recipes/cure.py --datasets {empty} --output {out} --model fsrcnn-x2"
+# What is typed, in a folder with an empty folder and a file → exit code, and how the sentence begins.
+MISTAKES = (
+    ("tools/sparks.py none", 2, NO_MODEL),
+    ("tools/sparks.py fsrcnn-x-x2 --sheets 0", 2, "--sheets is a whole number of at least 1, not 0"),
+    ("tools/looking.py {out} --models none", 2, NO_MODEL),
+    ("tools/looking.py {out} --datasets {empty} --models fsrcnn-x", 1, "{empty}/Set14/foreman.png does not exist"),
+    ("tools/looking.py {empty} --models fsrcnn-x --readme", 1, "cannot write {empty}: it is a folder"),
+    ("tools/bundle.py {out} --datasets {empty}", 2, "a run folder is named as its model, as fsrcnn-x3 or fsrcnn-x3.t91, not 'out'"),
+    ("tools/bundle.py {out}/fsrcnn-x2.more --datasets {empty}", 2, "a run folder is named as its model"),
+    ("tools/bundle.py {out}/fsrcnn-x2 --datasets {empty}", 1, "{out}/fsrcnn-x2/best.safetensors does not exist"),
+    ("tools/bundle.py {run}/fsrcnn-x2 --datasets {empty}", 2, "{run}/fsrcnn-x2/best.safetensors is of ×3, not ×2"),
+    ("tools/bundle.py {run}/fsrcnn-x-x3 --datasets {empty}", 1, "{empty}/Set5 does not exist"),
+    ("tools/fuzz.py pictures --count 0", 2, "--count is a whole number of at least 1, not 0"),
+    ("tools/kill.py --count -1", 2, "--count is a whole number of at least 1, not -1"),
+    (f"{CURE} --threads 0", 2, "--threads is a whole number of at least 1, not 0"),
+    (f"{CURE} --share 3", 2, "--share is a number from 0 to 1, not 3"),
+    (f"{CURE} --share nan", 2, "--share is a number from 0 to 1, not nan"),
+    (f"{CURE} --margin -1", 2, "--margin is a number from 0 to 255, not -1"),
+    (f"{CURE} --contrast 0.5", 2, "--contrast is 1 to 10, not 0.5"),
+    (f"{CURE} --lr nan", 2, "--lr is 0 or more, not nan"),
+    (f"{CURE} --like fsrcnn-x3", 2, "fsrcnn-x3 is of ×3, not ×2"),
+    (f"{CURE} --like none", 2, NO_MODEL),
+    (CURE, 1, "{empty}/T91 does not exist"),
+    (f"{AVERAGE} {{file}}", 1, "cannot write {file}/best.safetensors: Not a directory"),
+    (f"{AVERAGE} {{run}}/fsrcnn-x2", 2, "{run}/fsrcnn-x2/best.safetensors holds other weights; remove it, or give another --output"),
+    (AVERAGE.replace("0.5", "2") + " {out}", 2, "--strength is 0 to 1, not 2.0"),
+    ("benchmarks/quality.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
+    ("benchmarks/precision.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
+    ("benchmarks/photo_rows.py --datasets {empty}", 1, "{empty}/BSDS500-val20 does not exist"),
+    ("benchmarks/training_speed.py --datasets {empty}", 1, "{empty}/T91 does not exist"),
+    ("benchmarks/training_speed.py --scale 2", 2, "without --datasets only --scale 3 is measured"),
+    ("benchmarks/training_speed.py --device abacus", 2, "PyTorch sees no abacus device here; use --device cpu"),
+    ("benchmarks/training_speed.py --steps 0", 2, "--steps is a whole number of at least 1, not 0"),
+    ("benchmarks/engines.py --threads 1 0", 2, "--threads is a whole number of at least 1, not 0"),
+    ("benchmarks/engines.py --width 0", 2, "--width is a whole number of at least 1, not 0"),
+    ("benchmarks/folder.py --photos 0", 2, "--photos is a whole number of at least 1, not 0"),
+    ("benchmarks/frames.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
+    ("benchmarks/photo_to_4k.py --runs 0", 2, "--runs is a whole number of at least 1, not 0"),
+    ("benchmarks/stages.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
+    ("benchmarks/memory.py --megapixels nan", 2, "--megapixels is a number above 0, not nan"),
+    ("benchmarks/memory.py --megapixels 0", 2, "--megapixels is a number above 0, not 0"),
+)  # fmt: skip
+NEEDED = {"tools/bundle.py": ("matplotlib", "torch"), "recipes/cure.py": ("torch", "tensorboard", "matplotlib"),
+          "benchmarks/precision.py": ("torch",), "benchmarks/training_speed.py": ("torch", "tensorboard")}  # fmt: skip
+
+
+def typed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """`python WORDS` in this process; the exit code."""
+    script = ROOT / words[0]
+    monkeypatch.syspath_prepend(str(script.parent))
+    monkeypatch.setattr(sys, "argv", [str(script), *words[1:]])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(("command", "code", "sentence"), MISTAKES, ids=[command for command, _, _ in MISTAKES])
+def test_a_mistake_is_one_sentence(
+    command: str, code: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    for package in NEEDED.get(command.split()[0], ()):
+        pytest.importorskip(package, reason=f"{package} is not installed; type: pip install 'fsrcnn[train]'")
+    places = {name: tmp_path / name for name in ("empty", "file", "run", "out")}
+    places["empty"].mkdir()
+    places["file"].touch()
+    for name in ("fsrcnn-x2", "fsrcnn-x-x3"):
+        pretrained.load("fsrcnn-x-x3").save(places["run"] / name / "best.safetensors")
+    before = files_below(tmp_path)
+    code_found = typed([word.format(**places) for word in command.split()], monkeypatch)
+    printed = capsys.readouterr()
+    assert code_found == code, printed.err
+    assert printed.err.startswith(f"fsrcnn: {sentence.format(**places)}")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert files_below(tmp_path) == before
+
+
+def test_an_average_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [
+        *["recipes/average.py", "fsrcnn-x-x2", "fsrcnn-x-x2.t91", "--output"],
+        str(tmp_path / "run"),
+        "--strength",
+    ]
+    average = tmp_path / "run" / "best.safetensors"
+    assert typed([*command, "0.25"], monkeypatch) == 0
+    written = (average.stat().st_ino, average.read_bytes())
+    assert typed([*command, "0.25"], monkeypatch) == 0
+    assert typed([*command, "0.3"], monkeypatch) == 2
+    assert (average.stat().st_ino, average.read_bytes()) == written
+
+
+@pytest.mark.parametrize(
+    ("case", "format", "quality"), [("JPEG 50", "JPEG", 50), ("WebP 75", "WebP", None), ("clean", None, None)]
+)
+def test_what_is_looked_at_is_a_file(
+    case: str, format: str | None, quality: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` is told of the compression; the panes have the size of the original."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    looking = importlib.import_module("looking")
+    seen: list[Compression | None] = []
+    choose = choice.choose
+
+    def noticed(pixels: Array, scale: int, compression: Compression | None = None) -> choice.Choice:
+        seen.append(compression)
+        return choose(pixels, scale, compression)
+
+    monkeypatch.setattr(choice, "choose", noticed)
+    picture = looking.read(looking.ASTRONAUT, None)[:180, 100:301]
+    shown = looking.panes(looking.Row("face", looking.ASTRONAUT, case, (40, 20, 90, 80)), picture, 2, ["auto"])
+    assert [(found and found.format, found and found.quality) for found in seen] == [(format, quality)]
+    (auto,) = (title for title in shown if title.startswith("auto: "))
+    assert auto.removeprefix("auto: ") in pretrained.FAMILIES
+    assert list(shown) == ["nearest", "bicubic", auto, "original"]
+    assert {pane.shape for pane in shown.values()} == {(90, 80, 3)}
+    assert (shown["original"] == picture[40:130, 20:100]).all()
