@@ -1,5 +1,5 @@
 #!/bin/sh
-# fsrcnn-s-x4: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then as at ×3.
+# fsrcnn-s-x4: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then all sets, and natural contrast.
 set -eu
 . "$(dirname "$0")/common.sh"
 
