@@ -323,6 +323,52 @@ def test_all_frames_have_the_model_of_the_first(by_brightness: list[Any]) -> Non
     assert all(np.array_equal(a, b) for a, b in zip(found.pages, expected.pages, strict=True))
 
 
+@pytest.mark.parametrize("first", ["1", "L"], ids=["1 bit", "two greys of 8 bits"])
+def test_a_scan_of_two_levels_does_not_decide_for_the_pages_behind_it(first: str, by_brightness: list[Any]) -> None:
+    scan = Image.fromarray(np.where(DARK[:, :, 0] > 40, np.uint8(255), np.uint8(0)), "L").convert(first)
+    buffer = io.BytesIO()
+    scan.save(buffer, "TIFF", save_all=True, append_images=[Image.fromarray(page) for page in (BRIGHT, DARK)])
+    found = images.read(Upscaler("auto", threads=1)(buffer.getvalue()))
+    expected = images.read(Upscaler(FAMILIES[-1], threads=1)(buffer.getvalue()))
+    assert [page.ndim for page in found.pages] == [2, 3, 3]
+    assert all(np.array_equal(a, b) for a, b in zip(found.pages, expected.pages, strict=True))
+    assert len(by_brightness) == 1
+
+
+def test_a_page_that_is_not_enlarged_does_not_decide(by_brightness: list[Any]) -> None:
+    data = saved([np.kron(DARK, np.ones((2, 2, 1), np.uint8)), BRIGHT], "TIFF")
+    size = Size(fit=(100, 100))  # the first page, of 112×80, shrinks
+    upscaler, read = Upscaler("auto", threads=1), images.read(data)
+    assert upscaler.enlarged(read, size) == [1]
+    assert upscaler.chosen_for(read, size)[0].label == FAMILIES[-1]
+    scans = images.Picture(tuple(np.array([[0, 255]], np.uint8).repeat(n, 0) for n in (40, 30)), "tif")
+    assert upscaler.chosen_for(scans, size)[0].label == FAMILIES[0]  # two levels everywhere: by the first
+    assert [asked for asked, _ in by_brightness] == [2, 3]
+
+
+@pytest.mark.parametrize("model", ["auto", "fsrcnn", "fsrcnn-x2"])
+@pytest.mark.parametrize("size", [("--fit", "90x90"), ("--width", "50"), ("--height", "80")])
+def test_where_no_network_is_run_none_is_named(model: str, size: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved([picture(80, 90)], "PNG"))
+    done = run_command("upscale", "a.png", "-o", "b.png", "-m", model, *size, "--verbose", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    item = json.loads(done.stdout)["done"][0]
+    sentence = "no network was run, as the result is no larger than the picture"
+    assert (item["model"], item["reason"], item["measured"]) == (None, sentence, None)
+    assert done.stderr.decode() == f"fsrcnn: a.png: {sentence}\n"
+    array = picture(80, 90)
+    assert Upscaler(model, threads=1).chosen(array, Size(width=50))[1] is None
+    smaller = Upscaler(model, threads=1)(array, size=Size(width=50))
+    assert np.array_equal(smaller, Upscaler("fsrcnn-photo-strong", threads=1)(array, size=Size(width=50)))
+
+
+def test_a_model_is_named_where_one_page_of_several_is_enlarged(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(saved([picture(80, 90), picture(20, 30)], "TIFF"))
+    done = run_command("upscale", "a.tif", "-o", "b.tif", "-m", "fsrcnn", "--fit", "60x60", "--json", cwd=tmp_path)
+    item = json.loads(done.stdout)["done"][0]
+    assert (item["model"], item["reason"]) == ("fsrcnn", None)
+
+
 def test_the_command_says_what_it_chose_and_why(tmp_path: Path) -> None:
     (tmp_path / "old.jpg").write_bytes(saved([picture(80, 90)], "JPEG", quality=30))
     (tmp_path / "new.png").write_bytes(saved([picture(80, 90)], "PNG"))
