@@ -325,7 +325,7 @@ def test_all_frames_have_the_model_of_the_first(by_brightness: list[Any]) -> Non
 
 @pytest.mark.parametrize("first", ["1", "L"], ids=["1 bit", "two greys of 8 bits"])
 def test_a_scan_of_two_levels_does_not_decide_for_the_pages_behind_it(first: str, by_brightness: list[Any]) -> None:
-    scan = Image.fromarray(np.where(DARK[:, :, 0] > 40, np.uint8(255), np.uint8(0)), "L").convert(first)
+    scan = Image.fromarray(np.where(DARK[:, :, 0] > 70, np.uint8(255), np.uint8(0)), "L").convert(first)
     buffer = io.BytesIO()
     scan.save(buffer, "TIFF", save_all=True, append_images=[Image.fromarray(page) for page in (BRIGHT, DARK)])
     found = images.read(Upscaler("auto", threads=1)(buffer.getvalue()))
