@@ -232,8 +232,7 @@ def test_the_choice_loses_little_against_the_best_family_of_each_picture(name: s
     nets = [engines.create(models.resolve(family, 2), threads=1) for family in FAMILIES]
     gains, chosen = [], []
     for path in sorted(folder.iterdir())[::every]:
-        rgb = metrics.modcrop(protocol.read_8bit(path), 2)
-        rgb = np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb
+        rgb = metrics.modcrop(color.as_rgb(protocol.read_8bit(path)), 2)
         hr = protocol.hr_luma(rgb)
         for case in degradation.CASES.values():
             small = images.read(case.file(rgb.astype(np.float32) / 255, 2, robustness.number_of(path)))
@@ -243,6 +242,14 @@ def test_the_choice_loses_little_against_the_best_family_of_each_picture(name: s
     of_choice = table[np.arange(len(table)), chosen]
     assert (table.max(axis=1) - of_choice).mean() <= 0.15
     assert of_choice.mean() > table.mean(axis=0).max() + 0.05
+
+
+def test_a_sheet_as_a_grey_picture_has_the_luma_of_the_sheet() -> None:
+    sheet = sheets.text_sheet(np.random.default_rng(0), sheets.INKS["yellow on blue"], "DejaVuSans", (12, 18), (60, 90))
+    assert (sheet.rgb.shape, sheet.rgb.dtype) == ((60, 90, 3), np.uint8)
+    assert np.ptp(sheet.rgb, axis=2).max() == 0
+    assert sheet.rgb.min() < 60 < 180 < sheet.rgb.max()
+    np.testing.assert_allclose(color.luma(sheet.rgb / 255.0), sheet.lr, rtol=0, atol=0.5 * 219 / 255**2 + 1e-6)
 
 
 @pytest.mark.parametrize("kernel", ["area", "bicubic"])
@@ -258,8 +265,7 @@ def test_text_of_a_screen_is_not_taken_for_a_sharpened_photo(kernel: str, qualit
     losses = []
     for name in ("light on dark", "black on white", "dark on light", "yellow on blue"):
         for face in ("DejaVuSans", "DejaVuSansMono"):
-            sheet = sheets.text_sheet(generator, sheets.INKS[name], face, (18, 24, 30), (256, 320)).lr
-            hr = np.dstack([np.rint((255 * sheet - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)] * 3)
+            hr = sheets.text_sheet(generator, sheets.INKS[name], face, (18, 24, 30), (256, 320)).rgb
             lr = degradation.rounded(degradation.shrunk((hr / 255).astype(np.float32), 2, kernel))
             small = images.read(degradation.encoded(lr, quality, webp=webp))
             gains = robustness.gains(protocol.hr_luma(hr), small.pages[0], nets)
@@ -267,6 +273,87 @@ def test_text_of_a_screen_is_not_taken_for_a_sharpened_photo(kernel: str, qualit
             losses.append(max(gains) - gains[FAMILIES.index(chosen)])
     assert np.mean(losses) < 0.5  # `fsrcnn-photo-strong` would lose 1.5 and more of a PNG
     assert max(losses) < 2
+
+
+# ── how it is fitted ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[object, str]:
+    """Exit code and standard error of `tools/fit_choice.py`, which takes one step for one network at ×2."""
+    fit_choice = pytest.importorskip("fit_choice", reason="needs torch", exc_type=ImportError)
+    monkeypatch.setattr(fit_choice, "STEPS", 1)
+    monkeypatch.setattr(fit_choice, "MEMBERS", 1)
+    monkeypatch.setattr(sys, "argv", ["fit_choice.py", "--scales", "2", *map(str, arguments)])
+    try:
+        fit_choice.main()
+    except SystemExit as stopped:
+        return stopped.code, capsys.readouterr().err
+    return 0, capsys.readouterr().err
+
+
+def keep(path: Path, families: tuple[str, ...], count: int) -> None:
+    fit_choice = pytest.importorskip("fit_choice", reason="needs torch", exc_type=ImportError)
+    generator = np.random.default_rng(0)
+    seen, gained = generator.random((9, count)), generator.random((9, len(families)))
+    fit_choice.keep(path, fit_choice.Samples(np.arange(9), seen, gained), families)
+
+
+FEATURES = len(choice.features(estimates_of(np.zeros((1, 1), np.uint8)), None))
+
+
+@pytest.mark.parametrize(
+    ("families", "count", "sentence"),
+    [
+        (("fsrcnn", "fsrcnn-photo"), FEATURES, ""),
+        (("fsrcnn-photo", "fsrcnn"), FEATURES, "samples of fsrcnn-photo, fsrcnn, not of fsrcnn, fsrcnn-photo"),
+        (("fsrcnn", "fsrcnn-x"), FEATURES, "samples of fsrcnn, fsrcnn-x, not of"),
+        (("fsrcnn", "fsrcnn-photo"), FEATURES - 1, f"of other features than the {FEATURES}"),
+    ],
+    ids=["their own", "another order", "another family", "other features"],
+)
+def test_kept_samples_are_fitted_for_their_own_families_alone(
+    families: tuple[str, ...], count: int, sentence: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    keep(tmp_path / "x2.npz", families, count)
+    table = tmp_path / "table.json"
+    code, said = fit(
+        monkeypatch, capsys,
+        "--datasets", tmp_path, "--samples", tmp_path, "--save", table, "--families", "fsrcnn", "fsrcnn-photo",
+    )  # fmt: skip
+    assert (code, table.exists()) == ((2, False) if sentence else (0, True))
+    assert sentence in said
+    assert bool(said) == bool(sentence)
+    if not sentence:
+        assert choice.network_of(json.loads(table.read_text())["2"]).families == families
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"[]"], ids=["empty", "no archive", "text"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--datasets", "none", "--save", "new.json"], 1, "does not exist"),
+        (["--datasets", ".", "--save", "none/new.json"], 1, "none is not a folder"),
+        (["--datasets", ".", "--save", "text"], 1, "text is no table of choices"),
+        (["--datasets", ".", "--save", "list.json"], 1, "list.json is no table of choices"),
+        (["--datasets", ".", "--save", "other.json"], 2, "chooses among other families at ×3"),
+        (["--datasets", ".", "--save", "new.json", "--samples", "."], 1, "x2.npz holds no samples"),
+        (["--datasets", ".", "--save", "new.json", "--families", "fsrcnn", "fsrcnn-z"], 2, "fsrcnn-z"),
+        (["--datasets", ".", "--save", "."], 1, "."),
+        (["--datasets", ".", "--scales", "5"], 2, "invalid choice: 5"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said_in_a_sentence(
+    content: bytes, arguments: list[str], code: int, sentence: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x2.npz").write_bytes(content)
+    (tmp_path / "text").write_text("PK")
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "other.json").write_text('{"3": {"families": ["fsrcnn"]}}')
+    before = sorted(tmp_path.iterdir())
+    ended, said = fit(monkeypatch, capsys, *arguments)
+    assert (ended, sentence in said) == (code, True), said
+    assert sorted(tmp_path.iterdir()) == before
 
 
 # ── the ways in ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
