@@ -246,7 +246,8 @@ def test_the_choice_loses_little_against_the_best_family_of_each_picture(name: s
 
 def test_a_sheet_as_a_grey_picture_has_the_luma_of_the_sheet() -> None:
     sheet = sheets.text_sheet(np.random.default_rng(0), sheets.INKS["yellow on blue"], "DejaVuSans", (12, 18), (60, 90))
-    assert (sheet.rgb.shape, sheet.rgb.dtype) == ((60, 90, 3), np.uint8)
+    assert sheet.rgb.shape == (60, 90, 3)
+    assert sheet.rgb.dtype == np.uint8
     assert np.ptp(sheet.rgb, axis=2).max() == 0
     assert sheet.rgb.min() < 60 < 180 < sheet.rgb.max()
     np.testing.assert_allclose(color.luma(sheet.rgb / 255.0), sheet.lr, rtol=0, atol=0.5 * 219 / 255**2 + 1e-6)
