@@ -136,8 +136,26 @@ def test_sharpening_and_blur_bend_the_spectrum() -> None:
     assert sharpened.correlations[1] < plain.correlations[1] - 0.05
 
 
+def test_what_lies_beside_an_edge_is_measured_in_parts_of_it() -> None:
+    """By hand: steps of 120 levels up and down, with 12 beside them the other way, as sharpening leaves."""
+    period = np.repeat(
+        [50, 38, 158, 146, 158, 38], [7, 1, 1, 7, 1, 1]
+    )  # 12 down, 120 up, 12 down; 12 up, 120 down, 12 up
+    grey = np.tile(period, (150, 9)).astype(np.uint8)
+    for picture in (grey, grey.T):
+        edges = np.reshape(estimates_of(picture).edges, (3, 4))
+        np.testing.assert_allclose(edges[0], -0.1, atol=1e-4)
+        np.testing.assert_allclose(edges[1:], 0, atol=1e-4)
+    soft = np.tile(np.repeat([50, 110, 170, 110], [7, 1, 7, 1]), (150, 9)).astype(
+        np.uint8
+    )  # 60 and 60 up, 60 and 60 down
+    low, middle, high, larger = np.reshape(estimates_of(soft).edges, (3, 4))[0]
+    assert (round(low, 3), round(high, 3), round(larger, 3)) == (0, 1, 1)
+    assert 0 <= middle <= 1
+
+
 def flat(found: Estimates) -> list[float]:
-    return [found.noise, found.blocks, found.steepness, *found.correlations, *found.spectrum]
+    return [found.noise, found.blocks, found.steepness, *found.correlations, *found.spectrum, *found.edges]
 
 
 def test_every_kind_of_array_of_one_picture_measures_alike() -> None:
@@ -148,7 +166,8 @@ def test_every_kind_of_array_of_one_picture_measures_alike() -> None:
         np.testing.assert_allclose(flat(estimates_of(twin)), expected, rtol=1e-4, atol=1e-4)
     grey = rgb[:, :, 0]
     for twin in (np.dstack([grey] * 3), np.dstack([grey, alpha[:, :, 3]])):
-        np.testing.assert_allclose(flat(estimates_of(twin)), flat(estimates_of(grey)), rtol=1e-3, atol=1e-3)
+        # rounding moves a few differences to the steepest ones, or away
+        np.testing.assert_allclose(flat(estimates_of(twin)), flat(estimates_of(grey)), rtol=3e-3, atol=3e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (64, 64), (65, 7, 3), (900, 70, 4)])
