@@ -152,18 +152,17 @@ def _spectrum(tiles: Float32) -> tuple[float, ...]:
 
 
 def _edges(differences: Float32) -> tuple[float, ...]:
-    middle = differences[:, :, BESIDE:-BESIDE]
-    heights = np.abs(middle)
+    heights = np.abs(differences[:, :, BESIDE:-BESIDE])
     count = heights.size // STEEPEST
-    steep = heights >= max(float(np.partition(heights, -count, axis=None)[-count]), 1e-3)
-    if not steep.any():
+    steepest = max(float(np.partition(heights, -count, axis=None)[-count]), 1e-3)
+    tile, row, column = np.nonzero(heights >= steepest)
+    if not tile.size:
         return 4 * BESIDE * (0.0,)
+    column += BESIDE
+    edges = differences[tile, row, column]
     found: list[float] = []
     for lag in range(1, BESIDE + 1):
-        before, after = (
-            (differences[:, :, start:][:, :, : middle.shape[2]][steep] / middle[steep]).clip(-2, 2)
-            for start in (BESIDE - lag, BESIDE + lag)
-        )
+        before, after = ((differences[tile, row, column + step] / edges).clip(-2, 2) for step in (-lag, lag))
         found += map(float, np.quantile(np.concatenate((before, after)), (0.25, 0.5, 0.75)))
         found.append(float(np.median(np.maximum(before, after))))
     return tuple(found)
