@@ -54,7 +54,7 @@ class Samples(NamedTuple):
 
     Attributes:
         crop: (n,) number of the crop that each was made of.
-        features: (n, 26) as `choice.features`.
+        features: (n, 22) as `choice.features`.
         gains: (n, families) over bicubic in dB.
     """
 

@@ -21,7 +21,8 @@ MARGIN = 10 / 255  # of rows and columns whose pixels differ by no more, as thos
 WINDOW = 16  # of the spectrum, pixels
 RINGS = (1, 2, 3, 4.5, 6, 7.5, 12)  # where rings of spatial frequency begin and end, in cycles per window
 STEEPEST = 50  # one of so many differences is an edge
-BESIDE = 3  # pixels on each side of an edge that are looked at
+BESIDE = 2  # pixels on each side of an edge that are looked at
+BORDER = 3  # of a tile, pixels, where no edges are looked for: at least BESIDE; the table was fitted with it
 FLOOR = 0.3  # power that rounding to 8 bit leaves: a smaller one means nothing
 
 
@@ -34,7 +35,7 @@ class Estimates(NamedTuple):
         steepness: the fourth moment of differences of neighbours by the square of their second, log2: few strong edges are steep.
         correlations: of a difference of neighbours with those one, two and three pixels further.
         spectrum: the mean power in each of `RINGS`, log2.
-        edges: of the steepest differences, the differences one, two and three pixels beside them, in parts of them: the quartiles,
+        edges: of the steepest differences, the differences one and two pixels beside them, in parts of them: the quartiles,
             and the median of the larger side. Sharpening makes them negative; flat paper around a letter does not dilute them, as
             it does all else here.
     """
@@ -152,13 +153,13 @@ def _spectrum(tiles: Float32) -> tuple[float, ...]:
 
 
 def _edges(differences: Float32) -> tuple[float, ...]:
-    heights = np.abs(differences[:, :, BESIDE:-BESIDE])
+    heights = np.abs(differences[:, :, BORDER:-BORDER])
     count = heights.size // STEEPEST
     steepest = max(float(np.partition(heights, -count, axis=None)[-count]), 1e-3)
     tile, row, column = np.nonzero(heights >= steepest)
     if not tile.size:
         return 4 * BESIDE * (0.0,)
-    column += BESIDE
+    column += BORDER
     edges = differences[tile, row, column]
     found: list[float] = []
     for lag in range(1, BESIDE + 1):
