@@ -18,6 +18,9 @@ from typing import Any
 import numpy as np
 
 from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
+from fsrcnn.architecture import SCALES
+from fsrcnn.color import as_rgb
+from fsrcnn.errors import FsrcnnError
 from fsrcnn.folders import find
 from fsrcnn.parallel import Control, available_threads, run_all
 from machine import outcome, save
@@ -32,8 +35,7 @@ def rows(folder: Path, scale: int) -> dict[str, Any]:
     found: dict[tuple[str, Path], list[tuple[list[float], int]]] = {}  # gains of the families, which was chosen
 
     def work(path: Path) -> None:
-        rgb = protocol.read_8bit(path)
-        rgb = metrics.modcrop(np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb, scale)
+        rgb = metrics.modcrop(as_rgb(protocol.read_8bit(path)), scale)
         hr = protocol.hr_luma(rgb)
         for name, case in degradation.CASES.items():
             found[name, path] = []
@@ -64,13 +66,25 @@ def row(made: Sequence[tuple[list[float], int]]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds BSDS500-val20 and Set14")
-    parser.add_argument("--scales", nargs="+", type=int, default=[2])
+    parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=[2])
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    try:
+        measure(arguments.datasets, arguments.scales, arguments.save)
+    except FsrcnnError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
+
+
+def measure(datasets: Path, scales: Sequence[int], target: Path | None) -> None:
+    """Print the tables, and save or print the results.
+
+    Raises:
+        FsrcnnError: a set or a picture cannot be read.
+    """
     results: dict[str, Any] = {}
-    for scale in arguments.scales:
+    for scale in scales:
         for name in SETS:
-            found = rows(arguments.datasets / name, scale)
+            found = rows(datasets / name, scale)
             mean = float(np.mean([row["regret"] for row in found.values()]))
             results.setdefault(f"x{scale}", {})[name] = {"rows": found, "mean regret": round(mean, 3)}
             print(
@@ -79,7 +93,7 @@ def main() -> None:
                 sep="\n",
                 file=sys.stderr,
             )
-    save(outcome("gain over bicubic in dB on the luma, small pictures as files", results, ["pillow"]), arguments.save)
+    save(outcome("gain over bicubic in dB on the luma, small pictures as files", results, ["pillow"]), target)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from torch import nn
 from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
 from fsrcnn.architecture import SCALES
 from fsrcnn.arrays import Array, Uint8
+from fsrcnn.color import as_rgb
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
 from fsrcnn.estimates import estimates_of
 from fsrcnn.folders import find
 from fsrcnn.parallel import Control, available_threads, run_all
@@ -51,7 +54,7 @@ class Samples(NamedTuple):
 
     Attributes:
         crop: (n,) number of the crop that each was made of.
-        features: (n, 14) as `choice.features`.
+        features: (n, 22) as `choice.features`.
         gains: (n, families) over bicubic in dB.
     """
 
@@ -65,8 +68,7 @@ def crops(datasets: Path, scale: int) -> Iterator[Uint8]:
     number, side = 0, SIDE * scale
     for name, count in SETS.items():
         for path in find(datasets / name).pictures:
-            rgb = protocol.read_8bit(path)
-            rgb = np.dstack([rgb] * 3) if rgb.ndim == 2 else rgb[:, :, :3]
+            rgb = as_rgb(protocol.read_8bit(path))
             for again in range(count):
                 generator = np.random.default_rng((7, number, again))
                 top, left = (int(generator.integers(0, max(1, length - side + 1))) for length in rgb.shape[:2])
@@ -111,9 +113,7 @@ def text(generator: np.random.Generator, number: int, side: int) -> Uint8:
     """(side, side, 3): a sheet of text in three sizes."""
     ink = list(sheets.INKS.values())[number % len(sheets.INKS)]
     face, sizes = str(generator.choice(sheets.FACES)), [int(size) for size in generator.integers(9, 36, 3)]
-    plane = sheets.text_sheet(generator, ink, face, sizes, (side, side)).lr
-    grey = np.rint((255 * plane - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
-    return np.dstack([grey] * 3)
+    return sheets.text_sheet(generator, ink, face, sizes, (side, side)).rgb
 
 
 def files(rgb: Array, scale: int, number: int) -> list[bytes]:
@@ -165,6 +165,32 @@ def samples(datasets: Path, families: list[str], scale: int) -> Samples:
     numbers = np.repeat(range(len(pieces)), [len(found[number]) for number in range(len(pieces))])
     features, gained = zip(*(row for number in sorted(found) for row in found[number]), strict=True)
     return Samples(numbers, np.array(features), np.array(gained))
+
+
+def keep(path: Path, found: Samples, families: Sequence[str]) -> None:
+    """Save samples with the names of the families whose gains they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **found._asdict(), families=np.array(families))
+
+
+def kept_in(path: Path, families: Sequence[str]) -> Samples:
+    """What `keep` saved.
+
+    Raises:
+        ImageError: it is no such file.
+        UsageError: its gains are those of other families, or other features were measured.
+    """
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            found, of = Samples(*(arrays[name] for name in Samples._fields)), arrays["families"].tolist()
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise ImageError(f"{path} holds no samples that name their families", "delete it to have them made") from error
+    if of != list(families):
+        raise UsageError(f"{path} holds samples of {', '.join(of)}, not of {', '.join(families)}", "delete it")
+    wanted = len(choice.features(estimates_of(np.zeros((1, 1), np.uint8)), None))
+    if found.features.shape[1:] != (wanted,):
+        raise UsageError(f"{path} holds samples of other features than the {wanted} that are measured now", "delete it")
+    return found
 
 
 def trained(known: Samples, families: list[str]) -> dict[str, object]:
@@ -230,23 +256,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds the training sets")
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), help="among which is chosen, best first")
-    parser.add_argument("--scales", nargs="+", type=int, default=list(SCALES))
+    parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=list(SCALES))
     parser.add_argument("--samples", type=Path, help="a folder where samples are kept, and taken from where they are")
     parser.add_argument(
         "--check", action="store_true", help="train on five sixths and say the regret on the rest; write nothing"
     )
     parser.add_argument("--save", type=Path, default=choice.TABLE)
     arguments = parser.parse_args()
-    table = json.loads(arguments.save.read_text("utf-8")) if arguments.save.exists() else {}
+    try:
+        fit(arguments)
+    except FsrcnnError as error:
+        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
+    except OSError as error:  # of the table, or of the samples
+        parser.exit(1, f"{parser.prog}: {error.filename}: {error.strerror}\n")
+
+
+def fitted_before(path: Path, scales: Sequence[int], families: Sequence[str]) -> dict[str, Any]:
+    """What the table holds, of which `scales` will be replaced.
+
+    Raises:
+        ImageError: it is none, or has no folder to be written to.
+        UsageError: the scales that stay choose among other families.
+    """
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise ImageError(f"{path.parent} is not a folder, so the table cannot be written to it")
+        return {}
+    try:
+        table: dict[str, Any] = dict(json.loads(path.read_text("utf-8")))
+        others = [scale for scale in table if int(scale) not in scales and table[scale]["families"] != list(families)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ImageError(f"{path} is no table of choices", "give another file to save to") from error
+    if others:
+        raise UsageError(f"{path} chooses among other families at ×{', ×'.join(others)}", "fit all scales together")
+    return table
+
+
+def fit(arguments: argparse.Namespace) -> None:
+    """
+    Raises:
+        FsrcnnError: sets, samples, families or the table cannot be used.
+    """
+    table = fitted_before(arguments.save, arguments.scales, arguments.families)
     for scale in arguments.scales:
         kept = arguments.samples and arguments.samples / f"x{scale}.npz"
         if kept and kept.exists():
-            known = Samples(**np.load(kept))
+            known = kept_in(kept, arguments.families)
         else:
             known = samples(arguments.datasets, arguments.families, scale)
             if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(kept, **known._asdict())
+                keep(kept, known, arguments.families)
         if arguments.check:
             aside = known.crop % KEPT_ASIDE == KEPT_ASIDE - 1
             learned, unseen = (Samples(*(array[part] for array in known)) for part in (~aside, aside))

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fsrcnn import Size, Upscaler, cli, images
 from fsrcnn.arrays import Array, Uint8
+from fsrcnn.color import as_rgb
 from fsrcnn.degradation import CASES
 from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
@@ -110,8 +111,7 @@ def line_art() -> Uint8:
         pen.line((150 * fine, 4 * fine, (90 + 5 * number) * fine, 70 * fine), fill=0, width=fine)
     for left in range(60, 150, 4):
         pen.line((left * fine, 118 * fine, (left + 30) * fine, 84 * fine), fill=90, width=fine // 2)
-    grey = np.asarray(picture.resize((156, 120), Image.Resampling.BOX))
-    return np.dstack([grey] * 3)
+    return as_rgb(np.asarray(picture.resize((156, 120), Image.Resampling.BOX)))
 
 
 def panes(row: Row, picture: Uint8, scale: int, models: Sequence[str]) -> dict[str, Array]:

@@ -25,6 +25,7 @@ from fsrcnn.upscaler import Upscaler, result_shapes
 ROOM_PER_THREAD = 2**29  # bytes of decoded pictures and their results: 24 megapixels at ×2 are 3·24·(1 + 4) = 360 MB
 # All rooms together take at most an eighth of the machine's memory; encoders take as much again or twice.
 PART_OF_MEMORY = 8
+NO_NETWORK = "no network was run, as the result is no larger than the picture"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Done:
     """A finished job, for `--json`: sizes in pixels, times in seconds, and what could not be taken along.
 
     `model` upscaled it; where it was chosen, `reason` says why in words and `measured` in numbers: `format` and `quality` of a lossy
-    file (null where it does not say), `noise` in 8-bit levels, `expected` gain over bicubic of each family in dB.
+    file (null where it does not say), `noise` in 8-bit levels, `expected` gain over bicubic of each family in dB. Where the result is
+    no larger than the picture, no network was run: `model` is None, and `reason` says so.
     """
 
     input: str
@@ -43,7 +45,7 @@ class Done:
     upscale_seconds: float
     write_seconds: float
     notes: tuple[str, ...] = ()
-    model: str = ""
+    model: str | None = None
     reason: str | None = None
     measured: dict[str, Any] | None = None
 
@@ -172,6 +174,7 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
     """
     started = time.perf_counter()
     try:
+        run = bool(upscaler.enlarged(decoded.picture, size))
         upscaler, choice = upscaler.chosen_for(decoded.picture, size)
         larger = upscaler.picture(decoded.picture, size, control)
     except MemoryError as error:
@@ -193,8 +196,8 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
         upscale_seconds=round(upscaled - started, 4),
         write_seconds=round(time.perf_counter() - upscaled, 4),
         notes=(*larger.notes, *written.notes),
-        model=upscaler.label,
-        reason=choice.reason if choice else None,
+        model=upscaler.label if run else None,
+        reason=NO_NETWORK if not run else choice.reason if choice else None,
         measured=choice.measured if choice else None,
     )
     return Outcome(job, done, written.data)

@@ -85,6 +85,7 @@ def features(estimates: Estimates, compression: Compression | None) -> list[floa
         estimates.steepness,
         *estimates.correlations,
         *estimates.spectrum,
+        *estimates.edges,
         0.0 if quality is None else coarseness(quality),
         float(compression is not None and quality is None),
     ]

@@ -75,6 +75,11 @@ def luma(image: Array) -> Array:
     return np.ascontiguousarray(rgb_to_ycbcr(image)[:, :, 0])
 
 
+def as_rgb(image: Array) -> Array:
+    """(h, w, 3), same dtype: a grey (h, w) picture in three equal channels, an RGB one as it is."""
+    return np.dstack([image] * 3) if image.ndim == 2 else image
+
+
 def _convert(
     image: Array,
     matrix: npt.ArrayLike,

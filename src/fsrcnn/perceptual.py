@@ -12,9 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fsrcnn.arrays import Array, Uint8
+from fsrcnn.color import as_rgb
 from fsrcnn.errors import FsrcnnError, UsageError
 
 SMALLEST = 31  # pixels of a side: nothing is left of a smaller one behind AlexNet's second pooling
@@ -56,7 +55,7 @@ class Lpips:
             raise UsageError(f"two pictures to compare have one shape, not {original.shape} and {picture.shape}")
         if min(original.shape[:2]) < SMALLEST:
             return None
-        tensors = (self._package.im2tensor(_rgb(each)) for each in (original, picture))
+        tensors = (self._package.im2tensor(as_rgb(each)) for each in (original, picture))
         return float(self._network(*tensors).item())
 
 
@@ -70,7 +69,3 @@ def _backbone() -> Path:
     hub, models = import_module("torch.hub"), import_module("torchvision.models")
     url: str = models.AlexNet_Weights.IMAGENET1K_V1.url
     return Path(hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-
-
-def _rgb(picture: Array) -> Array:
-    return picture if picture.ndim == 3 else np.dstack([picture] * 3)

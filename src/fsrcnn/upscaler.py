@@ -229,8 +229,10 @@ class Upscaler:
     ) -> tuple[Upscaler, Choice | None]:
         """What upscales a picture, and why: with `auto`, an upscaler of the family chosen; else this one, without a choice.
 
+        Where no network is run, there is nothing to choose either.
+
         Args:
-            pixels: as `__call__` takes them; of several pages or frames, the first.
+            pixels: as `__call__` takes them.
             size: how large it will be.
             compression: what its file said: `Picture.compression`.
 
@@ -246,10 +248,10 @@ class Upscaler:
         from fsrcnn import choice
 
         check_array(pixels)
-        size = size or Size(factor=self.scale)
-        height, width = size.of(*pixels.shape[:2])
-        passes = chain(max(height / pixels.shape[0], width / pixels.shape[1]), self._weights)
-        found = choice.choose(pixels, passes[0] if passes else min(self._weights), compression)
+        passes = self._passes(pixels.shape[:2], (size or Size(factor=self.scale)).of(*pixels.shape[:2]))
+        if not passes:
+            return next(iter(self._choices.values())), None
+        found = choice.choose(pixels, passes[0], compression)
         if found.model not in self._choices:
             self._choices[found.model] = Upscaler(
                 found.model, scale=self.scale, engine=self.engine_name, threads=self.threads, precision=self.precision
@@ -257,9 +259,24 @@ class Upscaler:
         return self._choices[found.model], found
 
     def chosen_for(self, picture: images.Picture, size: Size) -> tuple[Upscaler, Choice | None]:
-        """`chosen` by the first page of a picture that was read, and by what its file said."""
-        page, extra = picture.pages[0], picture.extra()
+        """`chosen` by one page of a picture that was read, and by what its file said.
+
+        It is the first page that a network enlarges and that has more than two levels: a scan of 1 bit says nothing of a photo behind
+        it. The first one where all have two.
+        """
+        enlarged = self.enlarged(picture, size) if self._choices is not None else []
+        number = next((number for number in enlarged if not _bilevel(picture.pages[number])), (*enlarged, 0)[0])
+        page, extra = picture.pages[number], picture.extra(number)
         return self.chosen(page[:, :, : page.shape[2] - extra] if extra else page, size, picture.compression)
+
+    def enlarged(self, picture: images.Picture, size: Size) -> list[int]:
+        """The pages of a picture, counted from 0, for which a network is run: not those that keep their size or shrink."""
+        shapes = [page.shape[:2] for page in picture.pages]
+        return [number for number, shape in enumerate(shapes) if self._passes(shape, size.of(*shape))]
+
+    def _passes(self, lr: tuple[int, ...], sr: tuple[int, ...]) -> tuple[int, ...]:
+        """The scales of the networks that are run for a picture of (height, width) `lr`, one after the other."""
+        return chain(max(sr[0] / lr[0], sr[1] / lr[1]), self._weights)
 
     def picture(self, picture: images.Picture, size: Size, control: Control | None = None) -> images.Picture:
         """Upscale decoded pages; metadata goes along, the resolution grows with the picture. All pages have one model."""
@@ -313,8 +330,7 @@ class Upscaler:
         lr.check_result(sr)
         control = control or Control(self.threads)
         step: Step = Source(lr)
-        factor = max(sr.size[0] / lr.size[0], sr.size[1] / lr.size[1])
-        passes = [self.engine(scale) for scale in chain(factor, self._weights)]
+        passes = [self.engine(scale) for scale in self._passes(lr.size, sr.size)]
         for engine in passes:
             step = SuperResolution(step, engine)
         if len(passes) == 1 and step.size == sr.size:
@@ -378,6 +394,12 @@ def _pixels_of(image: PIL.Image.Image) -> Array:
             srgb = PIL.ImageCms.createProfile("sRGB")
             return np.asarray(PIL.ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB"))
     return np.asarray(image if mode == image.mode else image.convert(mode))
+
+
+def _bilevel(page: Array) -> bool:
+    """Whether every eighth row has no more than two levels."""
+    rows = page[::8]
+    return bool(((rows == rows.min()) | (rows == rows.max())).all())
 
 
 def result_shapes(picture: images.Picture, size: Size) -> list[tuple[int, ...]]:

@@ -169,7 +169,8 @@ def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool, verbos
             failures.append(error.about(outcome.job.label, as_option))
     for item in done:
         if verbose:
-            remark(f"fsrcnn: {item.input}: {item.model}" + (f" ({item.reason})" if item.reason else ""))
+            said = f"{item.model} ({item.reason})" if item.model and item.reason else item.model or item.reason
+            remark(f"fsrcnn: {item.input}: {said}")
         for note in item.notes:
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from fsrcnn import color, protocol
-from fsrcnn.arrays import Float32
+from fsrcnn.arrays import Float32, Uint8
 from fsrcnn.engines import Engine
 from fsrcnn.require import require
 from fsrcnn.training.pairs import Pair
@@ -47,6 +47,12 @@ class Sheet(NamedTuple):
 
     lr: Float32
     marks: int
+
+    @property
+    def rgb(self) -> Uint8:
+        """(h, w, 3): its luma as a grey picture of full range."""
+        grey = np.rint((255 * self.lr - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+        return color.as_rgb(grey)
 
 
 @dataclass(frozen=True)
