@@ -1,5 +1,5 @@
 #!/bin/sh
-# fsrcnn-s-x2: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then as at ×3, cured of sparks at the end.
+# fsrcnn-s-x2: the ×3 network of the 91-image stage at the new scale (recipes/fsrcnn-s-x3.sh makes it), then as at ×3, cured of sparks, then natural contrast.
 set -eu
 . "$(dirname "$0")/common.sh"
 
