@@ -326,6 +326,8 @@ def main() -> None:
         child(SUBJECTS[arguments.subject], arguments.seed, range(start, stop))
         return
     whole_number(arguments.count, "count")
+    if arguments.only is not None:
+        whole_number(arguments.only, "only", least=0)
     numbers = range(arguments.count) if arguments.only is None else range(arguments.only, arguments.only + 1)
     failed = 0
     for name in SUBJECTS if arguments.subject == "all" else [arguments.subject]:

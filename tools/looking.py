@@ -23,6 +23,7 @@ from fsrcnn import Size, Upscaler, cli, images
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.color import as_rgb
 from fsrcnn.degradation import CASES
+from fsrcnn.errors import UsageError
 from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
@@ -158,25 +159,31 @@ def sheet(datasets: Path | None, scale: int, models: Sequence[str]) -> Uint8:
     return np.vstack([np.pad(strip, pad, constant_values=255) for strip, pad in zip(strips, around, strict=True)])
 
 
-def readme_picture(models: Sequence[str]) -> Uint8:
+def readme_picture(models: Sequence[str], scale: int) -> Uint8:
     """Bicubic and each model, of a photo that was sharpened and compressed."""
     picture = read(README_ROW.picture, None)
     assert picture is not None
-    shown = panes(README_ROW, picture, 2, models)
+    shown = panes(README_ROW, picture, scale, models)
     titles = [title for title in shown if title not in ("nearest", "original")]
-    return three_panes([repeated(shown[title], ZOOM) for title in titles], [f"{title} x2" for title in titles])
+    return three_panes([repeated(shown[title], ZOOM) for title in titles], [f"{title} x{scale}" for title in titles])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output", type=Path, help="a PNG; an existing one is replaced")
-    parser.add_argument("--datasets", type=Path, help="the folder that holds Set14 and BSDS500-val20")
+    parser.add_argument("--datasets", type=Path, help="the folder that holds Set14 and BSDS500-val20, for the sheet")
     parser.add_argument("--models", nargs="+", help=f"names or weights files; {', '.join(MODELS)}")
     parser.add_argument("--scale", type=int, choices=(2, 3, 4), default=2)
     parser.add_argument("--readme", action="store_true", help="make the README's picture instead")
     arguments = parser.parse_args()
+    if arguments.output.suffix.lower() not in ("", ".png"):
+        raise UsageError(f"the output is a PNG, not {arguments.output}", "give a name that ends in .png")
     models = arguments.models or (README_MODELS if arguments.readme else MODELS)
-    shown = readme_picture(models) if arguments.readme else sheet(arguments.datasets, arguments.scale, models)
+    shown = (
+        readme_picture(models, arguments.scale)
+        if arguments.readme
+        else sheet(arguments.datasets, arguments.scale, models)
+    )
     images.write(images.Picture((shown,), "png"), arguments.output, overwrite=True)
 
 

@@ -90,7 +90,9 @@ def averaged(first: Weights, second: Weights, strength: float) -> Weights:
     if not 0 <= strength <= 1:
         raise UsageError(f"is 0 to 1, not {strength}", argument="strength")
     if first.architecture != second.architecture:
-        raise UsageError(f"{first.architecture} and {second.architecture} differ, so there is no average of them")
+        mine, theirs = asdict(first.architecture), asdict(second.architecture)
+        different = ", ".join(f"{name} {mine[name]} and {theirs[name]}" for name in mine if mine[name] != theirs[name])
+        raise UsageError(f"two networks that differ ({different}) have no average", "give two of one architecture")
     one, other = np.float32(1 - strength), np.float32(strength)
     return Weights(
         first.architecture, {name: one * array + other * second.arrays[name] for name, array in first.arrays.items()}
