@@ -69,7 +69,7 @@ class Upscaler:
                 given: the scale of the weights, 2 for a family.
             engine: `auto`, `native`, `numpy`, `torch`, `torch:cuda` …
             threads: of the CPU; all that this process may use where it is not given.
-            precision: `exact`, or `fast`: 16-bit whole numbers, at most 0.01 dB from exact on Set5, native engine only.
+            precision: `exact`, or `fast`: 16-bit whole numbers, at most 0.005 dB from exact on Set5, native engine only.
 
         Raises:
             UsageError: no such model, engine, precision or scale.

@@ -24,7 +24,7 @@ Model = Annotated[
     ),
 ]
 EngineName = Annotated[str, typer.Option("--engine", help=f"One of {', '.join(ENGINE_NAMES)}.")]
-Precision = Annotated[str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.01 dB less on Set5).")]
+Precision = Annotated[str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.005 dB less on Set5).")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders, too.")]
