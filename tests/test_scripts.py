@@ -101,6 +101,17 @@ def test_a_mistake_is_one_sentence(
     assert files_below(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"), [("a.md: rows differ", 1, "fsrcnn: a.md: rows differ\n"), (3, 3, ""), (None, 0, "")]
+)
+def test_how_a_script_ends(status: str | int | None, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As Python has it: a text is said, and is a failure."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(lambda: sys.exit(status))
+    assert ended.value.code == code
+    assert capsys.readouterr().err == said
+
+
 def test_an_average_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [
         *["recipes/average.py", "fsrcnn-x-x2", "fsrcnn-x-x2.t91", "--output"],
