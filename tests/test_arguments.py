@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsrcnn import Colour, Control, Planes, Size, Upscaler, UsageError, engines, images
+from fsrcnn import Colour, Control, Planes, Size, Upscaler, UsageError, batch, engines, images, planning
 from fsrcnn.architecture import family
 from fsrcnn.engines import native
 from fsrcnn.planes import LAYOUTS
@@ -105,6 +105,25 @@ def test_other_arguments_of_a_call(arguments: dict[str, Any], sentence: str) -> 
 def test_no_model(model: Any) -> None:
     with pytest.raises(UsageError, match="a model is a name, as fsrcnn"):
         Upscaler(model)
+
+
+@pytest.mark.parametrize("size", [2, 0, "2", (8, 9)])
+@pytest.mark.parametrize("model", [WEIGHTS, "auto"], ids=["weights", "auto"])
+def test_no_size(model: Any, size: Any) -> None:
+    """At every door that takes one."""
+    upscaler = Upscaler(model)
+    picture = images.Picture((PIXELS,), "png")
+    for call in (
+        lambda: upscaler.array(PIXELS, size),
+        lambda: upscaler.chosen(PIXELS, size),
+        lambda: upscaler.chosen_for(picture, size),
+        lambda: upscaler.enlarged(picture, size),
+        lambda: upscaler.picture(picture, size),
+        lambda: planning.plan(["here.png"], None, size),
+        lambda: list(batch.run_all([], upscaler, size)),
+    ):
+        with pytest.raises(UsageError, match=r"^size is a Size, as Size\(factor=2\), not "):
+            call()
 
 
 @pytest.mark.parametrize("fit", [3, (3,), (1, 2, 3), "3x4"])

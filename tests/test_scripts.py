@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from fsrcnn import choice, pretrained
+from fsrcnn import choice, cli, pretrained, weights
 from fsrcnn.arrays import Array
 from fsrcnn.images import Compression
 from support import ROOT, files_below
@@ -98,6 +101,17 @@ def test_a_mistake_is_one_sentence(
     assert files_below(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"), [("a.md: rows differ", 1, "fsrcnn: a.md: rows differ\n"), (3, 3, ""), (None, 0, "")]
+)
+def test_how_a_script_ends(status: str | int | None, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As Python has it: a text is said, and is a failure."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(lambda: sys.exit(status))
+    assert ended.value.code == code
+    assert capsys.readouterr().err == said
+
+
 def test_an_average_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [
         *["recipes/average.py", "fsrcnn-x-x2", "fsrcnn-x-x2.t91", "--output"],
@@ -137,3 +151,73 @@ def test_what_is_looked_at_is_a_file(
     assert list(shown) == ["nearest", "bicubic", auto, "original"]
     assert {pane.shape for pane in shown.values()} == {(90, 80, 3)}
     assert (shown["original"] == picture[40:130, 20:100]).all()
+
+
+# ── the recipes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RECIPES = sorted((ROOT / "recipes").glob("fsrcnn*.sh"))
+NOTE = """#!/bin/sh
+printf '%s\\n' "$@" '' >> "$NOTED"
+"""
+
+
+def commands_of(recipe: Path, folder: Path) -> list[list[str]]:
+    """The commands that a recipe types, none of which is run: `train …`, `…/cure.py …`; pictures and runs lie below a folder."""
+    noted, note = folder / "noted", folder / "note"
+    note.write_text(NOTE)
+    note.chmod(0o755)
+    places = {"DATASETS": str(folder / "pictures"), "RUNS": str(folder / "runs")}
+    environment = {**os.environ, **places, "FSRCNN": str(note), "PYTHON": str(note), "NOTED": str(noted)}
+    noted.unlink(missing_ok=True)
+    subprocess.run(["sh", str(recipe)], check=True, env=environment)
+    return [command.splitlines() for command in noted.read_text().split("\n\n")[:-1]]
+
+
+def run_of(command: list[str]) -> str:
+    """The name of the run that a command makes."""
+    return Path(command[command.index("--output") + 1]).name
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its first command to its last, an update each, on tiny pictures: out come the models that are said to be its own."""
+    for package in NEEDED["recipes/cure.py"]:
+        pytest.importorskip(package, reason=f"{package} is not installed; type: pip install 'fsrcnn[train]'")
+    from fsrcnn.training import sheets
+
+    few = sheets.sheets_to_learn
+    monkeypatch.setattr(sheets, "sheets_to_learn", lambda engine, count, *others: few(engine, 2, *others))
+    monkeypatch.chdir(tmp_path)
+    for name in ("T91", "General100", "Xiph50", "BSDS500-train", "BSDS500-val20"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        Image.effect_noise((288, 272), 60).save(tmp_path / "pictures" / name / "noise.png")
+    commands = commands_of(recipe, tmp_path)
+    runs = [run_of(command) for command in commands]
+    before = f"{recipe.stem.rpartition('-x')[0]}-x3.t91"  # by another recipe, where not by this one
+    if before in pretrained.table() and before not in runs:
+        pretrained.load(before).save(tmp_path / "runs" / before / "best.safetensors")
+    for command in commands:
+        words = [*command, "--steps", "1", "--batch-size", "2"]
+        if Path(command[0]).name == "average.py":
+            code = typed(command, monkeypatch)
+        elif Path(command[0]).name == "cure.py":
+            code = typed(words, monkeypatch)
+        else:
+            monkeypatch.setattr(sys, "argv", ["fsrcnn", *words, "--no-compile"])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+            code = int(ended.value.code or 0)
+        assert code == 0, command
+    own = [row for row in pretrained.table().values() if row.recipe == f"recipes/{recipe.name}"]
+    assert own
+    for row in own:
+        made = weights.load(tmp_path / "runs" / row.name / "best.safetensors")
+        assert made.architecture == pretrained.load(row.name).architecture
+    # What is begun goes on: nothing is trained anew.
+    for first, again in zip(commands, commands_of(recipe, tmp_path), strict=True):
+        assert again == ([*first, "--resume"] if first[0] in ("train", "transfer") else first)
+
+
+def test_each_log_is_of_a_stage_of_a_recipe(tmp_path: Path) -> None:
+    stages = {run_of(command) for recipe in RECIPES for command in commands_of(recipe, tmp_path)}
+    assert {path.stem for path in (ROOT / "recipes" / "runs").glob("*.csv")} <= stages

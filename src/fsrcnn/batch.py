@@ -19,7 +19,7 @@ from fsrcnn.arguments import whole_number
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_system
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
-from fsrcnn.size import Size
+from fsrcnn.size import Size, check_size
 from fsrcnn.upscaler import Upscaler, result_shapes
 
 ROOM_PER_THREAD = 2**29  # bytes of decoded pictures and their results: 24 megapixels at ×2 are 3·24·(1 + 4) = 360 MB
@@ -120,7 +120,9 @@ def run_all(
 
     Raises:
         Cancelled: through the control, after the outcomes of all that had been written. No output is half-written.
+        UsageError: `size` is of another kind.
     """
+    check_size(size)
     pipeline = _Pipeline(jobs, upscaler, size, options or Options(), control or Control(upscaler.threads))
     try:
         for number in range(len(jobs)):

@@ -11,7 +11,7 @@ from typing import Literal
 from fsrcnn import files, folders, formats
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.folders import Found, kind
-from fsrcnn.size import Size, mark_of
+from fsrcnn.size import Size, check_size, mark_of
 from fsrcnn.upscaler import check_output, default_output
 
 Existing = Literal["refuse", "replace", "skip"]
@@ -89,8 +89,9 @@ def plan(
     Raises:
         ImageError: the system does not say what lies at `output`.
         UsageError: `output` and `format` contradict each other, or name a format that is never `lossless`; two outputs are one
-            file, an output is an input or exists; several pictures have one output; `-` is mixed with other things.
+            file, an output is an input or exists; several pictures have one output; `-` is mixed with other things; `size` is none.
     """
+    check_size(size)
     format = None if format is None else formats.check_format(format)
     if STANDARD in inputs and len(inputs) > 1:
         raise UsageError("standard input (-) is one picture and cannot be mixed with others")

@@ -76,6 +76,16 @@ class Size:
         return result
 
 
+def check_size(size: object) -> Size:
+    """
+    Raises:
+        UsageError: it is no `Size`.
+    """
+    if not isinstance(size, Size):
+        raise UsageError(f"is a Size, as Size(factor=2), not {size!r}", argument="size")
+    return size
+
+
 def mark_of(size: Size) -> str:
     """A size in a file name: `x2`, `x1.5`, `1920x1080` (a box), `w1920`, `h1080`, `w1920h1080`."""
     if size.factor is not None:

@@ -28,7 +28,7 @@ from fsrcnn.folders import kind
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import Planes, plain
-from fsrcnn.size import Size, chain, mark_of
+from fsrcnn.size import Size, chain, check_size, mark_of
 from fsrcnn.weights import Weights
 from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
 
@@ -172,9 +172,7 @@ class Upscaler:
         Warns:
             PictureWarning: something that the file held could not be taken along.
         """
-        size = Size(factor=self.scale) if size is None else size
-        if not isinstance(size, Size):
-            raise UsageError(f"is a Size, as Size(factor=2), not {size!r}", argument="size")
+        size = self._wanted(size)
         for name, value in (("overwrite", overwrite), ("lossless", lossless), ("tolerant", tolerant)):
             switch(value, name)
         whole_number(max_pixels, "max_pixels")
@@ -224,6 +222,9 @@ class Upscaler:
             f"upscaling takes a path, the bytes of a file, a PIL image or a NumPy array, not {type(image).__name__}"
         )
 
+    def _wanted(self, size: Size | None) -> Size:
+        return Size(factor=self.scale) if size is None else check_size(size)
+
     def chosen(
         self, pixels: Array, size: Size | None = None, compression: images.Compression | None = None
     ) -> tuple[Upscaler, Choice | None]:
@@ -237,8 +238,9 @@ class Upscaler:
             compression: what its file said: `Picture.compression`.
 
         Raises:
-            UsageError: the array is no picture, or `compression` is of another kind.
+            UsageError: the array is no picture, or `size` or `compression` is of another kind.
         """
+        size = self._wanted(size)
         if not isinstance(compression, images.Compression | None):
             raise UsageError(
                 f"is what a picture's file said, a Compression or None, not {compression!r}", argument="compression"
@@ -248,7 +250,7 @@ class Upscaler:
         from fsrcnn import choice
 
         check_array(pixels)
-        passes = self._passes(pixels.shape[:2], (size or Size(factor=self.scale)).of(*pixels.shape[:2]))
+        passes = self._passes(pixels.shape[:2], size.of(*pixels.shape[:2]))
         if not passes:
             return next(iter(self._choices.values())), None
         found = choice.choose(pixels, passes[0], compression)
@@ -270,7 +272,12 @@ class Upscaler:
         return self.chosen(page[:, :, : page.shape[2] - extra] if extra else page, size, picture.compression)
 
     def enlarged(self, picture: images.Picture, size: Size) -> list[int]:
-        """The pages of a picture, counted from 0, for which a network is run: not those that keep their size or shrink."""
+        """The pages of a picture, counted from 0, for which a network is run: not those that keep their size or shrink.
+
+        Raises:
+            UsageError: `size` is of another kind.
+        """
+        check_size(size)
         shapes = [page.shape[:2] for page in picture.pages]
         return [number for number, shape in enumerate(shapes) if self._passes(shape, size.of(*shape))]
 
@@ -279,7 +286,12 @@ class Upscaler:
         return chain(max(sr[0] / lr[0], sr[1] / lr[1]), self._weights)
 
     def picture(self, picture: images.Picture, size: Size, control: Control | None = None) -> images.Picture:
-        """Upscale decoded pages; metadata goes along, the resolution grows with the picture. All pages have one model."""
+        """Upscale decoded pages; metadata goes along, the resolution grows with the picture. All pages have one model.
+
+        Raises:
+            UsageError: `size` is of another kind.
+        """
+        check_size(size)
         if self._choices is not None:
             return self.chosen_for(picture, size)[0].picture(picture, size, control)
         control = control or Control(self.threads)
@@ -305,10 +317,11 @@ class Upscaler:
 
     def array(self, pixels: Array, size: Size | None = None, control: Control | None = None) -> Array:
         """Upscale an array; see `__call__`."""
+        size = self._wanted(size)
         check_array(pixels)
         if self._choices is not None:
             return self.chosen(pixels, size)[0].array(pixels, size, control)
-        height, width = (size or Size(factor=self.scale)).of(*pixels.shape[:2])
+        height, width = size.of(*pixels.shape[:2])
         shape = (height, width, *pixels.shape[2:])
         check_memory(shape, pixels.dtype)
         result = np.empty(shape, pixels.dtype)

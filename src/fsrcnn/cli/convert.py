@@ -21,20 +21,24 @@ def convert(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT", help="A .mat, .h5, .pth, .ckpt, .safetensors or .pb file, or a model: a family, a bundled one, our file."
+            metavar="INPUT",
+            help="A .mat, .h5, .pth, .ckpt, .safetensors or .pb file, or a model: a family, a bundled one, an "
+            "average (fsrcnn-photo@0.7), our file.",
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Argument(
-            help=".safetensors, .h5 (Keras) or .pth (PyTorch port). Default: INPUT's name with .safetensors; "
-            "of a .safetensors of others with -fsrcnn.safetensors.",
+            help=".safetensors, .h5 (Keras) or .pth (PyTorch port). Default: INPUT's name with .safetensors, of a model of several "
+            "scales with its scale; of a .safetensors of others with -fsrcnn.safetensors.",
             show_default=False,
         ),
     ] = None,
     scale: Annotated[
         int | None,
-        typer.Option("--scale", "-s", help="Of a family, or where neither a file nor its name says it.", show_default=False),
+        typer.Option(
+            "--scale", "-s", show_default=False, help="Of a family or an average, or where neither a file nor its name says it."
+        ),
     ] = None,
     crop: Annotated[
         int | None,

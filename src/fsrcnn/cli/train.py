@@ -35,7 +35,8 @@ def train(
         str | None,
         typer.Option(
             "--init", "--weights-file", show_default=False,
-            help="What to start from: a family (fsrcnn), a bundled model (fsrcnn-x2), or a weights file.",
+            help="What to start from: a family (fsrcnn), a bundled model (fsrcnn-x2), an average (fsrcnn-photo@0.7), "
+            "or a weights file.",
         ),
     ] = None,
     *,

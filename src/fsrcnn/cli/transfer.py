@@ -22,7 +22,8 @@ def transfer(
         str,
         typer.Argument(
             metavar="WEIGHTS", show_default=False,
-            help="Weights of another scale: a weights file, a bundled model (fsrcnn-x2), or a family (fsrcnn).",
+            help="Weights of another scale: a weights file, a bundled model (fsrcnn-x2), an average (fsrcnn-photo@0.7), "
+            "or a family (fsrcnn).",
         ),
     ],
     data: DataOptions,
