@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from fsrcnn import choice, degradation, engines, images, metrics, models, protocol, robustness
+from fsrcnn import choice, cli, degradation, engines, images, metrics, models, protocol, robustness
 from fsrcnn.architecture import SCALES
 from fsrcnn.color import as_rgb
-from fsrcnn.errors import FsrcnnError
 from fsrcnn.folders import find
 from fsrcnn.parallel import Control, available_threads, run_all
 from machine import outcome, save
@@ -69,22 +68,10 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, choices=SCALES, default=[2])
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    try:
-        measure(arguments.datasets, arguments.scales, arguments.save)
-    except FsrcnnError as error:
-        parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
-
-
-def measure(datasets: Path, scales: Sequence[int], target: Path | None) -> None:
-    """Print the tables, and save or print the results.
-
-    Raises:
-        FsrcnnError: a set or a picture cannot be read.
-    """
     results: dict[str, Any] = {}
-    for scale in scales:
+    for scale in arguments.scales:
         for name in SETS:
-            found = rows(datasets / name, scale)
+            found = rows(arguments.datasets / name, scale)
             mean = float(np.mean([row["regret"] for row in found.values()]))
             results.setdefault(f"x{scale}", {})[name] = {"rows": found, "mean regret": round(mean, 3)}
             print(
@@ -93,8 +80,8 @@ def measure(datasets: Path, scales: Sequence[int], target: Path | None) -> None:
                 sep="\n",
                 file=sys.stderr,
             )
-    save(outcome("gain over bicubic in dB on the luma, small pictures as files", results, ["pillow"]), target)
+    save(outcome("gain over bicubic in dB on the luma, small pictures as files", results, ["pillow"]), arguments.save)
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -52,6 +52,7 @@ MISTAKES = (
     ("benchmarks/quality.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
     ("benchmarks/precision.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
     ("benchmarks/photo_rows.py --datasets {empty}", 1, "{empty}/BSDS500-val20 does not exist"),
+    ("benchmarks/auto_regret.py --datasets {empty}", 1, "{empty}/BSDS500-val20 does not exist"),
     ("benchmarks/training_speed.py --datasets {empty}", 1, "{empty}/T91 does not exist"),
     ("benchmarks/training_speed.py --scale 2", 2, "without --datasets only --scale 3 is measured"),
     ("benchmarks/training_speed.py --device abacus", 2, "PyTorch sees no abacus device here; use --device cpu"),
