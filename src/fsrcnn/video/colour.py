@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from av import VideoFrame
+from fsrcnn.video.library import Frame
 
 # ISO/IEC 23091-2 (H.273), as FFmpeg numbers them.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
@@ -32,7 +31,7 @@ class Tags:
         target.colorspace, target.color_range = self.matrix, self.range
 
 
-def tags_of(frame: VideoFrame, rgb: bool, grey: bool, larger: int) -> Tags:
+def tags_of(frame: Frame, rgb: bool, grey: bool, larger: int) -> Tags:
     """The tags for the upscaled film.
 
     Args:
@@ -85,7 +84,7 @@ class Hdr:
         return f"G{green}B{blue}R{red}WP{white}L({most:.4f},{least:.4f})"
 
 
-def hdr_of(frame: VideoFrame) -> Hdr | None:
+def hdr_of(frame: Frame) -> Hdr | None:
     """What the side data of a frame say; None where they say nothing."""
     primaries: tuple[tuple[Fraction, Fraction], ...] = ()
     luminance = light = None
@@ -105,7 +104,7 @@ def hdr_of(frame: VideoFrame) -> Hdr | None:
     return Hdr(primaries, luminance, light)
 
 
-def lost_side_data(frame: VideoFrame) -> list[str]:
+def lost_side_data(frame: Frame) -> list[str]:
     """Side data that no encoder here takes, in words."""
     names = {data.type.name for data in frame.side_data}
     said = []
@@ -118,7 +117,7 @@ def lost_side_data(frame: VideoFrame) -> list[str]:
     return said
 
 
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+def display_matrix(frame: Frame) -> tuple[int, ...] | None:
     """The nine numbers by which a player turns the picture; None where it does not."""
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":

@@ -89,7 +89,9 @@ class Settings:
         if self.preset is not None and self.preset not in about.presets:
             if not about.presets:
                 raise UsageError(f"has no meaning for {self.encoder}", argument="preset")
-            raise UsageError(f"is one of {', '.join(about.presets)} for {self.encoder}, not {self.preset!r}", argument="preset")
+            raise UsageError(
+                f"is one of {', '.join(about.presets)} for {self.encoder}, not {self.preset!r}", argument="preset"
+            )
 
     @property
     def about(self) -> Encoder:

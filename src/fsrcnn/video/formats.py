@@ -14,7 +14,12 @@ from fsrcnn.errors import UsageError
 from fsrcnn.video.library import pyav
 
 PLANAR = re.compile(r"(?:yuvj?(a?)(420|422|444)p|(gray))(?:(9|10|12|14|16)le)?")
-HELD = {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p"}  # and 8 bit, but for the order in memory
+HELD = {
+    "nv12": "yuv420p",
+    "nv21": "yuv420p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+}  # and 8 bit, but for the order in memory
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,11 @@ def nearest(source: str, offered: Iterable[str]) -> PixelFormat:
         raise UsageError("this encoder takes no frames in planes of luma and chroma")
 
     def cost(format: PixelFormat) -> tuple[int, ...]:
-        lost = (max(wanted.chroma - format.chroma, 0), max(wanted.depth - format.depth, 0), int(wanted.alpha and not format.alpha))
+        lost = (
+            max(wanted.chroma - format.chroma, 0),
+            max(wanted.depth - format.depth, 0),
+            int(wanted.alpha and not format.alpha),
+        )
         return (*lost, abs(format.chroma - wanted.chroma), abs(format.depth - wanted.depth), int(format.alpha))
 
     return min(best, key=cost)
@@ -88,5 +97,7 @@ def losses(source: str, target: PixelFormat) -> list[str]:
     if wanted.depth > target.depth:
         said.append(f"{wanted.depth} bit become {target.depth}, the most that the encoder takes")
     if wanted.chroma > target.chroma:
-        said.append(f"its colours become 4:{target.chroma // 10 % 10}:{target.chroma % 10}, the finest that the encoder takes")
+        said.append(
+            f"its colours become 4:{target.chroma // 10 % 10}:{target.chroma % 10}, the finest that the encoder takes"
+        )
     return said

@@ -1,12 +1,12 @@
 """A decoded frame to a larger one: luma through the network, the rest by FFmpeg's bicubic scaling.
 
-FFmpeg's `scale` makes the larger frame, so that times, side data and tags come along; then the engine fills its luma, from the decoder's
-plane into the encoder's without a copy. Lines are longer than the picture (`line_size`), and the views know it.
+FFmpeg's `scale` makes the larger frame, so that times, side data and tags come along; then the engine fills its luma, from the
+decoder's plane into the encoder's without a copy. Lines are longer than the picture (`line_size`), and the views know it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,16 +16,13 @@ from fsrcnn.planes import LAYOUTS, Colour, Planes, Range
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video.colour import FULL, RGB, Tags
 from fsrcnn.video.formats import PixelFormat, described
-from fsrcnn.video.library import pyav
-
-if TYPE_CHECKING:
-    from av import VideoFrame
+from fsrcnn.video.library import Frame, pyav
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
 LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
 
 
-def luma(frame: VideoFrame, range: Range) -> Planes:
+def luma(frame: Frame, range: Range) -> Planes:
     """The luma of a frame in planes, where it lies: writing to it changes the frame."""
     format = described(frame.format.name)
     colour = Colour(range=range, depth=format.depth)
@@ -66,7 +63,7 @@ class Enlargement:
         self._control = Control(threads or upscaler.threads)
         self._graphs: dict[tuple[Any, ...], Any] = {}
 
-    def __call__(self, frame: VideoFrame) -> VideoFrame:
+    def __call__(self, frame: Frame) -> Frame:
         """A frame of any size to one of `size`; its time and its duration stay."""
         lr = self.prepared(frame)
         sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
@@ -76,25 +73,25 @@ class Enlargement:
         self._tags.put(sr)
         return sr
 
-    def prepared(self, frame: VideoFrame) -> VideoFrame:
+    def prepared(self, frame: Frame) -> Frame:
         """The frame in the format of the results, which the network reads; the frame itself where it has that."""
         name = frame.format.name
         if name == self.format.name or (name.startswith("yuvj") and name.replace("j", "", 1) == self.format.name):
             return frame
         return self._scaled(frame, (frame.height, frame.width), self.format.name, centred=self._centred)
 
-    def _scaled(self, frame: VideoFrame, size: tuple[int, int], format: str, *, centred: bool) -> VideoFrame:
+    def _scaled(self, frame: Frame, size: tuple[int, int], format: str, *, centred: bool) -> Frame:
         key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format, centred)
         if key not in self._graphs:
             self._graphs[key] = self._graph(frame, size, format, centred)
         graph = self._graphs[key]
         time_base = frame.time_base
         graph.vpush(frame)
-        scaled: VideoFrame = graph.vpull()
+        scaled = graph.vpull()
         scaled.pts, scaled.time_base, scaled.duration = frame.pts, time_base, frame.duration
         return scaled
 
-    def _graph(self, frame: VideoFrame, size: tuple[int, int], format: str, centred: bool) -> Any:
+    def _graph(self, frame: Frame, size: tuple[int, int], format: str, centred: bool) -> Any:
         source, target = described(frame.format.name), described(format)
         graph = pyav().filter.Graph()
         known = {
@@ -116,6 +113,8 @@ class Enlargement:
                 arguments.append(f"{side}_h_chr_pos={position}")
             if layout.chroma == 420:
                 arguments.append(f"{side}_v_chr_pos={AMID}")
-        graph.link_nodes(buffer, graph.add("scale", ":".join(arguments)), graph.add("format", format), graph.add("buffersink"))
+        graph.link_nodes(
+            buffer, graph.add("scale", ":".join(arguments)), graph.add("format", format), graph.add("buffersink")
+        )
         graph.configure()
         return graph

@@ -7,6 +7,9 @@ from typing import Any
 from fsrcnn.errors import FsrcnnError
 from fsrcnn.require import require
 
+Frame = Any
+"""`av.VideoFrame`, which is not there where PyAV is not installed, and whose annotations are wrong here and there."""
+
 
 class FilmError(FsrcnnError):
     """A film cannot be read, is not one, or cannot be written."""

@@ -47,11 +47,17 @@ def write(
     with files.beside(output, FilmError, replace=overwrite, ending=output.suffix) as part:
         try:
             options = streams.MUXER_OPTIONS.get(container, {})
-            with source.reopened() as original, av.open(str(part.absolute()), "w", format=container, options=options) as target:
+            with (
+                source.reopened() as original,
+                av.open(str(part.absolute()), "w", format=container, options=options) as target,
+            ):
                 video, copies = _begin(target, container, source, original, companions, picture, settings, threads)
-                if any(bytes.fromhex(s.header["extradata"]) != (video.codec_context.extradata or b"") for s in segments):
+                if any(
+                    bytes.fromhex(s.header["extradata"]) != (video.codec_context.extradata or b"") for s in segments
+                ):
                     raise FilmError(
-                        "the segments were made by another version of the encoder", "give {overwrite=True} to begin again"
+                        "the segments were made by another version of the encoder",
+                        "give {overwrite=True} to begin again",
                     )
                 end = _fill(target, video, copies, segments, original, picture.time_base, control)
         except av.FFmpegError as error:

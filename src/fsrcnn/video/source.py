@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
-from fsrcnn.video.library import FilmError, explained, pyav
-
-if TYPE_CHECKING:
-    from av import VideoFrame
+from fsrcnn.video.library import FilmError, Frame, explained, pyav
 
 STILL = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif", "apng")
 """Formats of pictures, which `fsrcnn upscale` enlarges."""
@@ -67,7 +64,9 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -79,7 +78,7 @@ class Source:
         """Whether it can be read only once."""
         return not isinstance(self._source, Path)
 
-    def frames(self, after: int | None = None) -> Iterator[VideoFrame]:
+    def frames(self, after: int | None = None) -> Iterator[Frame]:
         """The frames in the order in which they are shown, each with a time that is larger than the one before; once.
 
         Args:
@@ -140,7 +139,11 @@ class Source:
         except av.FileNotFoundError as error:
             raise FilmError(f"{self.label} does not exist") from error
         except (av.FFmpegError, OSError) as error:
-            what = "no film that can be read" if isinstance(self._source, Path) else "no Y4M, the one format read from a pipe"
+            what = (
+                "no film that can be read"
+                if isinstance(self._source, Path)
+                else "no Y4M, the one format read from a pipe"
+            )
             raise FilmError(f"{self.label} is {what}: {explained(error)}") from error
         streams = [s for s in self.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         self.video: Any = streams[0] if streams else None
@@ -151,7 +154,7 @@ class Source:
 
     def _check(self) -> None:
         names = self.container.format.name.split(",")
-        if set(names) & set(STILL) or names[0].endswith("_pipe") and names[0] != PIPE:
+        if set(names) & set(STILL) or (names[0].endswith("_pipe") and names[0] != PIPE):
             raise FilmError(f"{self.label} is a picture, no film", "type: fsrcnn upscale")
         if set(names) & set(PLAYLISTS):
             raise FilmError(f"{self.label} is a list of other files, no film")
@@ -162,7 +165,7 @@ class Source:
         self.time_base: Fraction = self.video.time_base
         self.rate: Fraction = self.video.average_rate or self.video.guessed_rate or Fraction(25)
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Iterator[Frame]:
         """All frames from here on."""
         last: int | None = None
         step = max(1, round(1 / (self.rate * self.time_base)))
@@ -175,7 +178,7 @@ class Source:
             last = frame.pts
             yield frame
 
-    def _raw(self) -> Iterator[VideoFrame]:
+    def _raw(self) -> Iterator[Frame]:
         av = pyav()
         packets = self.container.demux(self.video)
         while True:

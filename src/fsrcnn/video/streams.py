@@ -26,7 +26,12 @@ ATTACHING = ("matroska",)
 # What a container says of itself, and of sizes and lengths that are others now.
 OF_THE_FILE = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id", "handler_name"}
 OF_THE_PACKETS = ("_statistics", "bps", "number_of_")
-MIME = {"mjpeg": ("image/jpeg", "jpg"), "png": ("image/png", "png"), "bmp": ("image/bmp", "bmp"), "gif": ("image/gif", "gif")}
+MIME = {
+    "mjpeg": ("image/jpeg", "jpg"),
+    "png": ("image/png", "png"),
+    "bmp": ("image/bmp", "bmp"),
+    "gif": ("image/gif", "gif"),
+}
 
 
 def container_of(output: Path) -> str:
@@ -37,7 +42,9 @@ def container_of(output: Path) -> str:
     """
     name = CONTAINERS.get(output.suffix.lower())
     if name is None:
-        raise UsageError(f"{output} is no name of a film; its ending is {', '.join(ending[1:] for ending in CONTAINERS)}")
+        raise UsageError(
+            f"{output} is no name of a film; its ending is {', '.join(ending[1:] for ending in CONTAINERS)}"
+        )
     return name
 
 
@@ -122,7 +129,11 @@ def refusal(stream: Any, container: str) -> str | None:
 
 def add_copy(target: Any, stream: Any) -> Any:
     """A stream of a container for the packets of another one's stream, with all that is said of it."""
-    copy = target.add_stream_from_template(stream, opaque=True) if stream.codec_context else target.add_stream_from_template(stream)
+    copy = (
+        target.add_stream_from_template(stream, opaque=True)
+        if stream.codec_context
+        else target.add_stream_from_template(stream)
+    )
     copy.time_base = stream.time_base
     copy.metadata.update(kept(stream.metadata))
     copy.disposition = stream.disposition

@@ -10,7 +10,7 @@ from fractions import Fraction
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,17 +18,15 @@ from fsrcnn import files
 from fsrcnn.errors import Cancelled, UsageError
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Planes
-from fsrcnn.size import Size, mark_of
+from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import colour, formats, mux, streams, y4m
 from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
 from fsrcnn.video.frames import Enlargement
-from fsrcnn.video.library import FilmError, explained, pyav
+from fsrcnn.video.library import Frame, explained, pyav
+from fsrcnn.video.planning import default_output
 from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace
 from fsrcnn.video.source import Source
-
-if TYPE_CHECKING:
-    from av import VideoFrame
 
 CUT_OFF = Fraction(1)  # seconds that a film may end before its container says so
 IDENTIFYING = 2**20  # bytes at each end of a film by which it is known again
@@ -36,7 +34,7 @@ IDENTIFYING = 2**20  # bytes at each end of a film by which it is known again
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a film is: frames done (those of an earlier run included), how many there will be (None if nothing says), bytes so far."""
+    """How far a film is: frames done (those of an earlier run included), how many there will be (None: nothing says), bytes so far."""
 
     frames: int
     expected: int | None
@@ -81,7 +79,7 @@ def upscale(
 
     Args:
         film: a path, or a stream of Y4M.
-        output: `NAME_x2.ENDING` beside the film where it is not given, or `NAME_x2.mkv` where its container cannot hold everything.
+        output: `NAME_x2.ENDING` beside the film where it is not given.
         upscaler: `Upscaler("fsrcnn", precision="fast")` where it is not given.
         size: how large; `Size(factor=upscaler.scale)` where it is not given.
         encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has.
@@ -107,7 +105,7 @@ def upscale(
     with Source(path or film, None if path else "standard input", control.threads) as source:  # type: ignore[arg-type]
         if source.from_pipe and (output is None or resume):
             raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
-        target = Path(output) if output is not None else default_output(source, size)
+        target = default_output(path, size) if output is None and path is not None else Path(str(output))
         container = streams.container_of(target)
         _check_target(target, path, overwrite)
         companions = streams.settle(source, container)
@@ -119,7 +117,11 @@ def upscale(
         aspect = source.video.sample_aspect_ratio
         picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr)
         check_encoder(settings, picture, control.threads)
-        notes = [*companions.notes, *formats.losses(source.first.format.name, format), *colour.lost_side_data(source.first)]
+        notes = [
+            *companions.notes,
+            *formats.losses(source.first.format.name, format),
+            *colour.lost_side_data(source.first),
+        ]
         if hdr is not None and not keeps_hdr(settings):
             notes.append(f"its HDR10 data are left out, which {settings.encoder} does not take")
         centred = source.video.codec_context.name in colour.CENTRED
@@ -150,7 +152,7 @@ def upscale(
 
 def frames(
     film: str | Path | BinaryIO, *, upscaler: Upscaler | None = None, size: Size | None = None
-) -> Iterator[VideoFrame]:
+) -> Iterator[Frame]:
     """The frames of a film, upscaled: `av.VideoFrame` in planes of luma and chroma, with the film's times (`frame.pts`, `frame.time`).
 
     Raises:
@@ -205,14 +207,9 @@ def to_y4m(
         height, width = source.first.height, source.first.width
     seconds = round(time.perf_counter() - started, 3)
     (tall, wide) = enlarge.size
-    return Done(source.label, "standard output", (width, height), (wide, tall), count, 0, seconds, damaged, tuple(notes))
-
-
-def default_output(source: Source, size: Size) -> Path:
-    """Where a film goes if nobody says: `film.mp4` → `film_x2.mp4` beside it; an ending that is not written becomes `.mkv`."""
-    path = Path(source.label)
-    ending = path.suffix if path.suffix.lower() in streams.CONTAINERS else ".mkv"
-    return path.with_name(f"{path.stem}_{mark_of(size)}{ending}")
+    return Done(
+        source.label, "standard output", (width, height), (wide, tall), count, 0, seconds, damaged, tuple(notes)
+    )
 
 
 def expected_frames(source: Source) -> int | None:
@@ -236,7 +233,9 @@ def check_encoder(settings: Settings, picture: Picture, threads: int) -> None:
         context.open()
     except (av.FFmpegError, ValueError) as error:
         what = f"{picture.width}×{picture.height} pixels of {picture.format.name}"
-        odd = (picture.format.chroma in (420, 422) and picture.width % 2) or (picture.format.chroma == 420 and picture.height % 2)
+        odd = (picture.format.chroma in (420, 422) and picture.width % 2) or (
+            picture.format.chroma == 420 and picture.height % 2
+        )
         remedy = "give an even {width} and {height}, or {encoder='ffv1'}" if odd else "give another {encoder}"
         raise UsageError(f"{settings.encoder} does not take {what}: {explained(error)}", remedy) from error
 
@@ -332,7 +331,7 @@ class _Encoding:
         self._durations: dict[int, int] = {}
         self.extradata = bytes(self._context.extradata or b"")
 
-    def __call__(self, frame: VideoFrame | None) -> Iterator[EncodedFrame]:
+    def __call__(self, frame: Frame | None) -> Iterator[EncodedFrame]:
         """What the encoder gives for a frame, perhaps of earlier ones; None: there are no more."""
         if frame is not None:
             assert frame.pts is not None
@@ -353,5 +352,7 @@ def _damage(source: Source, damaged: int, moved: int, end: Fraction | None) -> t
     if end is not None and length:
         wanted = Fraction(length + (source.container.start_time or 0), 1_000_000)
         if end < wanted - CUT_OFF:
-            said.append(f"the film is cut off: it says that it ends at {float(wanted):.1f} s, and ends at {float(end):.1f} s")
+            said.append(
+                f"the film is cut off: it says that it ends at {float(wanted):.1f} s, and ends at {float(end):.1f} s"
+            )
     return tuple(said)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from fsrcnn.video.formats import PixelFormat
-from fsrcnn.video.library import FilmError, explained, pyav
-
-if TYPE_CHECKING:
-    from av import VideoFrame
+from fsrcnn.video.library import FilmError, Frame, explained, pyav
 
 DEPTHS = ("", "9le", "10le", "12le", "14le", "16le")
-FORMATS = tuple(f"{kind}{depth}" for kind in ("yuv420p", "yuv422p", "yuv444p") for depth in DEPTHS) + ("gray", "gray10le", "gray12le", "gray16le")
+FORMATS = tuple(f"{kind}{depth}" for kind in ("yuv420p", "yuv422p", "yuv444p", "gray") for depth in DEPTHS)
 
 
 class Writer:
@@ -32,7 +29,7 @@ class Writer:
             self._video.sample_aspect_ratio = aspect
         self._number = 0
 
-    def write(self, frame: VideoFrame) -> int:
+    def write(self, frame: Frame) -> int:
         """One frame; returns the bytes written so far.
 
         Raises:
