@@ -82,7 +82,7 @@ class Segment:
 
     def times(self) -> list[int]:
         """Those of all packets, in the order of the encoder; the data are not read."""
-        times = []
+        times: list[int] = []
         with self.path.open("rb") as file:
             _header(file)
             while True:
