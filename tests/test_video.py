@@ -83,13 +83,13 @@ def test_chroma_stays_where_it_is(tmp_path: Path, upscaler: Upscaler) -> None:
 
     expected = np.array([(source * cubic(position - np.arange(-4, 24))).sum() for position in at])
     assert np.abs(row - expected)[2:-4].max() <= 1
-    centred = imresize(np.where(np.arange(16) < 8, 60.0, 200.0)[None].repeat(4, 0) / 255, (8, 32))[0] * 255
+    centred = imresize(np.where(np.arange(16) < 8, 60.0, 200.0)[None].repeat(4, 0) / 255, output_size=(8, 32))[0] * 255
     assert np.abs(row - centred).max() > 5  # what it would be otherwise
 
 
 TIMES = {
     "constant": tuple(range(0, 36000, 3600)),
-    "variable": (0, 3000, 7000, 9000, 15000, 30000, 31000, 40000, 90000, 90001),
+    "variable": (0, 3000, 7000, 9000, 15000, 30000, 31000, 40000, 90000, 90180),
     "later": tuple(range(180000, 200000, 3600)),
 }
 
@@ -118,7 +118,8 @@ def test_all_else_is_the_same(tmp_path: Path, upscaler: Upscaler, ending: str) -
         assert after.packets[label] == before.packets[label]
     assert after.times == before.times
     assert after.chapters == before.chapters == [(Fraction(0), Fraction(1, 5), "One"), (Fraction(1, 5), Fraction(2, 5), "Two")]
-    assert (after.metadata["title"], after.metadata["comment"]) == ("Noise", "ünï")
+    tags = {name.lower(): value for name, value in after.metadata.items()}
+    assert (tags["title"], tags["comment"]) == ("Noise", "ünï")
     for (kind, old, flags), (kind_now, new, flags_now) in zip(before.streams, after.streams, strict=True):
         assert (kind, flags) == (kind_now, flags_now)
         assert {name: value for name, value in old.items() if name in ("language", "title", "filename", "mimetype")} == {
@@ -218,7 +219,7 @@ def test_the_iterator_gives_the_same_frames(tmp_path: Path, upscaler: Upscaler) 
     given = list(video.frames(path, upscaler=upscaler))
     assert [frame.pts for frame in given] == [0, 40, 90]
     for one, other in zip(given, written, strict=True):
-        assert [bytes(plane) for plane in one.planes] == [bytes(plane) for plane in other.planes]
+        assert np.array_equal(one.to_ndarray(), other.to_ndarray())
 
 
 # -- killed at hour three
@@ -338,7 +339,7 @@ def test_what_is_no_film(tmp_path: Path, upscaler: Upscaler) -> None:
 def test_a_container_that_cannot_hold_it(tmp_path: Path, upscaler: Upscaler) -> None:
     path = film(tmp_path / "a.mkv", codec="libx264", companions=True)
     said = refused(tmp_path, path, "out.mp4", upscaler=upscaler)
-    assert "mp4 cannot hold stream 3 (subtitle, subrip, eng) and stream 4 (attachment" in said
+    assert "mp4 cannot hold stream 3 (subtitle, srt, eng) and stream 4 (attachment)" in said
     assert said.endswith("give output an ending of .mkv, which can")
     assert "is no name of a film; its ending is mkv" in refused(tmp_path, path, "out.png")
 

@@ -188,9 +188,9 @@ class Workplace:
 
     def close(self) -> None:
         """Another run may use the folder; what is done stays."""
-        self._lock.close()
-        if not self.done:
+        if not any(self.folder.glob("*.segment")):
             self.remove()
+        self._lock.close()
 
     @contextlib.contextmanager
     def segment(self, extradata: bytes) -> Iterator[SegmentWriter]:
@@ -207,8 +207,9 @@ class Workplace:
     def remove(self) -> None:
         """The film is there: nothing of this is needed any more."""
         with contextlib.suppress(OSError):
-            for path in (*self.folder.glob("*.segment"), self.folder / "lock"):
-                path.unlink(missing_ok=True)
+            for path in self.folder.iterdir():  # parts of killed runs, too: nobody else works here
+                if path.suffix == ".segment" or path.name == "lock" or files.PART.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
             self.folder.rmdir()
 
 

@@ -102,14 +102,16 @@ class Source:
         yield from self._decoded
 
     def reopened(self) -> Any:
-        """The film's container once more, from its beginning; a context manager.
+        """The film's container once more, from its beginning (of a pipe, which has one stream, the same); a context manager.
 
         Raises:
             FilmError: it cannot be read any more.
         """
         av = pyav()
+        if not isinstance(self._source, Path):
+            return contextlib.nullcontext(self.container)
         try:
-            return av.open(str(self._source.absolute()), metadata_errors="replace")  # type: ignore[union-attr]
+            return av.open(str(self._source.absolute()), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise FilmError(f"{self.label} cannot be read any more: {explained(error)}") from error
 
@@ -174,7 +176,7 @@ class Source:
                 self.damaged += 1
             if frame.pts is None or (last is not None and frame.pts <= last):
                 self.moved += last is not None
-                frame.pts = 0 if last is None else last + step
+                frame.pts = 0 if last is None else last + (1 if frame.pts == last else step)
             last = frame.pts
             yield frame
 
