@@ -345,9 +345,9 @@ def _damage(source: Source, damaged: int, moved: int, end: Fraction | None) -> t
     """What of a film could not be read, in words."""
     said = []
     if damaged:
-        said.append(f"{damaged} frames or packets were broken or could not be decoded")
+        said.append(f"{damaged} of its frames or packets {'is' if damaged == 1 else 'are'} broken, or could not be decoded")
     if moved:
-        said.append(f"{moved} frames had no time, or one before that of the frame before; they follow it now")
+        said.append(f"{moved} of its frames had no time after that of the frame before; they follow it now")
     length = source.container.duration
     if end is not None and length:
         wanted = Fraction(length + (source.container.start_time or 0), 1_000_000)
