@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from fsrcnn.arrays import Array
-from fsrcnn.upscaler import Upscaler
 from fsrcnn.planes import LAYOUTS, Colour, Planes
+from fsrcnn.upscaler import Upscaler
 
 av = pytest.importorskip("av", reason="films need PyAV: pip install '.[video]'")
 
@@ -39,7 +39,7 @@ def film(
     matrix: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Path:
-    """A film of noise that moves, (height, width) large; with sound and chapters (in Matroska a font and a subtitle, too) on demand."""
+    """A film of noise that moves, (height, width) large; with `companions`, as `accompany` has them."""
     generator = np.random.default_rng(seed)
     with av.open(str(path), "w", options=container or {}) as target:
         video = target.add_stream(codec, rate=25, options=options or {})
@@ -106,7 +106,10 @@ def accompany(target: Any, path: Path) -> list[list[Any]]:
         target.add_attachment("font.ttf", "font/ttf", bytes(range(256)))
     chapters = [(0, 200, "One"), (200, 400, "Two")]
     target.set_chapters(
-        [{"id": n, "start": a, "end": b, "time_base": MILLISECONDS, "metadata": {"title": t}} for n, (a, b, t) in enumerate(chapters)]
+        [
+            {"id": n, "start": a, "end": b, "time_base": MILLISECONDS, "metadata": {"title": t}}
+            for n, (a, b, t) in enumerate(chapters)
+        ]
     )
     return packets
 
@@ -147,7 +150,9 @@ def luma_of(frame: Any) -> Array:
     """(h, w) luma of a frame, row by row out of its padded lines."""
     bits = frame.format.components[0].bits
     plane = frame.planes[0]
-    lines = np.frombuffer(bytes(plane), np.uint8 if bits == 8 else "<u2").reshape(-1, plane.line_size // (1 + (bits > 8)))
+    lines = np.frombuffer(bytes(plane), np.uint8 if bits == 8 else "<u2").reshape(
+        -1, plane.line_size // (1 + (bits > 8))
+    )
     return lines[: frame.height, : frame.width].astype(np.uint8 if bits == 8 else np.uint16)
 
 

@@ -17,7 +17,7 @@ from fsrcnn import Control, Size, Upscaler, UsageError, video
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.imresize import imresize
 from fsrcnn.video.library import FilmError
-from support import run_command
+from support import heed_interrupts, run_command
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,49 @@ ENDINGS = (
 @pytest.mark.parametrize(("ending", "encoder"), ENDINGS, ids=str)
 @pytest.mark.parametrize("times", TIMES, ids=str)
 def test_times_stay_to_the_tick(tmp_path: Path, upscaler: Upscaler, times: str, ending: str, encoder: str) -> None:
-    path = film(tmp_path / f"a{ending}", codec="libx264", size=(32, 32), times=TIMES[times], time_base=Fraction(1, 90000))
+    path = film(
+        tmp_path / f"a{ending}", codec="libx264", size=(32, 32), times=TIMES[times], time_base=Fraction(1, 90000)
+    )
     video.upscale(path, tmp_path / f"b{ending}", upscaler=upscaler, encoder=encoder)
     before, after = seen(path), seen(tmp_path / f"b{ending}")
     assert after.times == before.times
     assert len(after.times) == len(TIMES[times])
+
+
+def test_avi_shows_frames_as_they_lie(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.avi", codec="mpeg4", times=tuple(range(10)), time_base=Fraction(1, 25))
+    video.upscale(path, tmp_path / "b.avi", upscaler=upscaler, encoder="x264")
+    before, after = seen(path), seen(tmp_path / "b.avi")
+    assert before.times == [Fraction(number, 25) for number in range(10)]
+    # AVI holds no times; of H.264 in it, this FFmpeg believes that a frame is held back (its version 5 does not).
+    assert [time - after.times[0] for time in after.times] == before.times
+    with av.open(str(tmp_path / "b.avi")) as result:
+        assert not result.streams.video[0].codec_context.has_b_frames
+
+
+def test_a_bare_stream_has_its_rate(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.h264", codec="libx264", times=range(5), time_base=Fraction(1, 25))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert seen(tmp_path / "b.mkv").times == [Fraction(number, 25) for number in range(5)]
+    assert done.damaged == ()
+
+
+def test_what_matroska_rounds_is_said(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mp4", codec="libx264", times=TIMES["variable"], time_base=Fraction(1, 90000))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.notes == ("its times, in units of 1/90000 s, are rounded to 1 ms, the unit of matroska",)
+
+
+def test_frames_of_another_size_become_as_large_as_the_first(tmp_path: Path, upscaler: Upscaler) -> None:
+    parts = [
+        film(tmp_path / f"{width}.h264", codec="libx264", size=(24, width), times=range(5), time_base=Fraction(1, 25))
+        for width in (32, 48)
+    ]
+    (tmp_path / "a.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
+    done = video.upscale(tmp_path / "a.h264", tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.frames == 10
+    assert done.notes[-1] == "5 frames had another size, and were scaled to that of the first"
+    assert {(frame.width, frame.height) for frame in seen(tmp_path / "b.mkv").frames} == {(64, 48)}
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
@@ -120,14 +158,18 @@ def test_all_else_is_the_same(tmp_path: Path, upscaler: Upscaler, ending: str) -
     for label in sounds:
         assert after.packets[label] == before.packets[label]
     assert after.times == before.times
-    assert after.chapters == before.chapters == [(Fraction(0), Fraction(1, 5), "One"), (Fraction(1, 5), Fraction(2, 5), "Two")]
+    assert (
+        after.chapters
+        == before.chapters
+        == [(Fraction(0), Fraction(1, 5), "One"), (Fraction(1, 5), Fraction(2, 5), "Two")]
+    )
     tags = {name.lower(): value for name, value in after.metadata.items()}
     assert (tags["title"], tags["comment"]) == ("Noise", "ünï")
     for (kind, old, flags), (kind_now, new, flags_now) in zip(before.streams, after.streams, strict=True):
         assert (kind, flags) == (kind_now, flags_now)
-        assert {name: value for name, value in old.items() if name in ("language", "title", "filename", "mimetype")} == {
-            name: value for name, value in new.items() if name in ("language", "title", "filename", "mimetype")
-        }
+        assert {
+            name: value for name, value in old.items() if name in ("language", "title", "filename", "mimetype")
+        } == {name: value for name, value in new.items() if name in ("language", "title", "filename", "mimetype")}
     with av.open(str(tmp_path / f"b{ending}")) as result:
         fonts = [bytes(stream.data) for stream in result.streams.attachments]
     assert fonts == ([bytes(range(256))] if ending == ".mkv" else [])
@@ -165,7 +207,9 @@ def test_shape_of_pixels_and_rotation(tmp_path: Path, upscaler: Upscaler) -> Non
 
 def test_tags_of_colour(tmp_path: Path, upscaler: Upscaler) -> None:
     tags = {"color_primaries": 9, "color_trc": 18, "colorspace": 9, "color_range": 1}
-    path = film(tmp_path / "a.mp4", codec="libx265", format="yuv420p10le", tags=tags, options={"x265-params": "log-level=none"})
+    path = film(
+        tmp_path / "a.mp4", codec="libx265", format="yuv420p10le", tags=tags, options={"x265-params": "log-level=none"}
+    )
     for encoder in ("x264", "x265"):
         video.upscale(path, tmp_path / f"{encoder}.mp4", upscaler=upscaler, encoder=encoder)
         frame = seen(tmp_path / f"{encoder}.mp4").frames[0]
@@ -192,7 +236,10 @@ def test_rgb_becomes_bt709(tmp_path: Path, upscaler: Upscaler) -> None:
     video.upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
     result = seen(tmp_path / "b.mkv").frames[0]
     assert (result.format.name, result.colorspace, result.color_range) == ("yuv444p", 1, 1)
-    assert [abs(bytes(plane)[plane.line_size * 20 + 30] - value) <= 1 for plane, value in zip(result.planes, (63, 102, 240), strict=True)]
+    assert [
+        abs(bytes(plane)[plane.line_size * 20 + 30] - value) <= 1
+        for plane, value in zip(result.planes, (63, 102, 240), strict=True)
+    ]
     assert [bytes(plane)[plane.line_size * 20 + 30] for plane in result.planes[1:]] == [102, 240]
 
 
@@ -202,7 +249,9 @@ MASTER = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 @pytest.mark.parametrize("encoder", ["x264", "x265", "svt-av1"])
 def test_hdr10_data(tmp_path: Path, upscaler: Upscaler, encoder: str) -> None:
     parameters = f"log-level=none:hdr10=1:repeat-headers=1:master-display={MASTER}:max-cll=1000,400"
-    path = film(tmp_path / "a.mkv", codec="libx265", format="yuv420p10le", size=(64, 64), options={"x265-params": parameters})
+    path = film(
+        tmp_path / "a.mkv", codec="libx265", format="yuv420p10le", size=(64, 64), options={"x265-params": parameters}
+    )
     video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder=encoder)
     from fsrcnn.video.colour import hdr_of
 
@@ -211,7 +260,9 @@ def test_hdr10_data(tmp_path: Path, upscaler: Upscaler, encoder: str) -> None:
     assert after is not None
     assert before.whole() == MASTER
     assert after.light == (1000, 400)
-    for old, new in zip((*before.primaries, before.luminance or ()), (*after.primaries, after.luminance or ()), strict=True):
+    for old, new in zip(
+        (*before.primaries, before.luminance or ()), (*after.primaries, after.luminance or ()), strict=True
+    ):
         assert np.allclose([float(value) for value in old], [float(value) for value in new], rtol=1e-3, atol=2e-5)
 
 
@@ -282,8 +333,8 @@ def test_what_is_resumed_is_the_same_work(tmp_path: Path, upscaler: Upscaler, mo
         video.upscale(path, output, upscaler=upscaler, encoder="ffv1")
     with pytest.raises(UsageError, match="was begun with another encoder: ffv1, not x264"):
         video.upscale(path, output, upscaler=upscaler, encoder="x264", resume=True)
+    exact = Upscaler("fsrcnn", precision="exact", threads=1)
     with pytest.raises(UsageError, match="was begun with another model"):
-        exact = Upscaler("fsrcnn", precision="exact", threads=1)
         video.upscale(path, output, upscaler=exact, encoder="ffv1", resume=True)
     segment = tmp_path / ".b.mkv.segments" / "000000.segment"
     data = bytearray(segment.read_bytes())
@@ -349,7 +400,9 @@ def test_a_container_that_cannot_hold_it(tmp_path: Path, upscaler: Upscaler) -> 
 
 def test_other_refusals(tmp_path: Path, upscaler: Upscaler) -> None:
     path = film(tmp_path / "a.mkv", size=(19, 33))
-    assert "x264 does not take 99×57 pixels of yuv420p" in refused(tmp_path, path, upscaler=upscaler, size=Size(factor=3))
+    assert "x264 does not take 99×57 pixels of yuv420p" in refused(
+        tmp_path, path, upscaler=upscaler, size=Size(factor=3)
+    )
     assert "there is no encoder 'h264' here; there are x264" in refused(tmp_path, path, encoder="h264")
     assert "crf has no meaning for ffv1" in refused(tmp_path, path, encoder="ffv1", crf=3)
     assert "crf is 0 to 51 for x264, not 52" in refused(tmp_path, path, crf=52)
@@ -408,6 +461,40 @@ def test_the_command(tmp_path: Path) -> None:
     assert b'"output_size": [\n        64,\n        48\n      ]' in report.stdout
 
 
+def test_a_signal_says_how_to_go_on(tmp_path: Path) -> None:
+    """Ctrl-C in the second segment: no film yet, the first segment stays, and --resume makes the film of an uninterrupted run."""
+    film(tmp_path / "a.mkv", times=tuple(range(0, 480, 40)), companions=True)
+    struck = (
+        "import os, signal, sys\n"
+        "from fsrcnn import cli\n"
+        "from fsrcnn.video import enlargement, upscaling\n"
+        "upscaling.FRAMES = 5\n"
+        "made, count = enlargement.Enlargement.__call__, []\n"
+        "def enlarged(self, frame):\n"
+        "    count.append(0)\n"
+        "    if len(count) == STOP: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return made(self, frame)\n"
+        "enlargement.Enlargement.__call__ = enlarged\n"
+        "cli.main()\n"
+    )
+
+    def typed(output: str, stop: int, *more: str) -> subprocess.CompletedProcess[str]:
+        script = struck.replace("STOP", str(stop))
+        command = [sys.executable, "-c", script, "video", "a.mkv", "-o", output, "--threads", "1", *more]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=heed_interrupts
+        )
+
+    stopped = typed("b.mkv", 7)
+    assert (stopped.returncode, stopped.stderr) == (
+        130, "fsrcnn: a.mkv: stopped before the film was finished; give --resume to go on\n"
+    )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.mkv.segments", "a.mkv"]
+    resumed, whole = typed("b.mkv", -1, "--resume"), typed("c.mkv", -1)
+    assert (resumed.returncode, whole.returncode) == (0, 0)
+    assert seen(tmp_path / "b.mkv").packets == seen(tmp_path / "c.mkv").packets
+
+
 def test_folders_and_several_films(tmp_path: Path) -> None:
     (tmp_path / "films" / "more").mkdir(parents=True)
     film(tmp_path / "films" / "a.mkv", times=(0, 40))
@@ -452,7 +539,10 @@ def test_without_pyav(tmp_path: Path) -> None:
     assert b"as the installed PyAV has them (it is not installed)" in b" ".join(shown.stdout.split())
     refusal = run_command("video", "a.mkv", cwd=tmp_path, PYTHONPATH=path)
     assert refusal.returncode == 1
-    assert refusal.stderr.decode() == "fsrcnn: films need PyAV, which is not installed; type: pip install 'fsrcnn[video]'\n"
+    assert (
+        refusal.stderr.decode()
+        == "fsrcnn: films need PyAV, which is not installed; type: pip install 'fsrcnn[video]'\n"
+    )
 
 
 def test_errors_are_of_films() -> None:

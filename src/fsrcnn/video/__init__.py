@@ -5,7 +5,8 @@
     for frame in video.frames("film.mkv"):                       # av.VideoFrame, upscaled
         ...
 
-Each concept has a file: `source` opens, `frames` makes larger, `segments` survives a kill, `streams` and `mux` bring the rest along.
+Each concept has a file: `source` opens, `enlargement` makes frames larger, `segments` survives a kill, `streams` and `mux` bring the
+rest along.
 """
 
 from __future__ import annotations

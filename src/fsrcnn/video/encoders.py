@@ -114,7 +114,7 @@ class Picture:
         aspect: of a pixel; None where the film does not say.
         tags: of colour.
         hdr: HDR10 data.
-        profile: what a container calls the codec, where it is particular: `hvc1`.
+        reordered: whether frames may be stored in another order than they are shown in.
     """
 
     width: int
@@ -125,6 +125,7 @@ class Picture:
     aspect: Fraction | None
     tags: Tags
     hdr: Hdr | None
+    reordered: bool = True
 
 
 def configure(context: Any, settings: Settings, picture: Picture, threads: int) -> None:
@@ -136,6 +137,8 @@ def configure(context: Any, settings: Settings, picture: Picture, threads: int) 
         context.sample_aspect_ratio = picture.aspect
     picture.tags.put(context)
     context.thread_count = threads
+    if not picture.reordered:
+        context.max_b_frames = 0
     options = dict(about.options)
     if about.crf is not None:
         options["crf"] = str(about.crf if settings.crf is None else settings.crf)

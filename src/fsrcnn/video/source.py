@@ -174,9 +174,11 @@ class Source:
         for frame in self._raw():
             if frame.is_corrupt:
                 self.damaged += 1
-            if frame.pts is None or (last is not None and frame.pts <= last):
-                self.moved += last is not None
-                frame.pts = 0 if last is None else last + (1 if frame.pts == last else step)
+            if frame.pts is None:  # as in a bare stream of H.264: at its rate
+                frame.pts = 0 if last is None else last + step
+            elif last is not None and frame.pts <= last:
+                self.moved += 1
+                frame.pts = last + (1 if frame.pts == last else step)
             last = frame.pts
             yield frame
 

@@ -23,6 +23,8 @@ MUXER_OPTIONS = {
     "mpegts": {"mpegts_copyts": "1"},  # else all times move by 1.4 s
 }
 ATTACHING = ("matroska",)
+ROUNDING = ("matroska", "webm")  # to milliseconds
+IN_ORDER = ("avi",)  # holds no times: frames are shown in the order in which they lie there
 # What a container says of itself, and of sizes and lengths that are others now.
 OF_THE_FILE = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id", "handler_name"}
 OF_THE_PACKETS = ("_statistics", "bps", "number_of_")

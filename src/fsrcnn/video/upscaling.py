@@ -22,7 +22,7 @@ from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import colour, formats, mux, streams, y4m
 from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
-from fsrcnn.video.frames import Enlargement
+from fsrcnn.video.enlargement import Enlargement
 from fsrcnn.video.library import Frame, explained, pyav
 from fsrcnn.video.planning import default_output
 from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace
@@ -115,13 +115,16 @@ def upscale(
         tags = colour.tags_of(source.first, formats.described(source.first.format.name).rgb, format.chroma == 0, tall)
         hdr = colour.hdr_of(source.first)
         aspect = source.video.sample_aspect_ratio
-        picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr)
+        reordered = container not in streams.IN_ORDER
+        picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr, reordered)
         check_encoder(settings, picture, control.threads)
         notes = [
             *companions.notes,
             *formats.losses(source.first.format.name, format),
             *colour.lost_side_data(source.first),
         ]
+        if container in streams.ROUNDING and (source.time_base * 1000).denominator != 1:
+            notes.append(f"its times, in units of {source.time_base} s, are rounded to 1 ms, the unit of {container}")
         if hdr is not None and not keeps_hdr(settings):
             notes.append(f"its HDR10 data are left out, which {settings.encoder} does not take")
         centred = source.video.codec_context.name in colour.CENTRED
@@ -345,7 +348,9 @@ def _damage(source: Source, damaged: int, moved: int, end: Fraction | None) -> t
     """What of a film could not be read, in words."""
     said = []
     if damaged:
-        said.append(f"{damaged} of its frames or packets {'is' if damaged == 1 else 'are'} broken, or could not be decoded")
+        said.append(
+            f"{damaged} of its frames or packets {'is' if damaged == 1 else 'are'} broken, or could not be decoded"
+        )
     if moved:
         said.append(f"{moved} of its frames had no time after that of the frame before; they follow it now")
     length = source.container.duration
