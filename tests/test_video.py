@@ -316,6 +316,21 @@ def test_a_killed_run_goes_on(tmp_path: Path, encoder: str) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv", "b.mkv", "whole.mkv"]
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts", ".avi", ".h264"])
+def test_going_on_by_an_index_and_without_one(tmp_path: Path, ending: str) -> None:
+    """A key frame in each third place: a film is entered near where the work was broken off; a bare stream from its beginning."""
+    codec = "mpeg4" if ending == ".avi" else "libx264"
+    options = {"g": "3", "x264-params": "open-gop=1:bframes=2:b-adapt=0"} if codec == "libx264" else {"g": "3"}
+    path = film(
+        tmp_path / f"a{ending}", codec=codec, size=(32, 32), times=range(14), time_base=Fraction(1, 25), options=options
+    )
+    assert child(path, tmp_path / "whole.mkv", "ffv1", -1).stdout == "0\n"
+    assert child(path, tmp_path / "b.mkv", "ffv1", 10).returncode == 9
+    finished = child(path, tmp_path / "b.mkv", "ffv1", -1)
+    assert (finished.stdout, finished.stderr) == ("8\n", "")
+    assert seen(tmp_path / "b.mkv").packets == seen(tmp_path / "whole.mkv").packets
+
+
 def test_what_is_resumed_is_the_same_work(tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsrcnn.video.upscaling.FRAMES", 4)
     path = film(tmp_path / "a.mkv")

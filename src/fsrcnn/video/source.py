@@ -44,6 +44,7 @@ class Source:
         self.label = label or str(source)
         self._source, self._threads = source, threads
         self.damaged = self.moved = 0
+        self._timed = True  # its frames say when they are shown
         self._open()
         try:
             self._check()
@@ -78,11 +79,12 @@ class Source:
         """Whether it can be read only once."""
         return not isinstance(self._source, Path)
 
-    def frames(self, after: int | None = None) -> Iterator[Frame]:
+    def frames(self, after: int | None = None, *, seek: bool = True) -> Iterator[Frame]:
         """The frames in the order in which they are shown, each with a time that is larger than the one before; once.
 
         Args:
-            after: only those after the one of this time, which was decoded before.
+            after: only those after the one of this time, which was decoded before; `damaged` and `moved` count from there.
+            seek: by the film's index; not where times were moved.
 
         Raises:
             FilmError: there is no such frame any more.
@@ -91,14 +93,13 @@ class Source:
             yield self.first
             yield from self._decoded
             return
-        found = self._from(after)
-        if found is None:  # the index leads elsewhere
+        if not (seek and self._timed and self._sought(after)):
             self.container.close()
             self._open()
             self._decoded = self._decode()
-            found = next((True for frame in self._decoded if frame.pts == after), None)
-            if found is None:
+            if not any(frame.pts == after for frame in self._decoded):
                 raise FilmError(f"{self.label} has no frame any more at the time where the work was broken off")
+        self.damaged = self.moved = 0
         yield from self._decoded
 
     def reopened(self) -> Any:
@@ -115,19 +116,18 @@ class Source:
         except (av.FFmpegError, OSError) as error:
             raise FilmError(f"{self.label} cannot be read any more: {explained(error)}") from error
 
-    def _from(self, after: int) -> bool | None:
-        """Go on after a time by the film's index; None where that leads beyond it."""
+    def _sought(self, after: int) -> bool:
+        """Go by the film's index to the frame of a time; False where that leads elsewhere."""
         av = pyav()
         try:
             self.container.seek(after, stream=self.video, backward=True)
         except av.FFmpegError:
-            return None
-        self.damaged = self.moved = 0
+            return False
         self._decoded = self._decode()
         for frame in self._decoded:
             if frame.pts >= after:
-                return True if frame.pts == after else None
-        return None
+                return bool(frame.pts == after)
+        return False
 
     def _open(self) -> None:
         av = pyav()
@@ -175,6 +175,7 @@ class Source:
             if frame.is_corrupt:
                 self.damaged += 1
             if frame.pts is None:  # as in a bare stream of H.264: at its rate
+                self._timed = False
                 frame.pts = 0 if last is None else last + step
             elif last is not None and frame.pts <= last:
                 self.moved += 1

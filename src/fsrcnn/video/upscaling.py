@@ -293,10 +293,8 @@ def _encode(
     bytes = sum(segment.path.stat().st_size for segment in done)
     expected, changed = expected_frames(source), 0
     after = done[-1].last if done else None
-    counted = (source.damaged, source.moved) if after is None else (0, 0)
-    rest = source.frames(after)
-    if after is not None:
-        counted = (source.damaged, source.moved)
+    counted = (0, 0)
+    rest = source.frames(after, seek=not any(segment.moved for segment in done))
     for first in rest:
         encoder = _Encoding(settings, picture, container, control.threads)
         with workplace.segment(encoder.extradata) as writer:
