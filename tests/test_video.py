@@ -47,6 +47,24 @@ def test_luma_is_what_the_upscaler_makes_of_the_plane(
         assert np.array_equal(luma_of(sr), upscaled_luma(upscaler, luma_of(lr), larger, depth, full))
 
 
+def test_full_range(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Black is 0 there; and H.264 calls it yuvj420p."""
+    tags = {"color_range": 2}
+    path = film(tmp_path / "a.mkv", codec="libx264", tags=tags, times=(0, 40))
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    before, after = seen(path).frames[1], seen(tmp_path / "b.mkv").frames[1]
+    assert (after.format.name, after.color_range) == ("yuv420p", 2)
+    assert np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), (48, 64), 8, full=True))
+    assert not np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), (48, 64), 8))
+
+
+def test_key_frames_are_the_encoders_own(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", codec="libx264", options={"g": "1"})
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="x265")
+    assert sum(frame.key_frame for frame in seen(path).frames) == 10
+    assert sum(frame.key_frame for frame in seen(tmp_path / "b.mkv").frames) < 10
+
+
 @pytest.mark.parametrize("wanted", [Size(factor=1.5), Size(factor=3), Size(width=50), Size(factor=5)], ids=str)
 def test_any_size(tmp_path: Path, upscaler: Upscaler, wanted: Size) -> None:
     path = film(tmp_path / "a.mkv", times=(0, 40))

@@ -20,7 +20,6 @@ CONTAINERS = {
 MUXER_OPTIONS = {
     "mp4": {"movflags": "+use_metadata_tags"},  # tags of any name
     "mov": {"movflags": "+use_metadata_tags"},
-    "mpegts": {"mpegts_copyts": "1"},  # else all times move by 1.4 s
 }
 ATTACHING = ("matroska",)
 ROUNDING = ("matroska", "webm")  # to milliseconds
