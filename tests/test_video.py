@@ -60,9 +60,11 @@ def test_full_range(tmp_path: Path, upscaler: Upscaler) -> None:
 
 def test_key_frames_are_the_encoders_own(tmp_path: Path, upscaler: Upscaler) -> None:
     path = film(tmp_path / "a.mkv", codec="libx264", options={"g": "1"})
-    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="x265")
+    video.upscale(
+        path, tmp_path / "b.mkv", upscaler=upscaler, encoder="x264"
+    )  # which obeys what a frame says of itself
     assert sum(frame.key_frame for frame in seen(path).frames) == 10
-    assert sum(frame.key_frame for frame in seen(tmp_path / "b.mkv").frames) < 10
+    assert sum(frame.key_frame for frame in seen(tmp_path / "b.mkv").frames) == 1
 
 
 @pytest.mark.parametrize("wanted", [Size(factor=1.5), Size(factor=3), Size(width=50), Size(factor=5)], ids=str)
