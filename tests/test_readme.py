@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ PAGES = {
     page: re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 }
+NEEDS = {"docs/film.md": "av"}
 LEFT_OUT = {
     "README.md": ["make demo", "make test", "pip install '.[train]'"],
     "docs/train-your-own.md": ["pip install '.[train]'"],
@@ -33,6 +35,7 @@ WRITTEN = {
         "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
         "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
     ],
+    "docs/film.md": ["film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "film.y4m", "again.mkv"],
     "docs/mistakes.md": [],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
     "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],
@@ -85,6 +88,12 @@ def folder(tmp_path: Path) -> Path:
         )
     pretrained.load("fsrcnn-s-x2").save(tmp_path / "mine.safetensors")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    if find_spec("av") is not None:
+        from films import film
+
+        for name in ("film.mkv", "films/first.mkv", "films/more/second.mkv"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            film(tmp_path / name, codec="libx264", size=(64, 64), times=(0, 40), companions=True)
     return tmp_path
 
 
@@ -114,6 +123,8 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("page", WRITTEN)
 def test_shell_blocks_run(page: str, folder: Path) -> None:
+    if page in NEEDS and find_spec(NEEDS[page]) is None:
+        pytest.skip(f"{page} needs {NEEDS[page]}, which is not installed")
     matlab = SHARED / "references" / "weights" / "official-mat" / MATLAB
     if matlab.exists():
         shutil.copyfile(matlab, folder / MATLAB)

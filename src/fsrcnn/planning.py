@@ -132,7 +132,7 @@ def plan(
                 jobs.append(Job(path, name, format, named=name is not None))
         except ImageError as error:
             jobs.append(Job(path, None, error=error.named(path)))
-    jobs, skipped = _checked(jobs, existing)
+    jobs, skipped = checked(jobs, existing)
     return Plan(jobs, skipped, found)
 
 
@@ -168,7 +168,7 @@ def _jobs_of_folder(folder: Path, found: Found, root: Path, format: str | None) 
     return jobs + [Job(path, None, error=folders.unread(path)) for path in found.closed]
 
 
-def _checked(jobs: list[Job], existing: Existing) -> tuple[list[Job], list[Job]]:
+def checked(jobs: list[Job], existing: Existing) -> tuple[list[Job], list[Job]]:
     """The jobs to do, with an error where the target's name cannot be used, and those to skip.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fsrcnn.errors import MissingExtraError
 
-NAMES = {"PIL": "Pillow", "pyvips": "libvips", "scipy": "SciPy", "torch": "PyTorch"}
+NAMES = {"av": "PyAV", "PIL": "Pillow", "pyvips": "libvips", "scipy": "SciPy", "torch": "PyTorch"}
 """What people call a package whose module has another name."""
 
 

@@ -15,6 +15,7 @@ CONTEXT = {
 }
 COMMANDS = {
     "upscale": "upscale:upscale",
+    "video": "video:video",
     "evaluate": "evaluate:evaluate",
     "models": "models:models",
     "prepare": "prepare:prepare",

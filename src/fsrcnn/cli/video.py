@@ -1,0 +1,178 @@
+"""`fsrcnn video`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Recursive, Threads, as_option
+from fsrcnn.cli.signals import instead, received
+from fsrcnn.cli.terminal import Update, bar, print_json, remark
+from fsrcnn.cli.upscale import wanted_size
+from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, UsageError, of_system, printable
+from fsrcnn.parallel import Control
+from fsrcnn.planning import Existing, Job
+from fsrcnn.size import Size
+from fsrcnn.upscaler import Upscaler
+from fsrcnn.video import Done, Progress, to_y4m, upscale
+from fsrcnn.video.encoders import DEFAULT, ENCODERS, available
+from fsrcnn.video.library import pyav
+from fsrcnn.video.planning import plan
+
+OFFERED = ", ".join(available()) or f"{', '.join(ENCODERS)}, as the installed PyAV has them (it is not installed)"
+CRF = ", ".join(f"{encoder.name} {encoder.crf} of 0 to {encoder.worst}" for encoder in ENCODERS.values() if encoder.crf)
+PRESETS = ", ".join(
+    f"{e.name} {e.preset}, from {e.presets[0]} to {e.presets[-1]}" for e in ENCODERS.values() if e.presets
+)
+
+
+def video(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Films, folders of films, or - for Y4M from standard input.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File, folder, or - for Y4M to standard output. Default: NAME_x2.ENDING beside the input.",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            "-s",
+            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.",
+            show_default=False,
+        ),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False),
+    ] = None,
+    height: Annotated[
+        int | None,
+        typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
+    ] = None,
+    model: Model = "fsrcnn",
+    engine: EngineName = "auto",
+    precision: Annotated[
+        str, typer.Option(help="fast (16-bit whole numbers; at most 0.005 dB less), or exact.")
+    ] = "fast",
+    encoder: Annotated[str, typer.Option(help=f"One of {OFFERED}.")] = DEFAULT,
+    crf: Annotated[
+        int | None, typer.Option(help=f"Quality, the smaller the better. Default: {CRF}.", show_default=False)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"How much time the encoder takes. Default: {PRESETS}.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run of the same command was broken off.")
+    ] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that exist.")] = False,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Upscale films. Sound, subtitles, chapters, times, colour tags and HDR10 data are kept."""
+    if overwrite and skip_existing:
+        raise UsageError("give either --overwrite or --skip-existing")
+    if overwrite and resume:
+        raise UsageError("give either --overwrite or --resume")
+    pyav()
+    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
+    size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
+    existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    planned = plan(inputs, output, size, recursive=recursive, existing=existing)
+    to_pipe = any(job.target is None and job.error is None for job in planned.jobs)
+    if to_pipe:
+        if as_json:
+            raise UsageError("--json and the film cannot both go to standard output; give -o a file")
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal; give -o a file, or pipe the film into an encoder")
+    control = Control(upscaler.threads)
+    options = {"encoder": encoder, "crf": crf, "preset": preset, "overwrite": overwrite, "resume": resume}
+    done: list[Done] = []
+    failures: list[str] = []
+    cancelled = False
+    with instead(control.cancel):
+        for number, job in enumerate(planned.jobs):
+            with bar(printable(Path(job.label).name)) as update:
+                watch = _watch(update, f"{number + 1}/{len(planned.jobs)} " if len(planned.jobs) > 1 else "")
+                try:
+                    done.append(_one(job, upscaler, size, control, watch, options))
+                except Cancelled as stopped:
+                    cancelled = True
+                    failures.append(stopped.about(job.label, as_option))
+                    break
+                except FsrcnnError as error:
+                    failures.append(error.about(job.label, as_option))
+                except SYSTEM_ERRORS as error:
+                    failures.append(of_system(job.label, error).sentence(as_option))
+    _report(done, failures, len(planned.skipped), as_json)
+    stopped_by = received()
+    if cancelled and stopped_by is not None:
+        raise SystemExit(stopped_by.exit_code)
+    if failures or any(item.damaged for item in done):
+        raise typer.Exit(1)
+
+
+def _one(
+    job: Job,
+    upscaler: Upscaler,
+    size: Size,
+    control: Control,
+    watch: Callable[[Progress], None],
+    options: dict[str, Any],
+) -> Done:
+    if job.error is not None:
+        raise job.error
+    source = sys.stdin.buffer if job.source is None else job.source
+    if job.target is None:
+        return to_y4m(source, sys.stdout.buffer, upscaler=upscaler, size=size, control=control, progress=watch)
+    return upscale(source, job.target, upscaler=upscaler, size=size, control=control, progress=watch, **options)
+
+
+def _watch(update: Update, place: str) -> Callable[[Progress], None]:
+    """The bar's view of a film: frames per second and size so far; the bar itself adds the ETA."""
+    started = time.perf_counter()
+    first: list[int] = []
+
+    def watch(progress: Progress) -> None:
+        if not first:
+            first.append(progress.frames - 1)
+        rate = (progress.frames - first[0]) / max(time.perf_counter() - started, 1e-9)
+        part = progress.frames / progress.expected if progress.expected else 0.0
+        update(min(part, 1.0), f"{place}{rate:.1f} fps {progress.bytes / 1e6:,.0f} MB")
+
+    return watch
+
+
+def _report(done: list[Done], failures: list[str], skipped: int, as_json: bool) -> None:
+    for item in done:
+        for note in (*item.notes, *item.damaged):
+            remark(f"fsrcnn: {item.input}: {note}")
+        if not as_json and item.output != "standard output":
+            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}, {item.frames} frames")
+    if skipped:
+        remark(f"fsrcnn: {skipped} of {skipped + len(done) + len(failures)} outputs existed and were left")
+    for sentence in failures:
+        remark(f"fsrcnn: {sentence}")
+    if as_json:
+        print_json({"done": [asdict(item) for item in done], "failed": failures}, f"{len(done)} films are written")

@@ -1,0 +1,17 @@
+"""Films: every stream kept, every time, the picture larger. Needs PyAV: `pip install 'fsrcnn[video]'`.
+
+    from fsrcnn import video
+    video.upscale("film.mkv", "large.mkv")                       # x264; sound, subtitles, chapters are copied
+    for frame in video.frames("film.mkv"):                       # av.VideoFrame, upscaled
+        ...
+
+Each concept has a file: `source` opens, `enlargement` makes frames larger, `segments` survives a kill, `streams` and `mux` bring the
+rest along.
+"""
+
+from __future__ import annotations
+
+from fsrcnn.video.library import FilmError
+from fsrcnn.video.upscaling import Done, Progress, frames, to_y4m, upscale
+
+__all__ = ["Done", "FilmError", "Progress", "frames", "to_y4m", "upscale"]

@@ -1,0 +1,120 @@
+"""A decoded frame to a larger one: luma through the network, the rest by FFmpeg's bicubic scaling.
+
+FFmpeg's `scale` makes the larger frame, so that times, side data and tags come along; then the engine fills its luma, from the
+decoder's plane into the encoder's without a copy. Lines are longer than the picture (`line_size`), and the views know it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fsrcnn.arrays import Array
+from fsrcnn.parallel import Control
+from fsrcnn.planes import LAYOUTS, Colour, Planes, Range
+from fsrcnn.upscaler import Upscaler
+from fsrcnn.video.colour import FULL, RGB, Tags
+from fsrcnn.video.formats import PixelFormat, described
+from fsrcnn.video.library import Frame, pyav
+
+BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
+LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
+
+
+def luma(frame: Frame, range: Range) -> Planes:
+    """The luma of a frame in planes, where it lies: writing to it changes the frame."""
+    format = described(frame.format.name)
+    colour = Colour(range=range, depth=format.depth)
+    plane = frame.planes[0]
+    lines: Array = np.frombuffer(plane, colour.dtype).reshape(-1, plane.line_size // colour.dtype.itemsize)
+    return Planes((lines[: frame.height, : frame.width],), LAYOUTS["grey"], colour)
+
+
+class Enlargement:
+    """Makes the frames of one film larger.
+
+    Attributes:
+        size: (height, width) of the results.
+        format: of their pixels.
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        size: tuple[int, int],
+        format: PixelFormat,
+        tags: Tags,
+        *,
+        centred: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        """
+        Args:
+            upscaler: its engine and threads serve all frames.
+            size: (height, width) of the results.
+            format: of their pixels; frames of another one are converted before they are upscaled.
+            tags: of the results.
+            centred: chroma of the film lies amid its luma pixels; that of the results is at the left, as most films have it.
+            threads: of the network; the upscaler's where it is not given.
+        """
+        self.size, self.format = size, format
+        self._upscaler, self._tags, self._centred = upscaler, tags, centred
+        self._control = Control(threads or upscaler.threads)
+        self._graphs: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(self, frame: Frame) -> Frame:
+        """A frame of any size to one of `size`; its time and its duration stay."""
+        lr = self.prepared(frame)
+        sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
+        sr.pict_type = 0  # the encoder settles that
+        range: Range = "full" if self._tags.range == FULL else "limited"
+        self._upscaler.planes(luma(lr, range), luma(sr, range), self._control)
+        self._tags.put(sr)
+        return sr
+
+    def prepared(self, frame: Frame) -> Frame:
+        """The frame in the format of the results, which the network reads; the frame itself where it has that."""
+        name = frame.format.name
+        if name == self.format.name or (name.startswith("yuvj") and name.replace("j", "", 1) == self.format.name):
+            return frame
+        return self._scaled(frame, (frame.height, frame.width), self.format.name, centred=self._centred)
+
+    def _scaled(self, frame: Frame, size: tuple[int, int], format: str, *, centred: bool) -> Frame:
+        key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format, centred)
+        if key not in self._graphs:
+            self._graphs[key] = self._graph(frame, size, format, centred)
+        graph = self._graphs[key]
+        time_base = frame.time_base
+        graph.vpush(frame)
+        scaled = graph.vpull()
+        scaled.pts, scaled.time_base, scaled.duration = frame.pts, time_base, frame.duration
+        return scaled
+
+    def _graph(self, frame: Frame, size: tuple[int, int], format: str, centred: bool) -> Any:
+        source, target = described(frame.format.name), described(format)
+        graph = pyav().filter.Graph()
+        known = {
+            "video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name, "time_base": "1/1000000",
+            "colorspace": frame.colorspace, "range": frame.color_range,
+        }  # fmt: skip
+        buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
+        arguments = [f"{size[1]}:{size[0]}", BICUBIC]
+        if source.rgb:
+            arguments += ["out_color_matrix=bt709", "out_range=limited"]
+        else:
+            range = "full" if self._tags.range == FULL else "limited"
+            arguments += [f"in_range={range}", f"out_range={range}"]
+            if frame.colorspace not in (RGB, 2):
+                arguments += [f"in_color_matrix={frame.colorspace}", f"out_color_matrix={frame.colorspace}"]
+        # Without these, chroma is taken for centred, and moves half an HR luma pixel.
+        for side, layout, position in (("in", source, AMID if centred else LEFT), ("out", target, LEFT)):
+            if layout.chroma in (420, 422):
+                arguments.append(f"{side}_h_chr_pos={position}")
+            if layout.chroma == 420:
+                arguments.append(f"{side}_v_chr_pos={AMID}")
+        graph.link_nodes(
+            buffer, graph.add("scale", ":".join(arguments)), graph.add("format", format), graph.add("buffersink")
+        )
+        graph.configure()
+        return graph

@@ -1,0 +1,584 @@
+"""Films: luma as the engine gives it, every time to the tick, all other streams as they were, and work that survives a kill."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from films import MILLISECONDS, av, film, luma_of, seen, upscaled_luma
+from fsrcnn import Control, Size, Upscaler, UsageError, video
+from fsrcnn.errors import Cancelled, FsrcnnError
+from fsrcnn.imresize import imresize
+from fsrcnn.video.library import FilmError
+from support import heed_interrupts, run_command
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return Upscaler("fsrcnn", precision="fast", threads=1)
+
+
+FORMATS = (
+    ("yuv420p", 8), ("yuv422p", 8), ("yuv444p", 8), ("yuv420p10le", 10), ("yuv422p10le", 10), ("yuv444p12le", 12), ("gray", 8),
+    ("gray10le", 10), ("yuv420p16le", 16), ("yuva420p", 8),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(24, 32), (19, 33)], ids=str)
+@pytest.mark.parametrize(("format", "depth"), FORMATS, ids=str)
+def test_luma_is_what_the_upscaler_makes_of_the_plane(
+    tmp_path: Path, upscaler: Upscaler, format: str, depth: int, size: tuple[int, int]
+) -> None:
+    path = film(tmp_path / "a.mkv", format=format, size=size, times=(0, 40, 80))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    before, after = seen(path), seen(tmp_path / "b.mkv")
+    assert done.frames == len(after.frames) == 3
+    assert {frame.format.name for frame in after.frames} == {format}
+    larger = (size[0] * 2, size[1] * 2)
+    full = format.startswith("gray") and before.frames[0].color_range == 2
+    for lr, sr in zip(before.frames, after.frames, strict=True):
+        assert np.array_equal(luma_of(sr), upscaled_luma(upscaler, luma_of(lr), larger, depth, full))
+
+
+def test_full_range(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Black is 0 there; and H.264 calls it yuvj420p."""
+    tags = {"color_range": 2}
+    path = film(tmp_path / "a.mkv", codec="libx264", tags=tags, times=(0, 40))
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    before, after = seen(path).frames[1], seen(tmp_path / "b.mkv").frames[1]
+    assert (after.format.name, after.color_range) == ("yuv420p", 2)
+    assert np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), (48, 64), 8, full=True))
+    assert not np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), (48, 64), 8))
+
+
+def test_key_frames_are_the_encoders_own(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", codec="libx264", options={"g": "1"})
+    video.upscale(
+        path, tmp_path / "b.mkv", upscaler=upscaler, encoder="x264"
+    )  # which obeys what a frame says of itself
+    assert sum(frame.key_frame for frame in seen(path).frames) == 10
+    assert sum(frame.key_frame for frame in seen(tmp_path / "b.mkv").frames) == 1
+
+
+@pytest.mark.parametrize("wanted", [Size(factor=1.5), Size(factor=3), Size(width=50), Size(factor=5)], ids=str)
+def test_any_size(tmp_path: Path, upscaler: Upscaler, wanted: Size) -> None:
+    path = film(tmp_path / "a.mkv", times=(0, 40))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, size=wanted, encoder="ffv1")
+    before, after = seen(path), seen(tmp_path / "b.mkv")
+    larger = wanted.of(24, 32)
+    assert done.output_size == larger[::-1]
+    assert np.array_equal(luma_of(after.frames[1]), upscaled_luma(upscaler, luma_of(before.frames[1]), larger, 8))
+
+
+def test_chroma_stays_where_it_is(tmp_path: Path, upscaler: Upscaler) -> None:
+    """A step in the middle of a row: where `imresize` on the grid of chroma at the left has it, within a level."""
+    frame = av.VideoFrame(32, 24, "yuv420p")
+    steps = np.repeat(np.where(np.arange(frame.planes[1].line_size) < 8, 60, 200)[None], 12, 0).astype(np.uint8)
+    for plane in frame.planes:
+        plane.update(bytes([100]) * plane.buffer_size)
+    frame.planes[1].update(steps.tobytes())
+    frame.pts, frame.time_base = 0, MILLISECONDS
+    with av.open(str(tmp_path / "a.mkv"), "w") as target:
+        stream = target.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    video.upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    plane = seen(tmp_path / "b.mkv").frames[0].planes[1]
+    row = np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)[10, :32].astype(float)
+    # Left siting: sample j lies on luma column 2j, which is column 4j + 1/2 of the result, where sample k lies on column 2k.
+    at = np.arange(32) / 2 - 0.125
+    source = np.where(np.arange(-4, 24) < 8, 60.0, 200.0)
+
+    def cubic(x: np.ndarray) -> np.ndarray:  # Keys, a = -0.5
+        x = np.abs(x)
+        return np.where(x <= 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
+
+    expected = np.array([(source * cubic(position - np.arange(-4, 24))).sum() for position in at])
+    assert np.abs(row - expected)[2:-4].max() <= 1
+    centred = imresize(np.where(np.arange(16) < 8, 60.0, 200.0)[None].repeat(4, 0) / 255, output_size=(8, 32))[0] * 255
+    assert np.abs(row - centred).max() > 5  # what it would be otherwise
+
+
+TIMES = {
+    "constant": tuple(range(0, 36000, 3600)),
+    "variable": (0, 3000, 7000, 9000, 15000, 30000, 31000, 40000, 90000, 90180),
+    "later": tuple(range(180000, 200000, 3600)),
+}
+
+
+ENDINGS = (
+    *((ending, encoder) for ending in (".mp4", ".mov", ".mkv", ".ts") for encoder in ("x264", "x265")),
+    (".mkv", "ffv1"), (".mkv", "svt-av1"), (".mp4", "svt-av1"), (".mov", "prores"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("ending", "encoder"), ENDINGS, ids=str)
+@pytest.mark.parametrize("times", TIMES, ids=str)
+def test_times_stay_to_the_tick(tmp_path: Path, upscaler: Upscaler, times: str, ending: str, encoder: str) -> None:
+    path = film(
+        tmp_path / f"a{ending}", codec="libx264", size=(32, 32), times=TIMES[times], time_base=Fraction(1, 90000)
+    )
+    video.upscale(path, tmp_path / f"b{ending}", upscaler=upscaler, encoder=encoder)
+    before, after = seen(path), seen(tmp_path / f"b{ending}")
+    assert after.times == before.times
+    assert len(after.times) == len(TIMES[times])
+
+
+def test_avi_shows_frames_as_they_lie(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.avi", codec="mpeg4", times=tuple(range(10)), time_base=Fraction(1, 25))
+    video.upscale(path, tmp_path / "b.avi", upscaler=upscaler, encoder="x264")
+    before, after = seen(path), seen(tmp_path / "b.avi")
+    assert before.times == [Fraction(number, 25) for number in range(10)]
+    # AVI holds no times; of H.264 in it, this FFmpeg believes that a frame is held back (its version 5 does not).
+    assert [time - after.times[0] for time in after.times] == before.times
+    with av.open(str(tmp_path / "b.avi")) as result:
+        assert not result.streams.video[0].codec_context.has_b_frames
+
+
+def test_a_bare_stream_has_its_rate(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.h264", codec="libx264", times=range(5), time_base=Fraction(1, 25))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert seen(tmp_path / "b.mkv").times == [Fraction(number, 25) for number in range(5)]
+    assert done.damaged == ()
+
+
+def test_what_matroska_rounds_is_said(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mp4", codec="libx264", times=TIMES["variable"], time_base=Fraction(1, 90000))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.notes == ("its times, in units of 1/90000 s, are rounded to 1 ms, the unit of matroska",)
+
+
+def test_frames_of_another_size_become_as_large_as_the_first(tmp_path: Path, upscaler: Upscaler) -> None:
+    parts = [
+        film(tmp_path / f"{width}.h264", codec="libx264", size=(24, width), times=range(5), time_base=Fraction(1, 25))
+        for width in (32, 48)
+    ]
+    (tmp_path / "a.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
+    done = video.upscale(tmp_path / "a.h264", tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.frames == 10
+    assert done.notes[-1] == "5 frames had another size, and were scaled to that of the first"
+    assert {(frame.width, frame.height) for frame in seen(tmp_path / "b.mkv").frames} == {(64, 48)}
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".mov"])
+def test_all_else_is_the_same(tmp_path: Path, upscaler: Upscaler, ending: str) -> None:
+    path = film(tmp_path / f"a{ending}", codec="libx264", companions=True)
+    video.upscale(path, tmp_path / f"b{ending}", upscaler=upscaler)
+    before, after = seen(path), seen(tmp_path / f"b{ending}")
+    sounds = [label for label in before.packets if "video" not in label]
+    assert len(sounds) == (3 if ending == ".mkv" else 2)
+    for label in sounds:
+        assert after.packets[label] == before.packets[label]
+    assert after.times == before.times
+    assert (
+        after.chapters
+        == before.chapters
+        == [(Fraction(0), Fraction(1, 5), "One"), (Fraction(1, 5), Fraction(2, 5), "Two")]
+    )
+    tags = {name.lower(): value for name, value in after.metadata.items()}
+    assert (tags["title"], tags["comment"]) == ("Noise", "ünï")
+    for (kind, old, flags), (kind_now, new, flags_now) in zip(before.streams, after.streams, strict=True):
+        assert (kind, flags) == (kind_now, flags_now)
+        assert {
+            name: value for name, value in old.items() if name in ("language", "title", "filename", "mimetype")
+        } == {name: value for name, value in new.items() if name in ("language", "title", "filename", "mimetype")}
+    with av.open(str(tmp_path / f"b{ending}")) as result:
+        fonts = [bytes(stream.data) for stream in result.streams.attachments]
+    assert fonts == ([bytes(range(256))] if ending == ".mkv" else [])
+
+
+def test_covers_stay_covers(tmp_path: Path, upscaler: Upscaler) -> None:
+    picture = av.CodecContext.create("png", "w")
+    picture.width, picture.height, picture.pix_fmt, picture.time_base = 8, 8, "rgb24", Fraction(1, 25)
+    cover = bytes(picture.encode(av.VideoFrame(8, 8, "rgb24"))[0])
+    film(tmp_path / "a.mkv", codec="libx264")
+    with av.open(str(tmp_path / "a.mkv")) as source, av.open(str(tmp_path / "c.mkv"), "w") as target:
+        target.add_attachment("cover.png", "image/png", cover)
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    video.upscale(tmp_path / "c.mkv", tmp_path / "d.mkv", upscaler=upscaler)
+    with av.open(str(tmp_path / "d.mkv")) as result:
+        pictures = [s for s in result.streams if s.disposition & av.stream.Disposition.attached_pic]
+        assert len(pictures) == 1
+        assert bytes(next(result.demux(pictures[0]))) == cover
+        assert [s.width for s in result.streams.video if s not in pictures] == [64]
+
+
+def test_shape_of_pixels_and_rotation(tmp_path: Path, upscaler: Upscaler) -> None:
+    quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1073741824)
+    path = film(tmp_path / "a.mp4", codec="libx264", aspect=Fraction(16, 15), matrix=quarter)
+    video.upscale(path, tmp_path / "b.mp4", upscaler=upscaler)
+    before, after = seen(path), seen(tmp_path / "b.mp4")
+    assert before.frames[0].rotation == after.frames[0].rotation != 0
+    with av.open(str(tmp_path / "b.mp4")) as result:
+        assert result.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+
+
+def test_tags_of_colour(tmp_path: Path, upscaler: Upscaler) -> None:
+    tags = {"color_primaries": 9, "color_trc": 18, "colorspace": 9, "color_range": 1}
+    path = film(
+        tmp_path / "a.mp4", codec="libx265", format="yuv420p10le", tags=tags, options={"x265-params": "log-level=none"}
+    )
+    for encoder in ("x264", "x265"):
+        video.upscale(path, tmp_path / f"{encoder}.mp4", upscaler=upscaler, encoder=encoder)
+        frame = seen(tmp_path / f"{encoder}.mp4").frames[0]
+        assert {name: getattr(frame, name) for name in tags} == tags
+        assert frame.format.name == "yuv420p10le"
+
+
+def test_untagged_small_films_say_their_matrix_when_they_become_large(tmp_path: Path, upscaler: Upscaler) -> None:
+    for rows, larger, matrix in ((576, 1152, 5), (480, 960, 6), (240, 480, 2)):
+        path = film(tmp_path / f"{rows}.mkv", size=(rows, 16), times=(0,))
+        video.upscale(path, tmp_path / f"{rows}_x2.mkv", upscaler=upscaler, encoder="ffv1")
+        frame = seen(tmp_path / f"{rows}_x2.mkv").frames[0]
+        assert (frame.height, frame.colorspace) == (larger, matrix)
+
+
+def test_rgb_becomes_bt709(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Plain red: 63, 102, 240 in BT.709 of limited range."""
+    frame = av.VideoFrame.from_ndarray(np.full((24, 32, 3), (255, 0, 0), np.uint8), "rgb24").reformat(format="bgr0")
+    with av.open(str(tmp_path / "a.mkv"), "w") as target:
+        stream = target.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "bgr0"
+        target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    video.upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    result = seen(tmp_path / "b.mkv").frames[0]
+    assert (result.format.name, result.colorspace, result.color_range) == ("yuv444p", 1, 1)
+    assert [
+        abs(bytes(plane)[plane.line_size * 20 + 30] - value) <= 1
+        for plane, value in zip(result.planes, (63, 102, 240), strict=True)
+    ]
+    assert [bytes(plane)[plane.line_size * 20 + 30] for plane in result.planes[1:]] == [102, 240]
+
+
+MASTER = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+
+
+@pytest.mark.parametrize("encoder", ["x264", "x265", "svt-av1"])
+def test_hdr10_data(tmp_path: Path, upscaler: Upscaler, encoder: str) -> None:
+    parameters = f"log-level=none:hdr10=1:repeat-headers=1:master-display={MASTER}:max-cll=1000,400"
+    path = film(
+        tmp_path / "a.mkv", codec="libx265", format="yuv420p10le", size=(64, 64), options={"x265-params": parameters}
+    )
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder=encoder)
+    from fsrcnn.video.colour import hdr_of
+
+    before, after = hdr_of(seen(path).frames[0]), hdr_of(seen(tmp_path / "b.mkv").frames[0])
+    assert before is not None
+    assert after is not None
+    assert before.whole() == MASTER
+    assert after.light == (1000, 400)
+    for old, new in zip(
+        (*before.primaries, before.luminance or ()), (*after.primaries, after.luminance or ()), strict=True
+    ):
+        assert np.allclose([float(value) for value in old], [float(value) for value in new], rtol=1e-3, atol=2e-5)
+
+
+def test_the_iterator_gives_the_same_frames(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", times=(0, 40, 90))
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    written = seen(tmp_path / "b.mkv").frames
+    given = list(video.frames(path, upscaler=upscaler))
+    assert [frame.pts for frame in given] == [0, 40, 90]
+    for one, other in zip(given, written, strict=True):
+        assert np.array_equal(one.to_ndarray(), other.to_ndarray())
+
+
+# -- killed at hour three
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from fsrcnn import Upscaler, video
+from fsrcnn.video import upscaling
+upscaling.FRAMES = 4
+def watch(progress):
+    if progress.frames == int(sys.argv[4]):
+        os._exit(9)
+upscaler = Upscaler("fsrcnn", precision="fast", threads=1)
+done = video.upscale(sys.argv[1], sys.argv[2], upscaler=upscaler, encoder=sys.argv[3], resume=True, progress=watch)
+print(done.resumed)
+"""
+
+
+def child(path: Path, output: Path, encoder: str, stop: int) -> subprocess.CompletedProcess[str]:
+    """Upscale in a process of its own that ends without a word at a frame."""
+    command = [sys.executable, "-c", CHILD, str(path), str(output), encoder, str(stop)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("encoder", ["x264", "ffv1"])
+def test_a_killed_run_goes_on(tmp_path: Path, encoder: str) -> None:
+    """Killed in the first segment, at the end of one, in a later one: the film is the one of an uninterrupted run."""
+    path = film(tmp_path / "a.mkv", codec="libx264", times=tuple(range(0, 560, 40)), companions=True)
+    assert child(path, tmp_path / "whole.mkv", encoder, -1).stdout == "0\n"
+    for stop in (2, 4, 7, 11):
+        killed = child(path, tmp_path / "b.mkv", encoder, stop)
+        assert (killed.returncode, killed.stderr) == (9, "")
+        assert not (tmp_path / "b.mkv").exists()
+    finished = child(path, tmp_path / "b.mkv", encoder, -1)
+    assert (finished.stdout, finished.stderr) == ("8\n", "")
+    whole, resumed = seen(tmp_path / "whole.mkv"), seen(tmp_path / "b.mkv")
+    assert resumed.packets == whole.packets
+    assert len(resumed.frames) == 14
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv", "b.mkv", "whole.mkv"]
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts", ".avi", ".h264"])
+def test_going_on_by_an_index_and_without_one(tmp_path: Path, ending: str) -> None:
+    """A key frame in each third place: a film is entered near where the work was broken off; a bare stream from its beginning."""
+    codec = "mpeg4" if ending == ".avi" else "libx264"
+    options = {"g": "3", "x264-params": "open-gop=1:bframes=2:b-adapt=0"} if codec == "libx264" else {"g": "3"}
+    path = film(
+        tmp_path / f"a{ending}", codec=codec, size=(32, 32), times=range(14), time_base=Fraction(1, 25), options=options
+    )
+    assert child(path, tmp_path / "whole.mkv", "ffv1", -1).stdout == "0\n"
+    assert child(path, tmp_path / "b.mkv", "ffv1", 10).returncode == 9
+    finished = child(path, tmp_path / "b.mkv", "ffv1", -1)
+    assert (finished.stdout, finished.stderr) == ("8\n", "")
+    assert seen(tmp_path / "b.mkv").packets == seen(tmp_path / "whole.mkv").packets
+
+
+def test_what_is_resumed_is_the_same_work(tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fsrcnn.video.upscaling.FRAMES", 4)
+    path = film(tmp_path / "a.mkv")
+    output = tmp_path / "b.mkv"
+    control = Control(1)
+
+    def stop(progress: video.Progress) -> None:
+        if progress.frames == 6:
+            control.cancel()
+
+    with pytest.raises(Cancelled, match="give resume=True to go on"):
+        video.upscale(path, output, upscaler=upscaler, encoder="ffv1", control=control, progress=stop)
+    assert not output.exists()
+    with pytest.raises(UsageError, match="was begun before, and 1 segments of it are there; give resume=True to go on"):
+        video.upscale(path, output, upscaler=upscaler, encoder="ffv1")
+    with pytest.raises(UsageError, match="was begun with another encoder: ffv1, not x264"):
+        video.upscale(path, output, upscaler=upscaler, encoder="x264", resume=True)
+    exact = Upscaler("fsrcnn", precision="exact", threads=1)
+    with pytest.raises(UsageError, match="was begun with another model"):
+        video.upscale(path, output, upscaler=exact, encoder="ffv1", resume=True)
+    segment = tmp_path / ".b.mkv.segments" / "000000.segment"
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)  # a bit that a disk lost: its checksum says so, and it is made again
+    done = video.upscale(path, output, upscaler=upscaler, encoder="ffv1", resume=True)
+    assert (done.resumed, done.frames) == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0, 3, 1, 2], [-1, 0, 1, 2]),
+        ([0, 1, 2], [0, 1, 2]),
+        ([10, 40, 20, 30, 80, 60, 50, 70], [-10, 0, 10, 20, 30, 40, 50, 60]),
+        ([], []),
+    ],
+    ids=str,
+)
+def test_decoding_times(times: list[int], expected: list[int]) -> None:
+    from fsrcnn.video.segments import decoding_times
+
+    found = decoding_times(times)
+    assert found == expected
+    assert all(decoded <= shown for decoded, shown in zip(found, times, strict=True))
+
+
+# -- what is refused, and damage
+
+
+def refused(tmp_path: Path, source: Path | str, output: str = "out.mkv", **options: Any) -> str:
+    with pytest.raises(FsrcnnError) as error:
+        video.upscale(source, tmp_path / output, **options)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not {name for name in left if name.startswith(".")}
+    return str(error.value)
+
+
+def test_what_is_no_film(tmp_path: Path, upscaler: Upscaler) -> None:
+    (tmp_path / "text.mkv").write_text("no film")
+    assert "is no film that can be read: Invalid data found" in refused(tmp_path, tmp_path / "text.mkv")
+    assert "does not exist" in refused(tmp_path, tmp_path / "nothing.mkv")
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert "is a picture, no film; type: fsrcnn upscale" in refused(tmp_path, tmp_path / "a.png")
+    with av.open(str(tmp_path / "sound.mkv"), "w") as target:
+        sound = target.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        frame.sample_rate = 48000
+        target.mux(sound.encode(frame))
+        target.mux(sound.encode(None))
+    assert "has no video stream" in refused(tmp_path, tmp_path / "sound.mkv")
+
+
+def test_a_container_that_cannot_hold_it(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", codec="libx264", companions=True)
+    said = refused(tmp_path, path, "out.mp4", upscaler=upscaler)
+    assert "mp4 cannot hold stream 3 (subtitle, srt, eng) and stream 4 (attachment)" in said
+    assert said.endswith("give output an ending of .mkv, which can")
+    assert "is no name of a film; its ending is mkv" in refused(tmp_path, path, "out.png")
+
+
+def test_other_refusals(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", size=(19, 33))
+    assert "x264 does not take 99×57 pixels of yuv420p" in refused(
+        tmp_path, path, upscaler=upscaler, size=Size(factor=3)
+    )
+    assert "there is no encoder 'h264' here; there are x264" in refused(tmp_path, path, encoder="h264")
+    assert "crf has no meaning for ffv1" in refused(tmp_path, path, encoder="ffv1", crf=3)
+    assert "crf is 0 to 51 for x264, not 52" in refused(tmp_path, path, crf=52)
+    assert "preset is one of ultrafast" in refused(tmp_path, path, preset="quick")
+    assert "is also the input" in refused(tmp_path, path, "a.mkv", encoder="ffv1", overwrite=True)
+    film(tmp_path / "b.mkv")
+    assert "b.mkv exists; give overwrite=True" in refused(tmp_path, path, "b.mkv", encoder="ffv1")
+
+
+def test_interlaced_films(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", codec="libx264", size=(64, 64), options={"x264-params": "tff=1"})
+    assert "is interlaced: each frame holds two moments; deinterlace it first" in refused(tmp_path, path)
+
+
+def test_a_film_that_is_cut_off(tmp_path: Path, upscaler: Upscaler) -> None:
+    """It is upscaled as far as it goes, and the end is said; the command's exit code is 1."""
+    times = tuple(range(0, 4000, 40))
+    path = film(tmp_path / "a.mkv", codec="libx264", times=times)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    assert 10 < done.frames < 90
+    assert "the film is cut off: it says that it ends at 4.0 s, and ends at" in done.damaged[-1]
+    command = run_command("video", path, "-o", tmp_path / "c.mkv", "--encoder", "ffv1", "--threads", "1")
+    assert command.returncode == 1
+    assert b"is cut off" in command.stderr
+    assert (tmp_path / "c.mkv").exists()
+
+
+def test_broken_frames_in_the_middle(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", codec="mpeg4", size=(64, 64), times=tuple(range(0, 2000, 40)))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(400)
+    path.write_bytes(data)
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.frames == 50
+    assert done.damaged == ("1 of its frames or packets is broken, or could not be decoded",)
+
+
+# -- the command
+
+
+def test_the_command(tmp_path: Path) -> None:
+    film(tmp_path / "a.mkv", companions=True)
+    done = run_command("video", "a.mkv", "--threads", "1", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode() == "a_x2.mkv  64×48, 10 frames\n"
+    again = run_command("video", "a.mkv", cwd=tmp_path)
+    assert (again.returncode, again.stderr.decode()) == (
+        2, "fsrcnn: a_x2.mkv exists; give --overwrite to replace or --skip-existing to leave\n"
+    )  # fmt: skip
+    skipped = run_command("video", "a.mkv", "--skip-existing", cwd=tmp_path)
+    assert (skipped.returncode, skipped.stderr) == (0, b"fsrcnn: 1 of 1 outputs existed and were left\n")
+    report = run_command("video", "a.mkv", "--overwrite", "--json", "--threads", "1", cwd=tmp_path)
+    assert b'"output_size": [\n        64,\n        48\n      ]' in report.stdout
+
+
+def test_a_signal_says_how_to_go_on(tmp_path: Path) -> None:
+    """Ctrl-C in the second segment: no film yet, the first segment stays, and --resume makes the film of an uninterrupted run."""
+    film(tmp_path / "a.mkv", times=tuple(range(0, 480, 40)), companions=True)
+    struck = (
+        "import os, signal, sys\n"
+        "from fsrcnn import cli\n"
+        "from fsrcnn.video import enlargement, upscaling\n"
+        "upscaling.FRAMES = 5\n"
+        "made, count = enlargement.Enlargement.__call__, []\n"
+        "def enlarged(self, frame):\n"
+        "    count.append(0)\n"
+        "    if len(count) == STOP: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return made(self, frame)\n"
+        "enlargement.Enlargement.__call__ = enlarged\n"
+        "cli.main()\n"
+    )
+
+    def typed(output: str, stop: int, *more: str) -> subprocess.CompletedProcess[str]:
+        script = struck.replace("STOP", str(stop))
+        command = [sys.executable, "-c", script, "video", "a.mkv", "-o", output, "--threads", "1", *more]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=heed_interrupts
+        )
+
+    stopped = typed("b.mkv", 7)
+    assert (stopped.returncode, stopped.stderr) == (
+        130, "fsrcnn: a.mkv: stopped before the film was finished; give --resume to go on\n"
+    )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.mkv.segments", "a.mkv"]
+    resumed, whole = typed("b.mkv", -1, "--resume"), typed("c.mkv", -1)
+    assert (resumed.returncode, whole.returncode) == (0, 0)
+    assert seen(tmp_path / "b.mkv").packets == seen(tmp_path / "c.mkv").packets
+
+
+def test_folders_and_several_films(tmp_path: Path) -> None:
+    (tmp_path / "films" / "more").mkdir(parents=True)
+    film(tmp_path / "films" / "a.mkv", times=(0, 40))
+    film(tmp_path / "films" / "more" / "b.mkv", times=(0, 40))
+    (tmp_path / "films" / "c.mkv").write_bytes(b"none")
+    done = run_command("video", "films", "-r", "--threads", "1", "--encoder", "ffv1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert b"films/c.mkv is no film that can be read" in done.stderr
+    assert (tmp_path / "films_x2" / "a.mkv").exists()
+    assert (tmp_path / "films_x2" / "more" / "b.mkv").exists()
+
+
+def test_pipes_of_y4m(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Out of one command and into another: twice ×2; the header and the planes are as the format has them."""
+    path = film(tmp_path / "a.mkv", times=(0, 40, 80))
+    out = run_command("video", path, "-o", "-", "--threads", "1")
+    assert out.returncode == 0
+    header, _, rest = out.stdout.partition(b"\n")
+    assert header.startswith(b"YUV4MPEG2 W64 H48 F25:1 Ip")
+    frames = rest.split(b"FRAME\n")[1:]
+    assert [len(frame) for frame in frames] == [64 * 48 * 3 // 2] * 3
+    first = upscaled_luma(upscaler, luma_of(seen(path).frames[0]), (48, 64), 8)
+    assert frames[0][: 64 * 48] == first.tobytes()
+    into = run_command("video", "-", "-o", tmp_path / "b.mkv", "--encoder", "ffv1", "--threads", "1", stdin=out.stdout)
+    assert (into.returncode, into.stderr.decode()) == (0, f"{tmp_path / 'b.mkv'}  128×96, 3 frames\n")
+    second = upscaled_luma(upscaler, first, (96, 128), 8)
+    assert np.array_equal(luma_of(seen(tmp_path / "b.mkv").frames[0]), second)
+    wrong = run_command("video", "-", "-o", tmp_path / "c.mkv", stdin=path.read_bytes())
+    assert wrong.returncode == 1
+    assert b"standard input is no Y4M, the one format read from a pipe" in wrong.stderr
+
+
+def test_without_pyav(tmp_path: Path) -> None:
+    """`--help` works, and a film is refused with what to install."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "av.py").write_text("raise ModuleNotFoundError('no', name='av')")
+    (tmp_path / "a.mkv").write_bytes(b"")
+    path = os.pathsep.join([str(hidden), *([os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else [])])
+    shown = run_command("video", "--help", PYTHONPATH=path)
+    assert shown.returncode == 0
+    assert b"as the installed PyAV has them (it is not installed)" in b" ".join(shown.stdout.split())
+    refusal = run_command("video", "a.mkv", cwd=tmp_path, PYTHONPATH=path)
+    assert refusal.returncode == 1
+    assert (
+        refusal.stderr.decode()
+        == "fsrcnn: films need PyAV, which is not installed; type: pip install 'fsrcnn[video]'\n"
+    )
+
+
+def test_errors_are_of_films() -> None:
+    assert issubclass(FilmError, FsrcnnError)
