@@ -449,7 +449,7 @@ def test_other_refusals(tmp_path: Path, upscaler: Upscaler) -> None:
 
 def test_interlaced_films(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv", codec="libx264", size=(64, 64), options={"x264-params": "tff=1"})
-    assert "is interlaced: each frame holds two moments; deinterlace it first" in refused(tmp_path, path)
+    assert "is interlaced: each frame holds two moments; give deinterlace=True" in refused(tmp_path, path)
 
 
 def test_a_film_that_is_cut_off(tmp_path: Path, upscaler: Upscaler) -> None:

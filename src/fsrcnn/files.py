@@ -40,7 +40,12 @@ _swept: set[Path] = set()  # folders that were looked through for parts of dead 
 
 @contextlib.contextmanager
 def beside(
-    target: Path, error: type[FsrcnnError] = FsrcnnError, *, replace: bool = True, ending: str = ""
+    target: Path,
+    error: type[FsrcnnError] = FsrcnnError,
+    *,
+    replace: bool = True,
+    ending: str = "",
+    folder: Path | None = None,
 ) -> Iterator[Path]:
     """A new, empty file beside `target` to write to; put in its place at the end, deleted where something was raised.
 
@@ -52,6 +57,7 @@ def beside(
         error: what to raise.
         replace: an existing file may be replaced; if not, one that comes to be there until the end is left, too.
         ending: of the part's name, where its writer goes by it.
+        folder: to write in until then, on the same file system; the target's own where it is not given.
 
     Raises:
         FsrcnnError: the folder cannot be made or written to; the target is a folder, a device or a circle of links, or it exists
@@ -61,8 +67,9 @@ def beside(
         final = _final(target, error, replace)
         before = final.stat() if final.exists() else None
         _make_folder(final.parent)
-        _remove_dead_parts(final.parent)
-        part = final.with_name(f".fsrcnn-{os.urandom(8).hex()}.part{ending}")
+        place = folder or final.parent
+        _remove_dead_parts(place)
+        part = place / f".fsrcnn-{os.urandom(8).hex()}.part{ending}"
         with _held(part, 0o666 if before is None else 0o600) as descriptor:
             yield part
             if before is not None and descriptor is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
@@ -97,6 +99,49 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], control: Contro
             queue.stop()
             wait(others)
             raise
+
+
+def ahead(items: Iterator[Item], depth: int) -> Generator[Item]:
+    """The same items, made in a thread of their own, at most `depth` of them before they are asked for.
+
+    What is raised there is raised here, in its place. Whoever stops early closes this, which stops the thread and closes `items`.
+    """
+    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(good: bool, item: Any) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put((good, item), timeout=0.1)
+                return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(True, item)
+                if stopped.is_set():
+                    break
+            put(False, None)
+        except BaseException as error:
+            put(False, error)
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    thread = threading.Thread(target=work, name="fsrcnn ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            good, item = ready.get()
+            if good:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+    finally:
+        stopped.set()
+        thread.join()
 
 
 class _Queue(Generic[Item]):

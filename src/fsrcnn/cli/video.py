@@ -20,7 +20,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video import Done, Progress, to_y4m, upscale
+from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale
 from fsrcnn.video.encoders import DEFAULT, ENCODERS, available
 from fsrcnn.video.library import pyav
 from fsrcnn.video.planning import plan
@@ -81,8 +81,28 @@ def video(
     preset: Annotated[
         str | None, typer.Option(help=f"How much time the encoder takes. Default: {PRESETS}.", show_default=False)
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Begin there: seconds or 1:02:03.5, from the film's beginning. The result begins with that moment.",
+            show_default=False,
+        ),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How much of the film. Default: to its end.", show_default=False)
+    ] = None,
+    deinterlace: Annotated[
+        bool,
+        typer.Option(
+            "--deinterlace", help="Make a whole frame of each interlaced one (bwdif); such films are refused otherwise."
+        ),
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier run of the same command was broken off.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on where an earlier run of the same command was broken off; leave outputs that exist."
+        ),
     ] = False,
     recursive: Recursive = False,
     overwrite: Overwrite = False,
@@ -98,7 +118,7 @@ def video(
     pyav()
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
-    existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
+    existing: Existing = "replace" if overwrite else "skip" if skip_existing or resume else "refuse"
     planned = plan(inputs, output, size, recursive=recursive, existing=existing)
     to_pipe = any(job.target is None and job.error is None for job in planned.jobs)
     if to_pipe:
@@ -107,8 +127,11 @@ def video(
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the film into an encoder")
     control = Control(upscaler.threads)
+    part = {"start": start, "duration": duration, "deinterlace": deinterlace}
     options = {"encoder": encoder, "crf": crf, "preset": preset, "overwrite": overwrite, "resume": resume}
-    done: list[Done] = []
+    # In place, but for its segments, when an earlier run was killed.
+    done = [found for job in planned.skipped if resume and job.target and (found := earlier(job.target))]
+    in_place = len(done)
     failures: list[str] = []
     cancelled = False
     with instead(control.cancel):
@@ -116,7 +139,7 @@ def video(
             with bar(printable(Path(job.label).name)) as update:
                 watch = _watch(update, f"{number + 1}/{len(planned.jobs)} " if len(planned.jobs) > 1 else "")
                 try:
-                    done.append(_one(job, upscaler, size, control, watch, options))
+                    done.append(_one(job, upscaler, size, control, watch, part, options))
                 except Cancelled as stopped:
                     cancelled = True
                     failures.append(stopped.about(job.label, as_option))
@@ -125,7 +148,7 @@ def video(
                     failures.append(error.about(job.label, as_option))
                 except SYSTEM_ERRORS as error:
                     failures.append(of_system(job.label, error).sentence(as_option))
-    _report(done, failures, len(planned.skipped), as_json)
+    _report(done, failures, len(planned.skipped) - in_place, as_json)
     stopped_by = received()
     if cancelled and stopped_by is not None:
         raise SystemExit(stopped_by.exit_code)
@@ -139,14 +162,16 @@ def _one(
     size: Size,
     control: Control,
     watch: Callable[[Progress], None],
+    part: dict[str, Any],
     options: dict[str, Any],
 ) -> Done:
     if job.error is not None:
         raise job.error
     source = sys.stdin.buffer if job.source is None else job.source
     if job.target is None:
-        return to_y4m(source, sys.stdout.buffer, upscaler=upscaler, size=size, control=control, progress=watch)
-    return upscale(source, job.target, upscaler=upscaler, size=size, control=control, progress=watch, **options)
+        stream = sys.stdout.buffer
+        return to_y4m(source, stream, upscaler=upscaler, size=size, control=control, progress=watch, **part)
+    return upscale(source, job.target, upscaler=upscaler, size=size, control=control, progress=watch, **part, **options)
 
 
 def _watch(update: Update, place: str) -> Callable[[Progress], None]:

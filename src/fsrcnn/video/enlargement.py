@@ -31,6 +31,14 @@ def luma(frame: Frame, range: Range) -> Planes:
     return Planes((lines[: frame.height, : frame.width],), LAYOUTS["grey"], colour)
 
 
+def grey(frame: Frame) -> Array:
+    """(h, w) uint8: what a frame looks like, roughly: its luma where that lies in a plane."""
+    format = described(frame.format.name)
+    if not format.planar:
+        return np.asarray(frame.to_ndarray(format="gray"))
+    return np.asarray(luma(frame, "limited").arrays[0] >> (format.depth - 8), np.uint8)
+
+
 class Enlargement:
     """Makes the frames of one film larger.
 

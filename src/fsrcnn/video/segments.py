@@ -6,7 +6,7 @@ interrupted run and an uninterrupted one write the same bytes: both are the same
 
     magic · uint32 length of the header · header (JSON) · packets · trailer · uint32 CRC-32 of all before it
     packet: int64 time, int64 duration, uint8 key frame, uint32 length, data; after the last one a length of 2^32 - 1
-    trailer: int64 frames, int64 time of the last one shown, uint32 frames damaged, uint32 times moved
+    trailer: int64 frames, int64 time of the last one shown, five uint32: what was wrong with them (`damage.Counts`)
 
 Times are in units of the film's own time base: a container would round them. Decoding times are not kept; `decoding_times` makes them.
 """
@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 
 from fsrcnn import files
 from fsrcnn.errors import UsageError
+from fsrcnn.video.damage import Counts
 from fsrcnn.video.library import FilmError
 
 try:
@@ -35,9 +36,11 @@ except ImportError:  # Windows
 
 MAGIC = b"FSRCNN segment 1\n"
 PACKET = struct.Struct("<qqBI")
-TRAILER = struct.Struct("<qqII")
+TRAILER = struct.Struct("<qq5I")
 LENGTH = struct.Struct("<I")
 END = 2**32 - 1
+FINISHED = "finished"  # a file that says which film was made of the segments
+IDENTIFYING = 2**20  # bytes at each end of a film by which it is known again
 FRAMES = 240  # of a segment: at most 10 s of a film are done again; x264 sets a key frame every 250 anyway
 
 
@@ -60,15 +63,14 @@ class Segment:
         header: what it was made with and from, as `Workplace` was given it, and `extradata` in hexadecimal.
         frames: how many.
         last: the time of the last one shown.
-        damaged, moved: as `Source` counts them, of its frames.
+        counts: what was wrong with them.
     """
 
     path: Path
     header: dict[str, Any]
     frames: int
     last: int
-    damaged: int
-    moved: int
+    counts: Counts
 
     def packets(self) -> Iterator[EncodedFrame]:
         """In the order of the encoder."""
@@ -105,9 +107,9 @@ class SegmentWriter:
         self._write(PACKET.pack(frame.time, frame.duration, frame.key, len(frame.data)))
         self._write(frame.data)
 
-    def end(self, frames: int, last: int, damaged: int, moved: int) -> None:
+    def end(self, frames: int, last: int, counts: Counts) -> None:
         """After the last packet; then the file is on the disk."""
-        self._write(PACKET.pack(0, 0, 0, END) + TRAILER.pack(frames, last, damaged, moved))
+        self._write(PACKET.pack(0, 0, 0, END) + TRAILER.pack(frames, last, *counts))
         self._file.write(LENGTH.pack(self._crc))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -137,16 +139,12 @@ class Workplace:
             UsageError: there are segments, and neither is asked for; or those to go on with were made otherwise.
             FilmError: the folder cannot be made, or another run works in it.
         """
-        self.folder = output.with_name(f".{output.name}.segments")
+        self.folder = folder_of(output)
         self._about = about
         self.done: list[Segment] = []
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / "lock").open("wb")
-            if fcntl is not None:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FilmError(f"another run is making {output}") from error
+            self._lock = _locked(self.folder, output)
         except OSError as error:
             raise FilmError(f"cannot write {self.folder}: {files.explained(error)}") from error
         try:
@@ -156,6 +154,10 @@ class Workplace:
             raise
 
     def _settle(self, output: Path, resume: bool, replace: bool) -> None:
+        for path in self.folder.iterdir():
+            # Of killed runs, and of a film that is no more: nobody else works here.
+            if path.name == FINISHED or files.PART.fullmatch(path.name):
+                path.unlink()
         paths = sorted(self.folder.glob("*.segment"))
         if not resume:
             if paths and not replace:
@@ -196,21 +198,96 @@ class Workplace:
     def segment(self, extradata: bytes) -> Iterator[SegmentWriter]:
         """Write the next segment: whole at the end, or not there."""
         path = self.folder / _name(len(self.done))
-        with files.beside(path, FilmError) as part, part.open("wb") as file:
-            yield SegmentWriter(file, {**self._about, "extradata": extradata.hex()})
+        try:
+            with files.beside(path, FilmError) as part, part.open("wb") as file:
+                yield SegmentWriter(file, {**self._about, "extradata": extradata.hex()})
+        except FilmError as error:
+            if isinstance(error.__cause__, OSError):  # a full disk, most often
+                raise FilmError(error.fact, "once that is mended, give {resume=True} to go on") from error
+            raise
         _flush_folder(self.folder)
         segment = read(path)
         if segment is None:
             raise FilmError(f"what was written to {path} cannot be read again")
         self.done.append(segment)
 
+    def finish(self, film: Path, about: dict[str, Any]) -> None:
+        """Note, right before it is put in place, that the film is whole; a run that is killed then is known to have been done."""
+        record = {"film": identity(film), "about": about}
+        files.write(self.folder / FINISHED, json.dumps(record).encode(), FilmError)
+
     def remove(self) -> None:
         """The film is there: nothing of this is needed any more."""
-        with contextlib.suppress(OSError):
-            for path in self.folder.iterdir():  # parts of killed runs, too: nobody else works here
-                if path.suffix == ".segment" or path.name == "lock" or files.PART.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
-            self.folder.rmdir()
+        _remove(self.folder)
+
+
+def finished(output: Path) -> dict[str, Any] | None:
+    """What was noted of a film that is in place while the folder of its segments still is; removes the folder.
+
+    Returns:
+        What `Workplace.finish` was given; None where the output is something else.
+
+    Raises:
+        FilmError: another run works there.
+    """
+    folder = folder_of(output)
+    try:
+        record = json.loads((folder / FINISHED).read_bytes())
+        if record["film"] != identity(output):
+            return None
+        lock = _locked(folder, output)
+    except (OSError, ValueError):
+        return None
+    with lock:
+        _remove(folder)
+    about = record["about"]
+    assert isinstance(about, dict)
+    return about
+
+
+def folder_of(output: Path) -> Path:
+    """The folder of a film's segments: beside it, where a symbolic link leads."""
+    place = files.resolved(output)
+    return place.with_name(f".{place.name}.segments")
+
+
+def identity(film: Path) -> str:
+    """A film by its length and the bytes at both of its ends.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with film.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(IDENTIFYING)
+        file.seek(max(0, length - IDENTIFYING))
+        return f"{length} {zlib.crc32(start):08x} {zlib.crc32(file.read()):08x}"
+
+
+def _locked(folder: Path, output: Path) -> BinaryIO:
+    """
+    Raises:
+        FilmError: another run works there.
+        OSError: it cannot be written.
+    """
+    lock = (folder / "lock").open("wb")
+    if fcntl is not None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise FilmError(f"another run is making {output}") from error
+    return lock
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        # What says that the film is whole goes last: until then, whoever comes after a kill removes the rest.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == FINISHED):
+            if path.suffix == ".segment" or path.name in ("lock", FINISHED) or files.PART.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def read(path: Path) -> Segment | None:
@@ -227,12 +304,12 @@ def read(path: Path) -> Segment | None:
             if file.read(LENGTH.size) != LENGTH.pack(crc):
                 return None
             file.seek(size - LENGTH.size - TRAILER.size)
-            counts = TRAILER.unpack(file.read(TRAILER.size))
+            frames, last, *counts = TRAILER.unpack(file.read(TRAILER.size))
             file.seek(0)
             header = _header(file)
     except (OSError, ValueError, struct.error):
         return None
-    return Segment(path, header, *counts)
+    return Segment(path, header, frames, last, Counts(*counts))
 
 
 def decoding_times(times: Sequence[int]) -> list[int]:

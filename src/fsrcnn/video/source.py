@@ -5,16 +5,28 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
+from fsrcnn.video.clock import Clock, Falls
+from fsrcnn.video.damage import Counts
+from fsrcnn.video.deinterlacing import deinterlaced
 from fsrcnn.video.library import FilmError, Frame, explained, pyav
+from fsrcnn.video.span import Span
 
 STILL = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif", "apng")
 """Formats of pictures, which `fsrcnn upscale` enlarges."""
 PLAYLISTS = ("hls", "concat", "dash", "mpjpeg")
 PIPE = "yuv4mpegpipe"  # the one format that is read from a pipe
+
+
+class Decoded(NamedTuple):
+    """A frame, and what was wrong until it had been decoded."""
+
+    frame: Frame
+    counts: Counts
 
 
 class Source:
@@ -26,25 +38,36 @@ class Source:
         first: its first frame.
         time_base: of the frames' times, in seconds.
         rate: frames per second: the mean, where the film says it.
-        damaged: how many frames were broken or could not be decoded, so far.
-        moved: how many times of frames did not grow, so far.
+        begin, end: times of the frames that are wanted, in ticks: from `begin` on, before `end`; None: from or to the film's own.
+        falls: where the film's clock is set back, as far as it was decoded.
+        counts: what was wrong, as far as it was decoded.
     """
 
-    def __init__(self, source: Path | BinaryIO, label: str | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Path | BinaryIO,
+        label: str | None = None,
+        threads: int | None = None,
+        span: Span | None = None,
+        *,
+        deinterlace: bool = False,
+    ) -> None:
         """
         Args:
             source: the file of a film, or a stream of Y4M.
             label: what to call it; its path where it is not given.
             threads: of the decoder; FFmpeg's own choice where it is not given.
+            span: the part that is wanted; all of it where it is not given.
+            deinterlace: make a whole frame of each interlaced one; of each at all, where the first does not say that it is.
 
         Raises:
             FilmError: it is no film, has no picture or no frame, or is one of a kind that is not taken.
             MissingExtraError: PyAV is not installed.
         """
         self.label = label or str(source)
-        self._source, self._threads = source, threads
-        self.damaged = self.moved = 0
+        self._source, self._threads, self._deinterlace = source, threads, deinterlace
         self._timed = True  # its frames say when they are shown
+        self._size: tuple[int, int] | None = None  # of its first frame, once that is there
         self._open()
         try:
             self._check()
@@ -52,12 +75,16 @@ class Source:
             first = next(self._decoded, None)
             if first is None:
                 raise FilmError(f"{self.label} holds no frame that can be decoded")
-            if first.interlaced_frame:
+            if first.frame.interlaced_frame and not deinterlace:
                 raise FilmError(
                     f"{self.label} is interlaced: each frame holds two moments",
-                    "deinterlace it first, as with: ffmpeg -i FILM -vf bwdif -c:v ffv1 -c:a copy DEINTERLACED.mkv",
+                    "give {deinterlace=True} to make whole frames of them, as many as there are",
                 )
-            self.first = first
+            self._first, self.first = first, first.frame
+            self._size = (first.frame.width, first.frame.height)
+            span = span or Span()
+            self.begin = self._ticks(span.start) if span.start else None
+            self.end = None if span.end is None else self._ticks(span.end)
         except BaseException:
             self.close()
             raise
@@ -79,28 +106,60 @@ class Source:
         """Whether it can be read only once."""
         return not isinstance(self._source, Path)
 
-    def frames(self, after: int | None = None, *, seek: bool = True) -> Iterator[Frame]:
-        """The frames in the order in which they are shown, each with a time that is larger than the one before; once.
+    def frames(self, after: int | None = None, *, seek: bool = True) -> Iterator[Decoded]:
+        """The wanted frames in the order in which they are shown, each with a time that is larger than the one before; once.
 
         Args:
-            after: only those after the one of this time, which was decoded before; `damaged` and `moved` count from there.
+            after: only those after the one of this time, which was decoded before; counts begin anew there.
             seek: by the film's index; not where times were moved.
 
         Raises:
             FilmError: there is no such frame any more.
         """
-        if after is None:
-            yield self.first
-            yield from self._decoded
-            return
-        if not (seek and self._timed and self._sought(after)):
-            self.container.close()
-            self._open()
-            self._decoded = self._decode()
-            if not any(frame.pts == after for frame in self._decoded):
-                raise FilmError(f"{self.label} has no frame any more at the time where the work was broken off")
-        self.damaged = self.moved = 0
-        yield from self._decoded
+        wanted = self.begin if after is None else after
+        decoded: Iterator[Decoded] = chain((self._first,), self._decoded)
+        if wanted is not None and not self.from_pipe:
+            decoded = self._near(wanted, seek)
+        if self._deinterlace:
+            decoded = deinterlaced(decoded, all_of_them=not self.first.interlaced_frame)
+        found, before = after is None, Counts()
+        for frame, counts in decoded:
+            if after is not None and frame.pts <= after:
+                found, before = found or frame.pts == after, counts
+            elif self.begin is not None and frame.pts < self.begin:
+                before = counts
+            elif not found:
+                break
+            elif self.end is not None and frame.pts >= self.end:
+                self.counts = counts.minus(before)
+                return
+            else:
+                yield Decoded(frame, counts.minus(before))
+        if not found:
+            raise FilmError(f"{self.label} has no frame any more at the time where the work was broken off")
+        self.counts = self.counts.minus(before)
+
+    def sample(self, places: int) -> list[Frame]:
+        """Frames from all over the wanted part, for whoever wants to know what it looks like; at least one.
+
+        Of a pipe, the first. Then the film is at its beginning again.
+        """
+        found = [self.first]
+        length = self.container.duration
+        if self.from_pipe or not length:
+            return found
+        begin = self._ticks(Fraction(0)) if self.begin is None else self.begin
+        end = self._ticks(Fraction(length, 1_000_000)) if self.end is None else self.end
+        for place in range(places):
+            time = begin + (end - begin) * place // places
+            with contextlib.suppress(pyav().FFmpegError):
+                self.container.seek(time, stream=self.video, backward=True)
+                frame = next(self._decode(), None)
+                if frame is not None and frame.frame.pts not in [other.pts for other in found]:
+                    found.append(frame.frame)
+        self._reopen()
+        self._first = next(self._decoded)
+        return found[1:] if self.begin is not None and len(found) > 1 else found
 
     def reopened(self) -> Any:
         """The film's container once more, from its beginning (of a pipe, which has one stream, the same); a context manager.
@@ -116,18 +175,30 @@ class Source:
         except (av.FFmpegError, OSError) as error:
             raise FilmError(f"{self.label} cannot be read any more: {explained(error)}") from error
 
-    def _sought(self, after: int) -> bool:
-        """Go by the film's index to the frame of a time; False where that leads elsewhere."""
-        av = pyav()
-        try:
-            self.container.seek(after, stream=self.video, backward=True)
-        except av.FFmpegError:
-            return False
+    def _ticks(self, seconds: Fraction) -> int:
+        """The first tick that is not before so many seconds after the film's beginning."""
+        start = self.container.start_time
+        beginning = self.first.pts * self.time_base if start is None else Fraction(start, 1_000_000)
+        exact = (beginning + seconds) / self.time_base
+        return -(-exact.numerator // exact.denominator)
+
+    def _near(self, time: int, seek: bool) -> Iterator[Decoded]:
+        """Frames from a key frame on that is shown at a time or before it; all where the index does not lead there."""
+        if seek and self._timed:
+            with contextlib.suppress(pyav().FFmpegError):
+                self.container.seek(time, stream=self.video, backward=True)
+                self._decoded = self._decode()
+                first = next(self._decoded, None)
+                # Elsewhere lie frames that lack the ones they were made from.
+                if first is not None and first.frame.key_frame and first.frame.pts <= time:
+                    return chain((first,), self._decoded)
+        self._reopen()
+        return self._decoded
+
+    def _reopen(self) -> None:
+        self.container.close()
+        self._open()
         self._decoded = self._decode()
-        for frame in self._decoded:
-            if frame.pts >= after:
-                return bool(frame.pts == after)
-        return False
 
     def _open(self) -> None:
         av = pyav()
@@ -150,7 +221,8 @@ class Source:
         streams = [s for s in self.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         self.video: Any = streams[0] if streams else None
         if self.video is not None and self.video.codec_context is not None:
-            self.video.codec_context.thread_type = "AUTO"
+            # Frames of FFV1 one after the other, so that a wrong checksum is of the packet that is being decoded.
+            self.video.codec_context.thread_type = "SLICE" if self.video.codec_context.name == "ffv1" else "AUTO"
             if self._threads is not None:
                 self.video.codec_context.thread_count = self._threads
 
@@ -159,7 +231,7 @@ class Source:
         if set(names) & set(STILL) or (names[0].endswith("_pipe") and names[0] != PIPE):
             raise FilmError(f"{self.label} is a picture, no film", "type: fsrcnn upscale")
         if set(names) & set(PLAYLISTS):
-            raise FilmError(f"{self.label} is a list of other files, no film")
+            raise FilmError(f"{self.label} is a list of other files, no film", "give the film itself")
         if self.video is None:
             raise FilmError(f"{self.label} has no video stream")
         if self.video.codec_context is None:
@@ -167,42 +239,68 @@ class Source:
         self.time_base: Fraction = self.video.time_base
         self.rate: Fraction = self.video.average_rate or self.video.guessed_rate or Fraction(25)
 
-    def _decode(self) -> Iterator[Frame]:
-        """All frames from here on."""
+    def _decode(self) -> Iterator[Decoded]:
+        """All frames from here on; `counts` and `falls` begin anew."""
         last: int | None = None
+        size = self._size
         step = max(1, round(1 / (self.rate * self.time_base)))
+        self.falls, self.counts = Falls(), Counts()
         for frame in self._raw():
-            if frame.is_corrupt:
-                self.damaged += 1
+            size = size or (frame.width, frame.height)
+            wrong = {
+                "damaged": int(frame.is_corrupt),
+                "interlaced": int(frame.interlaced_frame and not self._deinterlace),
+                "resized": int((frame.width, frame.height) != size),
+            }
             if frame.pts is None:  # as in a bare stream of H.264: at its rate
                 self._timed = False
                 frame.pts = 0 if last is None else last + step
             elif last is not None and frame.pts <= last:
-                self.moved += 1
+                wrong["moved"] = 1
                 frame.pts = last + (1 if frame.pts == last else step)
             last = frame.pts
-            yield frame
+            self._count(**wrong)
+            yield Decoded(frame, self.counts)
 
     def _raw(self) -> Iterator[Frame]:
         av = pyav()
         packets = self.container.demux(self.video)
+        clock = Clock(self.falls, 1 / self.rate)
         while True:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError):  # cut off, in the middle of something
-                self.damaged += 1
+                self._count(damaged=1)
                 packet = None
-            if packet is None:
+            if packet is None or packet.size == 0:  # the end: the decoder is asked for what is left
                 with contextlib.suppress(av.FFmpegError):
-                    yield from self.video.codec_context.decode(None)
+                    yield from self.video.codec_context.decode(None) if packet is None else packet.decode()
                 return
-            if packet.size == 0:  # the last one, which asks the decoder for what is left
-                with contextlib.suppress(av.FFmpegError):
-                    yield from packet.decode()
-                return
+            clock.shift(packet)
+            self._count(falls=clock.count - self.counts.falls)
             try:
-                frames = packet.decode()
+                with self._checksums():
+                    frames = packet.decode()
             except av.FFmpegError:
-                self.damaged += 1
+                self._count(damaged=1)
                 continue
             yield from frames
+
+    def _count(self, **more: int) -> None:
+        self.counts = self.counts.plus(Counts(**more))
+
+    @contextlib.contextmanager
+    def _checksums(self) -> Iterator[None]:
+        """FFV1 has checksums, and FFmpeg shows a frame with a wrong one as if nothing were wrong, and only logs it."""
+        if self.video.codec_context.name != "ffv1":
+            yield
+            return
+        logging = pyav().logging
+        level = logging.get_level()
+        logging.set_level(logging.ERROR)
+        try:
+            with logging.Capture(local=False) as messages:
+                yield
+        finally:
+            logging.set_level(level)
+        self._count(damaged=any(name == "ffv1" and "CRC" in text for _, name, text in messages))

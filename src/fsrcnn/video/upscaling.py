@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fsrcnn import files
+from fsrcnn import files, models
 from fsrcnn.errors import Cancelled, UsageError
-from fsrcnn.parallel import Control
+from fsrcnn.parallel import Control, ahead
 from fsrcnn.planes import Planes
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import colour, formats, mux, streams, y4m
+from fsrcnn.video.damage import Counts, cut_off
 from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
-from fsrcnn.video.enlargement import Enlargement
-from fsrcnn.video.library import Frame, explained, pyav
+from fsrcnn.video.enlargement import Enlargement, grey
+from fsrcnn.video.library import FilmError, Frame, explained, pyav
 from fsrcnn.video.planning import default_output
-from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace
-from fsrcnn.video.source import Source
+from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace, finished, identity
+from fsrcnn.video.source import Decoded, Source
+from fsrcnn.video.span import Span, span_of
 
 CUT_OFF = Fraction(1)  # seconds that a film may end before its container says so
-IDENTIFYING = 2**20  # bytes at each end of a film by which it is known again
+SAMPLES = 5  # frames by which `auto` chooses
+WAITING = 1  # frames between two of decoding, upscaling and encoding
+Time = float | str | Fraction | None
+"""Seconds, or text as `1:02:03.5`."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished film, for `--json`: sizes in pixels, `seconds` of this run, `resumed` frames of earlier ones.
+    """A finished film, for `--json`: sizes (width, height) in pixels, `seconds` of this run, `resumed` frames of earlier ones.
 
     Attributes:
+        model: which upscaled it; with `auto`, the family that was chosen.
         damaged: what of it could not be read, in words; empty where all could.
         notes: what could not be taken along, in words.
     """
@@ -57,8 +63,17 @@ class Done:
     frames: int
     resumed: int
     seconds: float
+    model: str
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Done:
+        """What was written as JSON."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+        }
+        return cls(**values)
 
 
 def upscale(
@@ -70,6 +85,9 @@ def upscale(
     encoder: str = DEFAULT,
     crf: int | None = None,
     preset: str | None = None,
+    start: Time = None,
+    duration: Time = None,
+    deinterlace: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     control: Control | None = None,
@@ -85,6 +103,9 @@ def upscale(
         encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has.
         crf: the quality, smaller is better; the encoder's own scale.
         preset: how much time the encoder takes.
+        start: where to begin: seconds from the film's beginning, or text as `1:02:03.5`. The result begins there: its times are less.
+        duration: how much of the film, as `start`.
+        deinterlace: make a whole frame of each interlaced one (FFmpeg's `bwdif`); such a film is refused otherwise.
         overwrite: replace the output where it exists, and begin again where it was begun.
         resume: go on where an earlier run of the same was broken off.
         control: threads and cancelling, else the upscaler's threads.
@@ -98,16 +119,20 @@ def upscale(
     """
     started = time.perf_counter()
     settings = Settings(encoder, crf, preset)
+    span = span_of(start, duration)
     upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
     path = Path(film) if isinstance(film, (str, Path)) else None
-    with Source(path or film, None if path else "standard input", control.threads) as source:  # type: ignore[arg-type]
-        if source.from_pipe and (output is None or resume):
-            raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
-        target = default_output(path, size) if output is None and path is not None else Path(str(output))
-        container = streams.container_of(target)
-        _check_target(target, path, overwrite)
+    if path is None and (output is None or resume):
+        raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
+    target = default_output(path, size) if output is None and path is not None else Path(str(output))
+    container = streams.container_of(target)
+    if resume and (found := earlier(target)):
+        return found
+    _check_target(target, path, overwrite)
+    with _opened(film, control.threads, span, deinterlace) as source:
+        upscaler, choice = chosen(upscaler, source, size)
         companions = streams.settle(source, container)
         height, width = source.first.height, source.first.width
         tall, wide = size.of(height, width)
@@ -119,6 +144,7 @@ def upscale(
         picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr, reordered)
         check_encoder(settings, picture, control.threads)
         notes = [
+            *choice,
             *companions.notes,
             *formats.losses(source.first.format.name, format),
             *colour.lost_side_data(source.first),
@@ -127,100 +153,167 @@ def upscale(
             notes.append(f"its times, in units of {source.time_base} s, are rounded to 1 ms, the unit of {container}")
         if hdr is not None and not keeps_hdr(settings):
             notes.append(f"its HDR10 data are left out, which {settings.encoder} does not take")
-        centred = source.video.codec_context.name in colour.CENTRED
-        enlargement = Enlargement(upscaler, (tall, wide), format, tags, centred=centred, threads=control.threads)
+        if span.start and "timecode" in source.video.metadata:
+            notes.append("its timecode is left out, which is that of its beginning")
+        enlargement = _enlargement(source, upscaler, size, format, control.threads)
         about = {
             "film": "a pipe" if path is None else identity(path),
-            "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
-            "crf": settings.crf, "preset": settings.preset, "threads": control.threads,
-            "container": container, "version": f"{version('fsrcnn')}, PyAV {pyav().__version__}",
+            "part": [str(span.start), None if span.duration is None else str(span.duration)],
+            "deinterlacing": deinterlace, "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
+            "crf": settings.crf, "preset": settings.preset, "container": container,
+            "version": f"{version('fsrcnn')}, PyAV {pyav().__version__}",
         }  # fmt: skip
         with Workplace(target, about, resume=resume, replace=overwrite) as workplace:
             resumed = sum(segment.frames for segment in workplace.done)
-            changed = _encode(source, enlargement, settings, picture, container, workplace, control, progress)
-            segments = workplace.done
-            if changed:
-                notes.append(f"{changed} frames had another size, and were scaled to that of the first")
-            end = mux.write(
-                target, source, segments, companions, picture, settings, control.threads, overwrite=overwrite, control=control
+            _encode(source, enlargement, settings, picture, container, workplace, span, control, progress)
+            counts = Counts()
+            for segment in workplace.done:
+                counts = counts.plus(segment.counts)
+
+            def done(end: Fraction | None) -> Done:
+                return Done(
+                    source.label, str(target), (width, height), (wide, tall), sum(s.frames for s in workplace.done), resumed,
+                    round(time.perf_counter() - started, 3), upscaler.label,
+                    (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()),
+                )  # fmt: skip
+
+            written: list[Done] = []
+
+            def record(end: Fraction | None) -> dict[str, Any]:
+                written.append(done(end))
+                return asdict(written[0])
+
+            mux.write(
+                target, source, workplace, companions, picture, settings, span=span, overwrite=overwrite, control=control,
+                about=record,
             )  # fmt: skip
             workplace.remove()
-        damaged = _damage(source, sum(s.damaged for s in segments), sum(s.moved for s in segments), end)
-        frames_done = sum(segment.frames for segment in segments)
-    seconds = round(time.perf_counter() - started, 3)
-    return Done(
-        source.label, str(target), (width, height), (wide, tall), frames_done, resumed, seconds, damaged, tuple(notes)
-    )
+    return written[0]
+
+
+def earlier(output: Path) -> Done | None:
+    """The report on a film that is in place though its segments still are, as after a kill right then; they are removed.
+
+    Raises:
+        FilmError: another run is making it.
+    """
+    record = finished(output)
+    return None if record is None else Done.of(record)
 
 
 def frames(
-    film: str | Path | BinaryIO, *, upscaler: Upscaler | None = None, size: Size | None = None
-) -> Iterator[Frame]:
+    film: str | Path | BinaryIO, *, upscaler: Upscaler | None = None, size: Size | None = None,
+    start: Time = None, duration: Time = None, deinterlace: bool = False,
+) -> Iterator[Frame]:  # fmt: skip
     """The frames of a film, upscaled: `av.VideoFrame` in planes of luma and chroma, with the film's times (`frame.pts`, `frame.time`).
 
+    Args: as of `upscale`; here times are the film's own, also after `start`.
+
     Raises:
+        UsageError: an argument.
         FilmError: the film cannot be read.
         MissingExtraError: PyAV is not installed.
     """
+    span = span_of(start, duration)
     upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
     size = size or Size(factor=upscaler.scale)
-    path = Path(film) if isinstance(film, (str, Path)) else film
-    with Source(path, None if isinstance(path, Path) else "standard input", upscaler.threads) as source:
-        enlarge = _enlargement(source, upscaler, size, formats.nearest(source.first.format.name, y4m.FORMATS))
-        for frame in source.frames():
-            yield enlarge(frame)
+    with _opened(film, upscaler.threads, span, deinterlace) as source:
+        upscaler, _ = chosen(upscaler, source, size)
+        format = formats.nearest(source.first.format.name, y4m.FORMATS)
+        with closing(_enlarged(source, _enlargement(source, upscaler, size, format, upscaler.threads))) as enlarged:
+            for _, frame in enlarged:
+                yield frame
 
 
 def to_y4m(
     film: str | Path | BinaryIO, stream: BinaryIO, *, upscaler: Upscaler | None = None, size: Size | None = None,
+    start: Time = None, duration: Time = None, deinterlace: bool = False,
     control: Control | None = None, progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Done:  # fmt: skip
     """Write the upscaled picture alone as Y4M, for another encoder: no sound, and frames at a constant rate.
 
+    Args: as of `upscale`.
+
     Raises:
+        UsageError: an argument.
         FilmError: the film cannot be read, or the stream cannot be written.
         Cancelled: through the control.
     """
     started = time.perf_counter()
+    span = span_of(start, duration)
     upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
-    path = Path(film) if isinstance(film, (str, Path)) else film
-    with Source(path, None if isinstance(path, Path) else "standard input", control.threads) as source:
+    with _opened(film, control.threads, span, deinterlace) as source:
+        upscaler, choice = chosen(upscaler, source, size)
         format = formats.nearest(source.first.format.name, y4m.FORMATS)
-        enlarge = _enlargement(source, upscaler, size, format)
-        expected = expected_frames(source)
+        enlarge = _enlargement(source, upscaler, size, format, control.threads)
+        expected = expected_frames(source, span)
         count, uneven, written = 0, 0, 0
-        before: tuple[int, int] | None = None
-        with y4m.Writer(stream, enlarge.size, format, source.rate, source.video.sample_aspect_ratio) as writer:
-            for frame in source.frames():
+        before: int | None = None
+        with (
+            y4m.Writer(stream, enlarge.size, format, source.rate, source.video.sample_aspect_ratio) as writer,
+            closing(_enlarged(source, enlarge)) as enlarged,
+        ):
+            for _, frame in enlarged:
                 if control.cancelled():
                     raise Cancelled("stopped before the film was at its end")
                 if before is not None:
-                    uneven += abs((frame.pts - before[0]) * source.time_base * source.rate - 1) > Fraction(1, 2)
-                before = (frame.pts, count)
-                written = writer.write(enlarge(frame))
+                    uneven += abs((frame.pts - before) * source.time_base * source.rate - 1) > Fraction(1, 2)
+                before = frame.pts
+                written = writer.write(frame)
                 count += 1
                 progress(Progress(count, expected, written))
+        if not count:
+            raise _nothing(source)
         others = [streams.described(s) for s in source.container.streams if s.index != source.video.index]
-        notes = [f"left out of Y4M: {name}" for name in others] + formats.losses(source.first.format.name, format)
+        notes = [
+            *choice, *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
+            *source.counts.notes(),
+        ]  # fmt: skip
         if uneven:
             notes.append(f"{uneven} frames are shown for another time than the rest, which Y4M cannot say")
-        damaged = _damage(source, source.damaged, source.moved, None)
         height, width = source.first.height, source.first.width
-    seconds = round(time.perf_counter() - started, 3)
-    (tall, wide) = enlarge.size
-    return Done(
-        source.label, "standard output", (width, height), (wide, tall), count, 0, seconds, damaged, tuple(notes)
+        (tall, wide) = enlarge.size
+        return Done(
+            source.label, "standard output", (width, height), (wide, tall), count, 0,
+            round(time.perf_counter() - started, 3), upscaler.label, tuple(source.counts.damage()), tuple(notes),
+        )  # fmt: skip
+
+
+def chosen(upscaler: Upscaler, source: Source, size: Size) -> tuple[Upscaler, list[str]]:
+    """With `auto`, an upscaler of the one family that suits frames from all over the film; else the one given. And why, in words."""
+    if upscaler.label != models.AUTO:
+        return upscaler, []
+    sums: dict[str, float] = {}
+    sample = source.sample(SAMPLES)
+    for frame in sample:
+        _, choice = upscaler.chosen(grey(frame), size)
+        for family, gain in choice.expected.items() if choice is not None else ():
+            sums[family] = sums.get(family, 0.0) + gain / len(sample)
+    if not sums:  # no network is run
+        return upscaler.chosen(grey(source.first), size)[0], []
+    family = max(sums, key=lambda name: sums[name])
+    gains = ", ".join(f"{name} {gain:+.1f} dB" for name, gain in sums.items())
+    found = Upscaler(
+        family,
+        scale=upscaler.scale,
+        engine=upscaler.engine_name,
+        threads=upscaler.threads,
+        precision=upscaler.precision,
     )
+    return found, [f"the model is {family}; expected over bicubic, by {len(sample)} frames: {gains}"]
 
 
-def expected_frames(source: Source) -> int | None:
-    """How many frames a film says it has, or has by its length."""
-    if source.video.frames:
-        return int(source.video.frames)
+def expected_frames(source: Source, span: Span) -> int | None:
+    """How many frames the wanted part of a film has, by what it says or by its length."""
     length = source.container.duration
-    return round(Fraction(length, 1_000_000) * source.rate) if length else None
+    if source.video.frames and (span.whole or not length):
+        return int(source.video.frames)
+    if not length:
+        return None if span.duration is None else round(span.duration * source.rate)
+    left = max(Fraction(length, 1_000_000) - span.start, Fraction(0))
+    return round((left if span.duration is None else min(left, span.duration)) * source.rate)
 
 
 def check_encoder(settings: Settings, picture: Picture, threads: int) -> None:
@@ -254,22 +347,37 @@ def fingerprint(upscaler: Upscaler) -> str:
     return f"{upscaler.label} {upscaler.precision} {'-'.join(sums)}"
 
 
-def identity(film: Path) -> str:
-    """A film by its length and the bytes at both of its ends."""
-    with film.open("rb") as file:
-        length = file.seek(0, 2)
-        file.seek(0)
-        start = file.read(IDENTIFYING)
-        file.seek(max(0, length - IDENTIFYING))
-        return f"{length} {zlib.crc32(start):08x} {zlib.crc32(file.read()):08x}"
+def _opened(film: str | Path | BinaryIO, threads: int, span: Span, deinterlace: bool) -> Source:
+    if isinstance(film, (str, Path)):
+        return Source(Path(film), None, threads, span, deinterlace=deinterlace)
+    return Source(film, "standard input", threads, span, deinterlace=deinterlace)
 
 
-def _enlargement(source: Source, upscaler: Upscaler, size: Size, format: formats.PixelFormat) -> Enlargement:
+def _enlargement(
+    source: Source, upscaler: Upscaler, size: Size, format: formats.PixelFormat, threads: int
+) -> Enlargement:
     first = source.first
     tall, wide = size.of(first.height, first.width)
     tags = colour.tags_of(first, formats.described(first.format.name).rgb, format.chroma == 0, tall)
     centred = source.video.codec_context.name in colour.CENTRED
-    return Enlargement(upscaler, (tall, wide), format, tags, centred=centred)
+    return Enlargement(upscaler, (tall, wide), format, tags, centred=centred, threads=threads)
+
+
+def _enlarged(
+    source: Source, enlarge: Callable[[Frame], Frame], after: int | None = None, *, seek: bool = True
+) -> Generator[tuple[Decoded, Frame]]:
+    """The wanted frames as they were decoded, and upscaled; each of the two has a thread, which waits for who takes them."""
+
+    def made() -> Iterator[tuple[Decoded, Frame]]:
+        with closing(ahead(source.frames(after, seek=seek), WAITING)) as decoded:
+            for item in decoded:
+                yield item, enlarge(item.frame)
+
+    return ahead(made(), WAITING)
+
+
+def _nothing(source: Source) -> FilmError:
+    return FilmError(f"{source.label} has no frame in the part that is wanted", "give another {start}")
 
 
 def _check_target(target: Path, source: Path | None, overwrite: bool) -> None:
@@ -285,38 +393,41 @@ def _check_target(target: Path, source: Path | None, overwrite: bool) -> None:
 
 def _encode(
     source: Source, enlarge: Enlargement, settings: Settings, picture: Picture, container: str, workplace: Workplace,
-    control: Control, progress: Callable[[Progress], None],
-) -> int:  # fmt: skip
-    """Make the segments that are not there yet; returns how many frames had another size than the first."""
+    span: Span, control: Control, progress: Callable[[Progress], None],
+) -> None:  # fmt: skip
+    """Make the segments that are not there yet."""
     done = workplace.done
     count = sum(segment.frames for segment in done)
     bytes = sum(segment.path.stat().st_size for segment in done)
-    expected, changed = expected_frames(source), 0
-    after = done[-1].last if done else None
-    counted = (0, 0)
-    rest = source.frames(after, seek=not any(segment.moved for segment in done))
-    for first in rest:
-        encoder = _Encoding(settings, picture, container, control.threads)
-        with workplace.segment(encoder.extradata) as writer:
-            number, last = 0, 0
-            for frame in chain((first,), rest):
-                if control.cancelled():
-                    raise Cancelled("stopped before the film was finished", "give {resume=True} to go on")
-                changed += (frame.width, frame.height) != (source.first.width, source.first.height)
-                for packet in encoder(enlarge(frame)):
+    expected = expected_frames(source, span)
+    seek = not any(segment.counts.moved or segment.counts.falls for segment in done)
+    with closing(_enlarged(source, enlarge, done[-1].last if done else None, seek=seek)) as enlarged:
+        before = Counts()
+        following = next(enlarged, None)
+        if following is None and not done:
+            raise _nothing(source)
+        while following is not None:
+            encoder = _Encoding(settings, picture, container, control.threads)
+            with workplace.segment(encoder.extradata) as writer:
+                number, last = 0, 0
+                while following is not None and number < FRAMES:
+                    if control.cancelled():
+                        raise Cancelled("stopped before the film was finished", "give {resume=True} to go on")
+                    (decoded, frame), following = following, None
+                    for packet in encoder(frame):
+                        writer.packet(packet)
+                        bytes += len(packet.data)
+                    number, last, counts = number + 1, frame.pts, decoded.counts
+                    progress(Progress(count + number, expected, bytes))
+                    del frame, decoded  # two large ones less while the next are made
+                    following = next(enlarged, None)
+                for packet in encoder(None):
                     writer.packet(packet)
                     bytes += len(packet.data)
-                number, last = number + 1, frame.pts
-                progress(Progress(count + number, expected, bytes))
-                if number == FRAMES:
-                    break
-            for packet in encoder(None):
-                writer.packet(packet)
-                bytes += len(packet.data)
-            writer.end(number, last, source.damaged - counted[0], source.moved - counted[1])
-        counted = (source.damaged, source.moved)
-        count += number
-    return changed
+                if following is None:
+                    counts = source.counts  # and what was wrong behind the last frame
+                writer.end(number, last, counts.minus(before))
+            count, before = count + number, counts
 
 
 class _Encoding:
@@ -342,20 +453,12 @@ class _Encoding:
             yield EncodedFrame(packet.pts, self._durations.pop(packet.pts, 0), packet.is_keyframe, bytes(packet))
 
 
-def _damage(source: Source, damaged: int, moved: int, end: Fraction | None) -> tuple[str, ...]:
-    """What of a film could not be read, in words."""
-    said = []
-    if damaged:
-        said.append(
-            f"{damaged} of its frames or packets {'is' if damaged == 1 else 'are'} broken, or could not be decoded"
-        )
-    if moved:
-        said.append(f"{moved} of its frames had no time after that of the frame before; they follow it now")
+def _cut_off(source: Source, span: Span, end: Fraction | None) -> list[str]:
+    """In words, that the film ends before the time that its container says."""
     length = source.container.duration
-    if end is not None and length:
-        wanted = Fraction(length + (source.container.start_time or 0), 1_000_000)
-        if end < wanted - CUT_OFF:
-            said.append(
-                f"the film is cut off: it says that it ends at {float(wanted):.1f} s, and ends at {float(end):.1f} s"
-            )
-    return tuple(said)
+    if end is None or not length:
+        return []
+    whole = Fraction(length, 1_000_000)
+    wanted = (whole if span.end is None else min(span.end, whole)) - span.start
+    wanted += Fraction(source.container.start_time or 0, 1_000_000)
+    return [cut_off(wanted, end)] if end < wanted - CUT_OFF else []
