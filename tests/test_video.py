@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fsrcnn import Control, Size, Upscaler, UsageError, video
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.imresize import imresize
 from fsrcnn.video.library import FilmError
+from fsrcnn.video.segments import Workplace
 from support import heed_interrupts, run_command
 
 
@@ -379,6 +381,94 @@ def test_what_is_resumed_is_the_same_work(tmp_path: Path, upscaler: Upscaler, mo
     assert (done.resumed, done.frames) == (0, 10)
 
 
+def test_a_kill_when_the_film_is_in_place(tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its segments are left: the same command says what was done, and removes them; another film of that name is none of it."""
+    path, output = film(tmp_path / "a.mkv"), tmp_path / "b.mkv"
+    folder = tmp_path / ".b.mkv.segments"
+
+    def killed(workplace: Workplace) -> None:
+        raise SystemExit(9)
+
+    def killed_at_its_end() -> None:
+        with monkeypatch.context() as context:
+            context.setattr(Workplace, "remove", killed)
+            with pytest.raises(SystemExit):
+                video.upscale(path, output, upscaler=upscaler, encoder="ffv1", overwrite=True)
+
+    for remaining in (None, "000000.segment"):
+        killed_at_its_end()
+        assert output.exists()
+        assert sorted(item.name for item in folder.iterdir()) == ["000000.segment", "finished", "lock"]
+        if remaining:
+            (folder / remaining).unlink()
+        if remaining is None:
+            again = run_command("video", path, "-o", output, "--encoder", "ffv1", "--resume", "--json")
+            assert (again.returncode, again.stderr) == (0, b"")
+            (said,) = json.loads(again.stdout)["done"]
+            assert (said["output"], said["frames"], said["output_size"]) == (str(output), 10, [64, 48])
+        else:
+            assert video.upscale(path, output, upscaler=upscaler, encoder="ffv1", resume=True).frames == 10
+        assert not folder.exists()
+    left = run_command("video", path, "-o", output, "--encoder", "ffv1", "--resume")
+    assert (left.returncode, left.stderr) == (0, b"fsrcnn: 1 of 1 outputs existed and were left\n")
+    killed_at_its_end()
+    output.write_bytes(b"another film")
+    with pytest.raises(UsageError, match="exists"):
+        video.upscale(path, output, upscaler=upscaler, encoder="ffv1", resume=True)
+    assert output.read_bytes() == b"another film"
+
+
+def test_a_kill_while_the_film_is_put_together_leaves_nothing_beside_it(tmp_path: Path, upscaler: Upscaler) -> None:
+    path, output = film(tmp_path / "a.mkv"), tmp_path / "b.mkv"
+    script = (
+        "import os, sys; from fsrcnn import Upscaler, video; from fsrcnn.video import mux\n"
+        "mux._fill = lambda *given: os._exit(9)\n"
+        "video.upscale(*sys.argv[1:], upscaler=Upscaler('fsrcnn', precision='fast', threads=1), encoder='ffv1')"
+    )
+    assert subprocess.run([sys.executable, "-c", script, path, output], check=False).returncode == 9
+    assert sorted(item.name for item in tmp_path.iterdir()) == [".b.mkv.segments", "a.mkv"]
+    assert len(list((tmp_path / ".b.mkv.segments").glob(".fsrcnn-*.part.mkv"))) == 1
+    assert video.upscale(path, output, upscaler=upscaler, encoder="ffv1", resume=True).resumed == 10
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.mkv", "b.mkv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit to a file's size")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A limit to the size of files stands for it: one sentence, nothing under the name, and work that goes on."""
+    generator = np.random.default_rng(0)
+    path, output = film(tmp_path / "a.mkv", size=(64, 64), seed=int(generator.integers(9))), tmp_path / "b.mkv"
+    whole = video.upscale(path, tmp_path / "c.mkv", upscaler=Upscaler("fsrcnn", threads=1), encoder="ffv1")
+    size = (tmp_path / "c.mkv").stat().st_size
+    script = (
+        "import resource, sys; from fsrcnn import cli; from fsrcnn.video import upscaling; upscaling.FRAMES = 4\n"
+        "limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); cli.main()"
+    )
+    typed = ["video", path, "-o", output, "--encoder", "ffv1", "--precision", "exact", "--threads", "1", "--resume"]
+    for limit in (size // 10, size * 3 // 4):  # in a segment, and in the film
+        full = subprocess.run(
+            [sys.executable, "-c", script, str(limit), *typed], capture_output=True, text=True, check=False
+        )
+        assert full.returncode == 1
+        assert full.stderr.startswith("fsrcnn: ")
+        assert full.stderr.count("\n") == 1
+        assert "File too large" in full.stderr
+        assert "--resume to go on" in full.stderr
+        assert not output.exists()
+    done = run_command(*typed)
+    assert done.returncode == 0
+    assert seen(output).packets == seen(tmp_path / "c.mkv").packets
+    assert whole.frames == len(seen(output).frames)
+
+
+def test_the_number_of_threads_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begun here, finished on a larger machine."""
+    monkeypatch.setattr("fsrcnn.video.upscaling.FRAMES", 4)
+    path, output = film(tmp_path / "a.mkv"), tmp_path / "b.mkv"
+    assert child(path, output, "x264", 6).returncode == 9
+    done = video.upscale(path, output, upscaler=Upscaler("fsrcnn", precision="fast", threads=3), resume=True)
+    assert (done.resumed, done.frames) == (4, 10)
+
+
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
@@ -476,6 +566,20 @@ def test_broken_frames_in_the_middle(tmp_path: Path, upscaler: Upscaler) -> None
     done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
     assert done.frames == 50
     assert done.damaged == ("1 of its frames or packets is broken, or could not be decoded",)
+
+
+def test_checksums_of_ffv1(tmp_path: Path, upscaler: Upscaler) -> None:
+    """FFmpeg shows such a frame as if nothing were wrong."""
+    options = {"level": "3", "slices": "4", "slicecrc": "1"}
+    path = film(tmp_path / "a.mkv", options=options)
+    with av.open(str(path)) as source:
+        packet = [bytes(packet) for packet in source.demux(video=0) if packet.size][4]
+    data = bytearray(path.read_bytes())
+    data[data.index(packet) + len(packet) // 2] ^= 0x55
+    path.write_bytes(data)
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    assert done.damaged == ("1 of its frames or packets is broken, or could not be decoded",)
+    assert done.frames == 10
 
 
 # -- the command

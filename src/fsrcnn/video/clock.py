@@ -41,15 +41,13 @@ class Clock:
 
     def shift(self, packet: Any) -> None:
         """Add to a packet's times what its clock lacks."""
-        ticks = packet.dts if packet.dts is not None else packet.pts
-        if ticks is None:
-            return
-        time = ticks * packet.time_base
-        if self._last is not None and time < self._last - FALL:
-            self.count += 1
-            if self._step is not None and self.count > len(self._falls.offsets):
-                self._falls.offsets.append(self._falls.after(self.count - 1) + self._last + self._step - time)
-        self._last = time
+        if packet.dts is not None:  # times at which frames are shown go up and down
+            time = packet.dts * packet.time_base
+            if self._last is not None and time < self._last - FALL:
+                self.count += 1
+                if self._step is not None and self.count > len(self._falls.offsets):
+                    self._falls.offsets.append(self._falls.after(self.count - 1) + self._last + self._step - time)
+            self._last = time
         add(packet, self._falls.after(self.count))
 
 
