@@ -157,7 +157,7 @@ def test_deinterlaced(tmp_path: Path, upscaler: Upscaler, said: bool) -> None:
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the witness is Debian's ffmpeg")
 def test_deinterlaced_as_ffmpeg_does(tmp_path: Path, upscaler: Upscaler) -> None:
     path = interlaced(tmp_path / "a.mkv")
-    command = ["ffmpeg", "-v", "error", "-i", path, "-vf", "bwdif=send_frame", "-f", "rawvideo", "-"]
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", "bwdif=send_frame", "-f", "rawvideo", "-"]
     raw = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
     video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1", deinterlace=True)
     # Before the first frame there is none, which versions of FFmpeg take differently.
