@@ -443,7 +443,19 @@ def test_a_full_disk(tmp_path: Path) -> None:
         "import resource, sys; from fsrcnn import cli; from fsrcnn.video import upscaling; upscaling.FRAMES = 4\n"
         "limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); cli.main()"
     )
-    typed = ["video", str(path), "-o", str(output), "--encoder", "ffv1", "--precision", "exact", "--threads", "1", "--resume"]
+    typed = [
+        "video",
+        str(path),
+        "-o",
+        str(output),
+        "--encoder",
+        "ffv1",
+        "--precision",
+        "exact",
+        "--threads",
+        "1",
+        "--resume",
+    ]
     for limit in (size // 10, size * 3 // 4):  # in a segment, and in the film
         full = subprocess.run(
             [sys.executable, "-c", script, str(limit), *typed], capture_output=True, text=True, check=False

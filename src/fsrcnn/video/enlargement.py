@@ -12,23 +12,15 @@ import numpy as np
 
 from fsrcnn.arrays import Array
 from fsrcnn.parallel import Control
-from fsrcnn.planes import LAYOUTS, Colour, Planes, Range
+from fsrcnn.planes import Range
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video.colour import FULL, RGB, Tags
 from fsrcnn.video.formats import PixelFormat, described
 from fsrcnn.video.library import Frame, pyav
+from fsrcnn.video.still import Still, luma
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
 LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
-
-
-def luma(frame: Frame, range: Range) -> Planes:
-    """The luma of a frame in planes, where it lies: writing to it changes the frame."""
-    format = described(frame.format.name)
-    colour = Colour(range=range, depth=format.depth)
-    plane = frame.planes[0]
-    lines: Array = np.frombuffer(plane, colour.dtype).reshape(-1, plane.line_size // colour.dtype.itemsize)
-    return Planes((lines[: frame.height, : frame.width],), LAYOUTS["grey"], colour)
 
 
 def grey(frame: Frame) -> Array:
@@ -67,8 +59,8 @@ class Enlargement:
             threads: of the network; the upscaler's where it is not given.
         """
         self.size, self.format = size, format
-        self._upscaler, self._tags, self._centred = upscaler, tags, centred
-        self._control = Control(threads or upscaler.threads)
+        self._tags, self._centred = tags, centred
+        self._still = Still(upscaler, Control(threads or upscaler.threads))
         self._graphs: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, frame: Frame) -> Frame:
@@ -77,7 +69,7 @@ class Enlargement:
         sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
         sr.pict_type = 0  # the encoder settles that
         range: Range = "full" if self._tags.range == FULL else "limited"
-        self._upscaler.planes(luma(lr, range), luma(sr, range), self._control)
+        self._still.fill(lr, sr, range)
         self._tags.put(sr)
         return sr
 
