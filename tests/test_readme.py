@@ -35,7 +35,7 @@ WRITTEN = {
         "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
         "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
     ],
-    "docs/film.md": ["film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "film.y4m", "again.mkv"],
+    "docs/film.md": ["film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m", "again.mkv"],
     "docs/mistakes.md": [],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
     "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],
@@ -91,9 +91,9 @@ def folder(tmp_path: Path) -> Path:
     if find_spec("av") is not None:
         from films import film
 
-        for name in ("film.mkv", "films/first.mkv", "films/more/second.mkv"):
+        for name in ("film.mkv", "old.mkv", "films/first.mkv", "films/more/second.mkv"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            film(tmp_path / name, codec="libx264", size=(64, 64), times=(0, 40), companions=True)
+            film(tmp_path / name, codec="libx264", size=(64, 64), times=(0, 40, 1000, 1040, 2000), companions=True)
     return tmp_path
 
 
