@@ -241,7 +241,7 @@ def test_auto_chooses_once_for_the_film(tmp_path: Path, kind: str) -> None:
         for name, gain in choice.expected.items():
             expected[name] = expected.get(name, 0) + gain
     assert done.model == max(expected, key=lambda name: expected[name])
-    assert done.notes[0].startswith(f"the model is {done.model}; expected over bicubic, by ")
+    assert done.reason.startswith("expected over bicubic, by ")
     assert done.frames == len(frames)
     full = kind == "coarse"
     larger = upscaled_luma(Upscaler(done.model, threads=1), luma_of(frames[0]), (192, 256), 8, full=full)

@@ -35,7 +35,10 @@ WRITTEN = {
         "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
         "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
     ],
-    "docs/film.md": ["film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m", "again.mkv"],
+    "docs/film.md": [
+        "film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m",
+        "again.mkv",
+    ],
     "docs/mistakes.md": [],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
     "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],

@@ -448,13 +448,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         str(path),
         "-o",
         str(output),
-        "--encoder",
-        "ffv1",
-        "--precision",
-        "exact",
-        "--threads",
-        "1",
-        "--resume",
+        *"--encoder ffv1 --model fsrcnn --precision exact --threads 1 --resume".split(),
     ]
     for limit in (size // 10, size * 3 // 4):  # in a segment, and in the film
         full = subprocess.run(
@@ -599,9 +593,9 @@ def test_checksums_of_ffv1(tmp_path: Path, upscaler: Upscaler) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     film(tmp_path / "a.mkv", companions=True)
-    done = run_command("video", "a.mkv", "--threads", "1", cwd=tmp_path)
+    done = run_command("video", "a.mkv", "--model", "fsrcnn", "--threads", "1", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr.decode() == "a_x2.mkv  64×48, 10 frames\n"
+    assert done.stderr.decode() == "a_x2.mkv  64×48, 10 frames, by fsrcnn\n"
     again = run_command("video", "a.mkv", cwd=tmp_path)
     assert (again.returncode, again.stderr.decode()) == (
         2, "fsrcnn: a_x2.mkv exists; give --overwrite to replace or --skip-existing to leave\n"
@@ -661,7 +655,7 @@ def test_folders_and_several_films(tmp_path: Path) -> None:
 def test_pipes_of_y4m(tmp_path: Path, upscaler: Upscaler) -> None:
     """Out of one command and into another: twice ×2; the header and the planes are as the format has them."""
     path = film(tmp_path / "a.mkv", times=(0, 40, 80))
-    out = run_command("video", path, "-o", "-", "--threads", "1")
+    out = run_command("video", path, "-o", "-", "--model", "fsrcnn", "--threads", "1")
     assert out.returncode == 0
     header, _, rest = out.stdout.partition(b"\n")
     assert header.startswith(b"YUV4MPEG2 W64 H48 F25:1 Ip")
@@ -669,8 +663,9 @@ def test_pipes_of_y4m(tmp_path: Path, upscaler: Upscaler) -> None:
     assert [len(frame) for frame in frames] == [64 * 48 * 3 // 2] * 3
     first = upscaled_luma(upscaler, luma_of(seen(path).frames[0]), (48, 64), 8)
     assert frames[0][: 64 * 48] == first.tobytes()
-    into = run_command("video", "-", "-o", tmp_path / "b.mkv", "--encoder", "ffv1", "--threads", "1", stdin=out.stdout)
-    assert (into.returncode, into.stderr.decode()) == (0, f"{tmp_path / 'b.mkv'}  128×96, 3 frames\n")
+    typed = ("-o", tmp_path / "b.mkv", "--encoder", "ffv1", "--model", "fsrcnn", "--threads", "1")
+    into = run_command("video", "-", *typed, stdin=out.stdout)
+    assert (into.returncode, into.stderr.decode()) == (0, f"{tmp_path / 'b.mkv'}  128×96, 3 frames, by fsrcnn\n")
     second = upscaled_luma(upscaler, first, (96, 128), 8)
     assert np.array_equal(luma_of(seen(tmp_path / "b.mkv").frames[0]), second)
     wrong = run_command("video", "-", "-o", tmp_path / "c.mkv", stdin=path.read_bytes())

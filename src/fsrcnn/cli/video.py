@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fsrcnn.cli.options import EngineName, Json, Model, Overwrite, Recursive, Threads, as_option
+from fsrcnn.cli.options import EngineName, Json, Overwrite, Recursive, Threads, as_option
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
 from fsrcnn.cli.upscale import wanted_size
@@ -20,7 +20,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale
+from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_films
 from fsrcnn.video.encoders import DEFAULT, ENCODERS, available
 from fsrcnn.video.library import pyav
 from fsrcnn.video.planning import plan
@@ -69,11 +69,23 @@ def video(
         str | None,
         typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
     ] = None,
-    model: Model = "fsrcnn",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="auto: the one family that suits frames from all over the film; or a family (fsrcnn), a bundled model "
+            "(fsrcnn-x2; see `fsrcnn models`), an average of two (fsrcnn-photo@0.7), or a weights file.",
+        ),
+    ] = "auto",
     engine: EngineName = "auto",
     precision: Annotated[
-        str, typer.Option(help="fast (16-bit whole numbers; at most 0.005 dB less), or exact.")
-    ] = "fast",
+        str | None,
+        typer.Option(
+            help="fast (16-bit whole numbers; at most 0.005 dB less), or exact. Default: fast, where the engine has it.",
+            show_default=False,
+        ),
+    ] = None,
     encoder: Annotated[str, typer.Option(help=f"One of {OFFERED}.")] = DEFAULT,
     crf: Annotated[
         int | None, typer.Option(help=f"Quality, the smaller the better. Default: {CRF}.", show_default=False)
@@ -116,7 +128,7 @@ def video(
     if overwrite and resume:
         raise UsageError("give either --overwrite or --resume")
     pyav()
-    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
+    upscaler = upscaler_for_films(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     existing: Existing = "replace" if overwrite else "skip" if skip_existing or resume else "refuse"
     planned = plan(inputs, output, size, recursive=recursive, existing=existing)
@@ -194,7 +206,7 @@ def _report(done: list[Done], failures: list[str], skipped: int, as_json: bool) 
         for note in (*item.notes, *item.damaged):
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":
-            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}, {item.frames} frames")
+            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}, {item.frames} frames, by {item.model}")
     if skipped:
         remark(f"fsrcnn: {skipped} of {skipped + len(done) + len(failures)} outputs existed and were left")
     for sentence in failures:

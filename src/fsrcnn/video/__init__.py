@@ -12,6 +12,6 @@ rest along.
 from __future__ import annotations
 
 from fsrcnn.video.library import FilmError
-from fsrcnn.video.upscaling import Done, Progress, earlier, frames, to_y4m, upscale
+from fsrcnn.video.upscaling import Done, Progress, earlier, frames, to_y4m, upscale, upscaler_for_films
 
-__all__ = ["Done", "FilmError", "Progress", "earlier", "frames", "to_y4m", "upscale"]
+__all__ = ["Done", "FilmError", "Progress", "earlier", "frames", "to_y4m", "upscale", "upscaler_for_films"]

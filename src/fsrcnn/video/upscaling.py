@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fsrcnn import files, models
+from fsrcnn.engines import native
 from fsrcnn.errors import Cancelled, UsageError
+from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, ahead
 from fsrcnn.planes import Planes
 from fsrcnn.size import Size
@@ -32,6 +34,7 @@ from fsrcnn.video.span import Span, span_of
 
 CUT_OFF = Fraction(1)  # seconds that a film may end before its container says so
 SAMPLES = 5  # frames by which `auto` chooses
+FLAT = 2.0  # levels of standard deviation; frames with less, as black ones, say nothing to it
 WAITING = 1  # frames between two of decoding, upscaling and encoding
 Time = float | str | Fraction | None
 """Seconds, or text as `1:02:03.5`."""
@@ -52,6 +55,7 @@ class Done:
 
     Attributes:
         model: which upscaled it; with `auto`, the family that was chosen.
+        reason: why that one; empty where it was given.
         damaged: what of it could not be read, in words; empty where all could.
         notes: what could not be taken along, in words.
     """
@@ -64,6 +68,7 @@ class Done:
     resumed: int
     seconds: float
     model: str
+    reason: str
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -98,7 +103,7 @@ def upscale(
     Args:
         film: a path, or a stream of Y4M.
         output: `NAME_x2.ENDING` beside the film where it is not given.
-        upscaler: `Upscaler("fsrcnn", precision="fast")` where it is not given.
+        upscaler: `upscaler_for_films()` where it is not given.
         size: how large; `Size(factor=upscaler.scale)` where it is not given.
         encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has.
         crf: the quality, smaller is better; the encoder's own scale.
@@ -120,7 +125,7 @@ def upscale(
     started = time.perf_counter()
     settings = Settings(encoder, crf, preset)
     span = span_of(start, duration)
-    upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
+    upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
     path = Path(film) if isinstance(film, (str, Path)) else None
@@ -132,7 +137,7 @@ def upscale(
         return found
     _check_target(target, path, overwrite)
     with _opened(film, control.threads, span, deinterlace) as source:
-        upscaler, choice = chosen(upscaler, source, size)
+        upscaler, reason = chosen(upscaler, source, size)
         companions = streams.settle(source, container)
         height, width = source.first.height, source.first.width
         tall, wide = size.of(height, width)
@@ -144,7 +149,6 @@ def upscale(
         picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr, reordered)
         check_encoder(settings, picture, control.threads)
         notes = [
-            *choice,
             *companions.notes,
             *formats.losses(source.first.format.name, format),
             *colour.lost_side_data(source.first),
@@ -173,7 +177,7 @@ def upscale(
             def done(end: Fraction | None) -> Done:
                 return Done(
                     source.label, str(target), (width, height), (wide, tall), sum(s.frames for s in workplace.done), resumed,
-                    round(time.perf_counter() - started, 3), upscaler.label,
+                    round(time.perf_counter() - started, 3), upscaler.label, reason,
                     (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()),
                 )  # fmt: skip
 
@@ -189,6 +193,16 @@ def upscale(
             )  # fmt: skip
             workplace.remove()
     return written[0]
+
+
+def upscaler_for_films(
+    model: ModelName = models.AUTO, *, scale: float | None = None, engine: str = "auto", threads: int | None = None,
+    precision: str | None = None,
+) -> Upscaler:  # fmt: skip
+    """An `Upscaler` that is `fast` where the engine has that precision and nobody wants another."""
+    if precision is None:
+        precision = "fast" if engine in ("auto", "native") and native.available() else "exact"
+    return Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
 
 
 def earlier(output: Path) -> Done | None:
@@ -215,7 +229,7 @@ def frames(
         MissingExtraError: PyAV is not installed.
     """
     span = span_of(start, duration)
-    upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
+    upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     with _opened(film, upscaler.threads, span, deinterlace) as source:
         upscaler, _ = chosen(upscaler, source, size)
@@ -241,11 +255,11 @@ def to_y4m(
     """
     started = time.perf_counter()
     span = span_of(start, duration)
-    upscaler = upscaler or Upscaler("fsrcnn", precision="fast")
+    upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
     with _opened(film, control.threads, span, deinterlace) as source:
-        upscaler, choice = chosen(upscaler, source, size)
+        upscaler, reason = chosen(upscaler, source, size)
         format = formats.nearest(source.first.format.name, y4m.FORMATS)
         enlarge = _enlargement(source, upscaler, size, format, control.threads)
         expected = expected_frames(source, span)
@@ -268,7 +282,7 @@ def to_y4m(
             raise _nothing(source)
         others = [streams.described(s) for s in source.container.streams if s.index != source.video.index]
         notes = [
-            *choice, *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
+            *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
             *source.counts.notes(),
         ]  # fmt: skip
         if uneven:
@@ -277,22 +291,22 @@ def to_y4m(
         (tall, wide) = enlarge.size
         return Done(
             source.label, "standard output", (width, height), (wide, tall), count, 0,
-            round(time.perf_counter() - started, 3), upscaler.label, tuple(source.counts.damage()), tuple(notes),
+            round(time.perf_counter() - started, 3), upscaler.label, reason, tuple(source.counts.damage()), tuple(notes),
         )  # fmt: skip
 
 
-def chosen(upscaler: Upscaler, source: Source, size: Size) -> tuple[Upscaler, list[str]]:
+def chosen(upscaler: Upscaler, source: Source, size: Size) -> tuple[Upscaler, str]:
     """With `auto`, an upscaler of the one family that suits frames from all over the film; else the one given. And why, in words."""
     if upscaler.label != models.AUTO:
-        return upscaler, []
+        return upscaler, ""
     sums: dict[str, float] = {}
-    sample = source.sample(SAMPLES)
-    for frame in sample:
-        _, choice = upscaler.chosen(grey(frame), size)
+    sample = [plane for plane in map(grey, source.sample(SAMPLES)) if plane.std() >= FLAT]
+    for plane in sample:
+        _, choice = upscaler.chosen(plane, size)
         for family, gain in choice.expected.items() if choice is not None else ():
             sums[family] = sums.get(family, 0.0) + gain / len(sample)
-    if not sums:  # no network is run
-        return upscaler.chosen(grey(source.first), size)[0], []
+    if not sums:  # nothing to see, or no network is run
+        return upscaler.chosen(grey(source.first), size)[0], ""
     family = max(sums, key=lambda name: sums[name])
     gains = ", ".join(f"{name} {gain:+.1f} dB" for name, gain in sums.items())
     found = Upscaler(
@@ -302,7 +316,7 @@ def chosen(upscaler: Upscaler, source: Source, size: Size) -> tuple[Upscaler, li
         threads=upscaler.threads,
         precision=upscaler.precision,
     )
-    return found, [f"the model is {family}; expected over bicubic, by {len(sample)} frames: {gains}"]
+    return found, f"expected over bicubic, by {len(sample)} frames: {gains}"
 
 
 def expected_frames(source: Source, span: Span) -> int | None:
