@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fsrcnn import Cancelled, Control
-from fsrcnn.parallel import run_all
+from fsrcnn.parallel import ahead, run_all
 
 
 @given(st.integers(0, 50), st.integers(1, 8))
@@ -94,3 +95,60 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     child.join(30)
     assert not child.is_alive()
     assert results.get() == 100
+
+
+# -- ahead
+
+
+def test_items_made_ahead_are_the_same() -> None:
+    assert list(ahead(iter(range(100)), 3)) == list(range(100))
+    assert list(ahead(iter(()), 1)) == []
+
+
+def test_what_is_raised_ahead_is_raised_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("three")
+
+    made = ahead(items(), 5)
+    assert [next(made), next(made)] == [1, 2]
+    with pytest.raises(KeyError, match="three"):
+        next(made)
+
+
+def test_no_more_is_made_than_was_asked_for() -> None:
+    """With a depth of 2: two wait, and a third is in the maker's hand."""
+    begun: list[int] = []
+    fourth = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            begun.append(number)
+            if number == 3:
+                fourth.set()
+            yield number
+
+    made = ahead(items(), 2)
+    assert next(made) == 0
+    assert fourth.wait(10)
+    assert not any(len(begun) > 4 or time.sleep(0.01) for _ in range(10))
+    assert list(made) == list(range(1, 10))
+
+
+def test_closed_early_it_closes_its_source() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    made = ahead(items(), 2)
+    next(made)
+    made.close()
+    assert closed.is_set()
+    assert threading.active_count() == before

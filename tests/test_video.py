@@ -448,7 +448,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         str(path),
         "-o",
         str(output),
-        *"--encoder ffv1 --model fsrcnn --precision exact --threads 1 --resume".split(),
+        *["--encoder", "ffv1", "--model", "fsrcnn", "--precision", "exact", "--threads", "1", "--resume"],
     ]
     for limit in (size // 10, size * 3 // 4):  # in a segment, and in the film
         full = subprocess.run(
