@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from fsrcnn.engines import native
 from fsrcnn.errors import MissingExtraError, UsageError
 from fsrcnn.video.colour import Hdr, Tags
 from fsrcnn.video.formats import PixelFormat
@@ -160,6 +161,12 @@ def _parameters(about: Encoder, picture: Picture, threads: int) -> dict[str, str
     match about.name:
         case "x264":
             named = {"mastering-display": hdr.whole(), "cll": light}
+            if -(-picture.width // 16) % 8 and "avx512" in " ".join(
+                native.instruction_sets() if native.available() else ()
+            ):
+                # There its look ahead reads memory that nobody wrote, where rows of macroblocks are no multiple of eight: two runs
+                # would differ. With AVX2 they have the bytes that AVX-512 gives in memory of zeros.
+                named["asm"] = "AVX2"
         case "x265":
             named = {"master-display": hdr.whole(), "max-cll": light, "log-level": "none", "pools": str(threads)}
             if picture.hdr is not None:

@@ -231,6 +231,8 @@ def finished(output: Path) -> dict[str, Any] | None:
         FilmError: another run works there.
     """
     folder = folder_of(output)
+    with contextlib.suppress(OSError):  # a kill in the very last step left it empty
+        folder.rmdir()
     try:
         record = json.loads((folder / FINISHED).read_bytes())
         if record["film"] != identity(output):
