@@ -37,6 +37,7 @@ class Enlargement:
     Attributes:
         size: (height, width) of the results.
         format: of their pixels.
+        tags: of their colours.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Enlargement:
             threads: of the network; the upscaler's where it is not given.
         """
         self.size, self.format = size, format
-        self._tags, self._centred = tags, centred
+        self.tags, self._centred = tags, centred
         self._still = Still(upscaler, Control(threads or upscaler.threads))
         self._graphs: dict[tuple[Any, ...], Any] = {}
 
@@ -68,10 +69,21 @@ class Enlargement:
         lr = self.prepared(frame)
         sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
         sr.pict_type = 0  # the encoder settles that
-        range: Range = "full" if self._tags.range == FULL else "limited"
-        self._still.fill(lr, sr, range)
-        self._tags.put(sr)
+        self._still.fill(lr, sr, self.range)
+        self.tags.put(sr)
         return sr
+
+    @property
+    def range(self) -> Range:
+        """Of their luma."""
+        return "full" if self.tags.range == FULL else "limited"
+
+    def canvas(self, frame: Frame, width: int) -> Frame:
+        """A frame as high as the results and of any width, with time, side data and tags; what it shows is to be replaced."""
+        canvas = self._scaled(frame, (self.size[0], width), self.format.name, centred=False)
+        canvas.pict_type = 0
+        self.tags.put(canvas)
+        return canvas
 
     def prepared(self, frame: Frame) -> Frame:
         """The frame in the format of the results, which the network reads; the frame itself where it has that."""
@@ -101,10 +113,9 @@ class Enlargement:
         buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
         arguments = [f"{size[1]}:{size[0]}", BICUBIC]
         if source.rgb:
-            arguments += ["out_color_matrix=bt709", "out_range=limited"]
+            arguments += [f"out_color_matrix={self.tags.matrix}", f"out_range={self.range}"]
         else:
-            range = "full" if self._tags.range == FULL else "limited"
-            arguments += [f"in_range={range}", f"out_range={range}"]
+            arguments += [f"in_range={self.range}", f"out_range={self.range}"]
             if frame.colorspace not in (RGB, 2):
                 arguments += [f"in_color_matrix={frame.colorspace}", f"out_color_matrix={frame.colorspace}"]
         # Without these, chroma is taken for centred, and moves half an HR luma pixel.
