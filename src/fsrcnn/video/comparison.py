@@ -291,7 +291,9 @@ def said(scores: Sequence[Scores]) -> str:
     """The means in words."""
     found = ", ".join(f"{NAMES[way]} {score.psnr:.2f} dB / {score.ssim:.4f}" for way, score in means(scores).items())
     exact = len(scores) - len(comparable(scores))
-    without = f" (PSNR without {exact} of them, in which nothing differs)" if 0 < exact < len(scores) else ""
+    without = (
+        f" (PSNR without {exact} that {'is' if exact == 1 else 'are'} made exactly)" if 0 < exact < len(scores) else ""
+    )
     return f"PSNR and SSIM of luma, means of {len(scores)} frames{without}: {found}"
 
 

@@ -36,9 +36,8 @@ class Labels:
         self._image, self._draw, font = pillow()
         self._format, self._range = format, range
         height, width = size
-        wanted = height / PART
-        room = width - 2 * _margin(wanted)
-        fits = wanted * room / max(1.0, font.load_default(wanted).getlength(longest))
+        wanted = max(height / PART, LEAST)
+        fits = wanted * (width - 2 * _margin(wanted)) / font.load_default(wanted).getlength(longest)
         self._size = max(LEAST, min(wanted, fits))
         self._face: Any = font.load_default(self._size)
 
