@@ -214,14 +214,16 @@ def test_each_frame_shows_its_own_scores(tmp_path: Path, upscaler: Upscaler) -> 
     """The label of a frame differs from that of the next, and that of bicubic from that of SR."""
     small, large = pair(tmp_path, lr=(120, 160))
     video.upscale(small, tmp_path / "b.mkv", upscaler=upscaler, compare=True, reference=large, encoder="ffv1")
-    for panel, text_width in ((1, 90), (2, 70)):
+    labels = []
+    for panel, text_width in ((1, 110), (2, 80)):
         corner = slice(320 * panel, 320 * panel + text_width)
-        labels = [luma_of(frame)[:10, corner] for frame in seen(tmp_path / "b.mkv").frames]
-        assert len({label.tobytes() for label in labels}) == 3
-        for label in labels:
-            assert label.min() == 16
-            assert label.max() > 150
-            assert label.mean() < 90
+        found = [luma_of(frame)[:10, corner] for frame in seen(tmp_path / "b.mkv").frames]
+        assert len({label.tobytes() for label in found}) == 3
+        labels += found
+    for label in labels:
+        assert label[:, :60].min() == 16
+        assert label[:, :60].max() > 150
+        assert label[:, :60].mean() < 90
 
 
 def test_an_original_of_more_bits_is_not_rounded(tmp_path: Path, upscaler: Upscaler) -> None:

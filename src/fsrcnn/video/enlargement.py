@@ -14,12 +14,13 @@ from fsrcnn.arrays import Array
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Range
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video.colour import FULL, RGB, Tags
+from fsrcnn.video.colour import FULL, RGB, UNSPECIFIED, Tags
 from fsrcnn.video.formats import PixelFormat, described
 from fsrcnn.video.library import Frame, pyav
 from fsrcnn.video.still import Still, luma
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
+CONVERTED = (1, 4, 5, 6, 7, 9)  # the matrices, by their numbers in H.273, that `scale` takes
 LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
 
 
@@ -93,12 +94,16 @@ class Enlargement:
         return self._scaled(frame, (frame.height, frame.width), self.format.name, centred=self._centred)
 
     def _scaled(self, frame: Frame, size: tuple[int, int], format: str, *, centred: bool) -> Frame:
+        matrix = frame.colorspace
+        if matrix not in (RGB, *CONVERTED):  # FFmpeg refuses what it cannot convert, though nothing is to be converted
+            frame.colorspace = UNSPECIFIED
         key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format, centred)
         if key not in self._graphs:
             self._graphs[key] = self._graph(frame, size, format, centred)
         graph = self._graphs[key]
         time_base = frame.time_base
         graph.vpush(frame)
+        frame.colorspace = matrix
         scaled = graph.vpull()
         scaled.pts, scaled.time_base, scaled.duration = frame.pts, time_base, frame.duration
         return scaled
@@ -116,7 +121,7 @@ class Enlargement:
             arguments += [f"out_color_matrix={self.tags.matrix}", f"out_range={self.range}"]
         else:
             arguments += [f"in_range={self.range}", f"out_range={self.range}"]
-            if frame.colorspace not in (RGB, 2):
+            if frame.colorspace not in (RGB, UNSPECIFIED):
                 arguments += [f"in_color_matrix={frame.colorspace}", f"out_color_matrix={frame.colorspace}"]
         # Without these, chroma is taken for centred, and moves half an HR luma pixel.
         for side, layout, position in (("in", source, AMID if centred else LEFT), ("out", target, LEFT)):
