@@ -23,6 +23,7 @@ from fsrcnn.imresize import imresize
 from fsrcnn.planes import Range
 from fsrcnn.video import segments, upscaling
 from fsrcnn.video.comparison import Scores, means, said
+from fsrcnn.video.damage import Counts
 from fsrcnn.video.formats import described
 from fsrcnn.video.labels import Labels
 from fsrcnn.video.library import FilmError
@@ -302,7 +303,7 @@ def test_all_else_goes_its_usual_way(tmp_path: Path, upscaler: Upscaler, ending:
     assert all(side.packets[label] == plain.packets[label] for label in sounds)
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another size": (
         {"size": (70, 96)}, "has 96×70 pixels, and the result 96×72; give a reference of 96×72, or width=96 and height=70",
     ),
@@ -319,7 +320,8 @@ REFUSED = {
 def test_references_that_do_not_fit_are_refused(tmp_path: Path, upscaler: Upscaler, case: str) -> None:
     options, sentence = REFUSED[case]
     small = film(tmp_path / "a.mkv", size=LR, times=(0, 40, 80), tags={"colorspace": 6})
-    large = film(tmp_path / "r.mkv", **{"size": HR, "times": (0, 40, 80), **options})
+    wanted: dict[str, Any] = {"size": HR, "times": (0, 40, 80), **options}
+    large = film(tmp_path / "r.mkv", **wanted)
     with pytest.raises(FsrcnnError) as error:
         video.upscale(small, tmp_path / "b.mkv", upscaler=upscaler, compare=True, reference=large, encoder="ffv1")
     assert sentence in str(error.value)
@@ -406,14 +408,24 @@ def test_findings_lie_in_the_segments(tmp_path: Path) -> None:
     with segments.Workplace(tmp_path / "a.mkv", {}, resume=False, replace=False) as place:
         with place.segment(b"") as writer:
             writer.packet(segments.EncodedFrame(3, 4, True, b"data"))
-            writer.end(1, 3, upscaling.Counts(damaged=2), [Scores(30.0, 0.9, math.inf, 1.0)])
+            writer.end(1, 3, Counts(damaged=2), [Scores(30.0, 0.9, math.inf, 1.0)])
         with place.segment(b"") as writer:
-            writer.end(0, 0, upscaling.Counts())
+            writer.end(0, 0, Counts())
         found = [segments.read(path) for path in sorted(place.folder.glob("*.segment"))]
         assert [(s.findings, s.counts.damaged, [p.data for p in s.packets()]) for s in found if s] == [
             ([[30.0, 0.9, math.inf, 1.0]], 2, [b"data"]), ([], 0, []),
         ]  # fmt: skip
         place.remove()
+
+
+@pytest.mark.parametrize("matrix", [4, 7, 8, 9, 10, 14])
+def test_a_matrix_that_ffmpeg_cannot_convert_is_kept(tmp_path: Path, upscaler: Upscaler, matrix: int) -> None:
+    """YCgCo, constant luminance, ICtCp: nothing is to be converted where planes only grow."""
+    path = film(tmp_path / "a.mkv", size=LR, times=(0, 40), tags={"colorspace": matrix})
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    before, after = seen(path).frames[1], seen(tmp_path / "b.mkv").frames[1]
+    assert (before.colorspace, after.colorspace) == (matrix, matrix)
+    assert np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), HR, 8))
 
 
 # -- labels
@@ -490,13 +502,14 @@ def test_a_film_that_players_turn_has_upright_labels(tmp_path: Path, upscaler: U
 # -- one frame as a picture
 
 
-def colours(y: Array, cb: Array, cr: Array, red: float, blue: float, depth: int, full: bool) -> Array:
-    """R, G, B in 0 … 1 of Y, Cb, Cr, as BT.601 and BT.709 define them."""
+def colours(ycbcr: Sequence[Array], weights: tuple[float, float], depth: int, full: bool) -> Array:
+    """R, G, B in 0 … 1 of Y, Cb, Cr, as BT.601 and BT.709 define them by the weights of red and blue."""
+    (y, cb, cr), (red, blue) = ycbcr, weights
     scale = 2 ** (depth - 8)
     black, swing, chroma = (0, 2**depth - 1, 2**depth - 1) if full else (16 * scale, 219 * scale, 224 * scale)
     luma, u, v = (y - float(black)) / swing, (cb - 128.0 * scale) / chroma, (cr - 128.0 * scale) / chroma
     r, b = luma + 2 * (1 - red) * v, luma + 2 * (1 - blue) * u
-    return np.clip(np.dstack([r, (luma - red * r - blue * b) / (1 - red - blue), b]), 0, 1)
+    return np.asarray(np.clip(np.dstack([r, (luma - red * r - blue * b) / (1 - red - blue), b]), 0, 1))
 
 
 @pytest.mark.parametrize(("format", "tags", "weights"), [
@@ -522,7 +535,7 @@ def test_a_picture_has_the_colours_of_the_film(
     lr = luma_of(seen(path).frames[1])
     for number, luma in enumerate((bicubic(lr, HR, depth), sr[0])):
         panel = picture[LABELLED:, number * HR[1] : (number + 1) * HR[1]]
-        expected = colours(luma, *chroma, *weights, depth, full)[LABELLED:] * peak
+        expected = colours((luma, *chroma), weights, depth, full)[LABELLED:] * peak
         assert np.abs(panel - expected).max() <= 0.5 + peak * 1e-5  # MATLAB rounds the weights to three decimals
 
 
