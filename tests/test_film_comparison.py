@@ -22,8 +22,10 @@ from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.imresize import imresize
 from fsrcnn.planes import Range
 from fsrcnn.video import segments, upscaling
+from fsrcnn.video.colour import Tags
 from fsrcnn.video.comparison import Scores, means, said
 from fsrcnn.video.damage import Counts
+from fsrcnn.video.enlargement import Enlargement
 from fsrcnn.video.formats import described
 from fsrcnn.video.labels import Labels
 from fsrcnn.video.library import FilmError
@@ -360,8 +362,12 @@ def test_a_longer_reference_is_said(tmp_path: Path, upscaler: Upscaler) -> None:
     assert "more frames" not in part.notes[-1]
 
 
-def test_a_part_is_compared_with_that_part(tmp_path: Path, upscaler: Upscaler) -> None:
+@pytest.mark.parametrize("later", [0, 500])
+def test_a_part_is_compared_with_that_part(tmp_path: Path, upscaler: Upscaler, later: int) -> None:
+    """Also where the original begins at another time."""
     small, large = pair(tmp_path, times=tuple(range(0, 400, 40)))
+    lumas = [luma_of(frame) for frame in seen(large).frames]
+    large = written(tmp_path / "later.mkv", lumas, times=range(later, later + 400, 40))
     whole = video.upscale(small, tmp_path / "b.mkv", upscaler=upscaler, compare=True, reference=large, encoder="ffv1")
     part = video.upscale(
         small,
@@ -425,6 +431,8 @@ def test_a_matrix_that_ffmpeg_cannot_convert_is_kept(tmp_path: Path, upscaler: U
     video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
     before, after = seen(path).frames[1], seen(tmp_path / "b.mkv").frames[1]
     assert (before.colorspace, after.colorspace) == (matrix, matrix)
+    Enlargement(upscaler, HR, described("yuv420p"), Tags())(before)
+    assert before.colorspace == matrix  # whose it is finds it as it was
     assert np.array_equal(luma_of(after), upscaled_luma(upscaler, luma_of(before), HR, 8))
 
 
