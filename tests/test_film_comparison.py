@@ -330,6 +330,15 @@ def test_references_that_do_not_fit_are_refused(tmp_path: Path, upscaler: Upscal
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "r.mkv"]
 
 
+def test_an_original_of_whole_frames_is_not_deinterlaced(tmp_path: Path, upscaler: Upscaler) -> None:
+    small, large = pair(tmp_path)
+    video.upscale(
+        small, tmp_path / "b.mkv", upscaler=upscaler, compare=True, reference=large, encoder="ffv1", deinterlace=True
+    )
+    for frame, hr in zip(seen(tmp_path / "b.mkv").frames, seen(large).frames, strict=True):
+        assert np.array_equal(luma_of(frame)[LABELLED:, : HR[1]], luma_of(hr)[LABELLED:])
+
+
 def test_times_may_be_rounded_otherwise(tmp_path: Path, upscaler: Upscaler) -> None:
     """24 000 / 1001 frames per second in MP4, exactly, and in Matroska, in milliseconds; from another beginning."""
     exact = [number * 1001 for number in range(8)]

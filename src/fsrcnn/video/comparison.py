@@ -224,7 +224,7 @@ def compared(
         upscaler: of the enlargement.
         reference: the original; None: bicubic and SR alone.
         control: as many threads as it has decode the original and measure.
-        deinterlace: the original, too.
+        deinterlace: the original, too, where it says that it is interlaced.
 
     Raises:
         UsageError: the original does not fit the results, or these are too small.
@@ -234,8 +234,11 @@ def compared(
     with ExitStack() as opened:
         original = None
         if reference is not None:
-            source = Source(Path(reference), threads=control.threads, deinterlace=deinterlace)
-            original = Original(opened.enter_context(source), film, enlargement, upscaler)
+            path = Path(reference)
+            source = opened.enter_context(Source(path, threads=control.threads, deinterlace=deinterlace))
+            if deinterlace and not source.first.interlaced_frame:  # what is whole is measured as it is
+                source = opened.enter_context(Source(path, threads=control.threads))
+            original = Original(source, film, enlargement, upscaler)
         yield Comparison(enlargement, film, original, control)
 
 
