@@ -95,7 +95,7 @@ class Original:
                 source.begin = source.first.pts + math.ceil((time - self._tolerance) / source.time_base)
             self._frames = source.frames()
             self._next = next(self._frames, None)
-        found, remedy = self._next, "give a {reference} with the same frames at the same times"
+        found, remedy = self._next, "give a {reference} with the same frames at the same times, or a shorter {duration}"
         own = None if found is None else (found.frame.pts - source.first.pts) * source.time_base
         if found is None or own is None or own > time + self._tolerance:
             raise FilmError(f"{before}: {float(time):.3f} s after its first, the reference has none", remedy)
