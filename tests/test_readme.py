@@ -24,7 +24,7 @@ PAGES = {
     page: re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 }
-NEEDS = {"docs/film.md": "av"}
+NEEDS = {"docs/film.md": ("av", "PIL")}
 LEFT_OUT = {
     "README.md": ["make demo", "make test", "pip install '.[train]'"],
     "docs/train-your-own.md": ["pip install '.[train]'"],
@@ -37,7 +37,7 @@ WRITTEN = {
     ],
     "docs/film.md": [
         "film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m",
-        "again.mkv",
+        "again.mkv", "look.png", "side.mkv",
     ],
     "docs/mistakes.md": [],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
@@ -97,6 +97,7 @@ def folder(tmp_path: Path) -> Path:
         for name in ("film.mkv", "old.mkv", "films/first.mkv", "films/more/second.mkv"):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             film(tmp_path / name, codec="libx264", size=(64, 64), times=(0, 40, 1000, 1040, 2000), companions=True)
+        film(tmp_path / "original.mkv", size=(128, 128), times=(0, 40, 1000, 1040, 2000))
     return tmp_path
 
 
@@ -126,8 +127,9 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.parametrize("page", WRITTEN)
 def test_shell_blocks_run(page: str, folder: Path) -> None:
-    if page in NEEDS and find_spec(NEEDS[page]) is None:
-        pytest.skip(f"{page} needs {NEEDS[page]}, which is not installed")
+    missing = [name for name in NEEDS.get(page, ()) if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{page} needs {' and '.join(missing)}, not installed here")
     matlab = SHARED / "references" / "weights" / "official-mat" / MATLAB
     if matlab.exists():
         shutil.copyfile(matlab, folder / MATLAB)

@@ -10,6 +10,7 @@ from fsrcnn.arrays import Array, Float64
 from fsrcnn.errors import UsageError
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_BAND = 32  # rows at a time
 
 
 def modcrop(image: Array, scale: int) -> Array:
@@ -51,6 +52,16 @@ def ssim(reference: Array, image: Array, peak: float = 255.0) -> float:
     _same_shape(reference, image)
     if reference.ndim != 2 or min(reference.shape) < SSIM_WINDOW:
         raise UsageError(f"SSIM takes (h, w) pictures of at least 11 by 11 pixels, not shape {reference.shape}")
+    height, width = (side - SSIM_WINDOW + 1 for side in reference.shape)
+    similarity = np.empty((height, width))
+    for top in range(0, height, SSIM_BAND):  # what is computed for a few rows stays in the processor's cache
+        rows = slice(top, top + SSIM_BAND + SSIM_WINDOW - 1)
+        similarity[top : top + SSIM_BAND] = _similarity(reference[rows], image[rows], peak)
+    return float(np.mean(similarity))
+
+
+def _similarity(reference: Array, image: Array, peak: float) -> Float64:
+    """At each position where the window lies inside: (h - 10, w - 10)."""
     x, y = reference.astype(np.float64), image.astype(np.float64)
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean_x, mean_y = _gaussian(x), _gaussian(y)
@@ -59,7 +70,7 @@ def ssim(reference: Array, image: Array, peak: float = 255.0) -> float:
     covariance = _gaussian(x * y) - mean_x * mean_y
     numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     denominator = (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    return float(np.mean(numerator / denominator))
+    return np.asarray(numerator / denominator)
 
 
 def _gaussian(image: Float64) -> Float64:

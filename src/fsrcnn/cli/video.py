@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from fsrcnn.cli.options import EngineName, Json, Overwrite, Recursive, Threads, as_option
+from fsrcnn.cli.preview import show
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
 from fsrcnn.cli.upscale import wanted_size
@@ -110,6 +111,25 @@ def video(
             "--deinterlace", help="Make a whole frame of each interlaced one (bwdif); such films are refused otherwise."
         ),
     ] = False,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PICTURE",
+            help="Write one frame (that at --start, else the middle one) as a picture: (HR |) bicubic | SR.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write a film of (HR |) bicubic | SR side by side, labelled.")
+    ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILM",
+            help="For --preview and --compare: the original, which becomes HR; PSNR and SSIM of luma are measured.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -130,8 +150,23 @@ def video(
     pyav()
     upscaler = upscaler_for_films(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
+    if preview is not None:
+        given = {
+            "--output": output is not None, "--compare": compare, "--encoder": encoder != DEFAULT, "--crf": crf is not None,
+            "--preset": preset is not None, "--duration": duration is not None, "--resume": resume,
+            "--recursive": recursive, "--skip-existing": skip_existing,
+        }  # fmt: skip
+        show(
+            inputs, preview, upscaler, size, given,
+            start=start, reference=reference, deinterlace=deinterlace, overwrite=overwrite, as_json=as_json,
+        )  # fmt: skip
+        return
+    if compare and output is None:
+        raise UsageError("a comparison has no name of its own; give --output")
     existing: Existing = "replace" if overwrite else "skip" if skip_existing or resume else "refuse"
     planned = plan(inputs, output, size, recursive=recursive, existing=existing)
+    if reference is not None and len(planned.jobs) + len(planned.skipped) > 1:
+        raise UsageError("--reference is the original of one film; give one film")
     to_pipe = any(job.target is None and job.error is None for job in planned.jobs)
     if to_pipe:
         if as_json:
@@ -139,7 +174,9 @@ def video(
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the film into an encoder")
     control = Control(upscaler.threads)
-    part = {"start": start, "duration": duration, "deinterlace": deinterlace}
+    part = {
+        "start": start, "duration": duration, "deinterlace": deinterlace, "compare": compare, "reference": reference,
+    }  # fmt: skip
     options = {"encoder": encoder, "crf": crf, "preset": preset, "overwrite": overwrite, "resume": resume}
     # In place, but for its segments, when an earlier run was killed.
     done = [found for job in planned.skipped if resume and job.target and (found := earlier(job.target))]

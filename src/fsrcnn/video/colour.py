@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from fsrcnn.color import Matrix
 from fsrcnn.video.library import Frame
 
 # ISO/IEC 23091-2 (H.273), as FFmpeg numbers them.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
 LIMITED, FULL = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
+# FCC's and SMPTE 240M's weights differ from these by at most 0.01.
+MATRICES: dict[int, Matrix] = {
+    BT709: "bt709",
+    4: "bt601",
+    BT470BG: "bt601",
+    SMPTE170M: "bt601",
+    7: "bt709",
+    9: "bt2020",
+    10: "bt2020",
+}
 HD = 720  # rows from which players take an untagged film for BT.709
 CENTRED = ("mjpeg", "mpeg1video")  # codecs whose chroma lies amid its luma pixels; elsewhere on the left column
 
@@ -48,9 +59,15 @@ def tags_of(frame: Frame, rgb: bool, grey: bool, larger: int) -> Tags:
     if range == 0 and frame.format.name.startswith("yuvj"):
         range = FULL
     # A player guesses by the size, and the size changes: what it guessed before is written down.
-    if matrix == UNSPECIFIED and not grey and frame.height < HD <= larger:
-        matrix = BT470BG if frame.height == 576 else SMPTE170M
-    return Tags(frame.color_primaries, frame.color_trc, matrix, range)
+    tags = Tags(frame.color_primaries, frame.color_trc, matrix, range)
+    return replace(tags, matrix=matrix_of(tags, frame.height)) if not grey and frame.height < HD <= larger else tags
+
+
+def matrix_of(tags: Tags, height: int) -> int:
+    """The matrix that tags name; where they name none, the one that players guess for so many rows."""
+    if tags.matrix != UNSPECIFIED:
+        return tags.matrix
+    return BT709 if height >= HD else BT470BG if height == 576 else SMPTE170M
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from fsrcnn.arrays import Array
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Range
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video.colour import FULL, RGB, Tags
+from fsrcnn.video.colour import FULL, RGB, UNSPECIFIED, Tags
 from fsrcnn.video.formats import PixelFormat, described
 from fsrcnn.video.library import Frame, pyav
 from fsrcnn.video.still import Still, luma
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
+CONVERTED = (1, 4, 5, 6, 7, 9)  # the matrices, by their numbers in H.273, that `scale` takes
 LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
 
 
@@ -37,6 +38,7 @@ class Enlargement:
     Attributes:
         size: (height, width) of the results.
         format: of their pixels.
+        tags: of their colours.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Enlargement:
             threads: of the network; the upscaler's where it is not given.
         """
         self.size, self.format = size, format
-        self._tags, self._centred = tags, centred
+        self.tags, self._centred = tags, centred
         self._still = Still(upscaler, Control(threads or upscaler.threads))
         self._graphs: dict[tuple[Any, ...], Any] = {}
 
@@ -68,10 +70,21 @@ class Enlargement:
         lr = self.prepared(frame)
         sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
         sr.pict_type = 0  # the encoder settles that
-        range: Range = "full" if self._tags.range == FULL else "limited"
-        self._still.fill(lr, sr, range)
-        self._tags.put(sr)
+        self._still.fill(lr, sr, self.range)
+        self.tags.put(sr)
         return sr
+
+    @property
+    def range(self) -> Range:
+        """Of their luma."""
+        return "full" if self.tags.range == FULL else "limited"
+
+    def canvas(self, frame: Frame, width: int) -> Frame:
+        """A frame as high as the results and of any width, with time, side data and tags; what it shows is to be replaced."""
+        canvas = self._scaled(frame, (self.size[0], width), self.format.name, centred=False)
+        canvas.pict_type = 0
+        self.tags.put(canvas)
+        return canvas
 
     def prepared(self, frame: Frame) -> Frame:
         """The frame in the format of the results, which the network reads; the frame itself where it has that."""
@@ -81,12 +94,16 @@ class Enlargement:
         return self._scaled(frame, (frame.height, frame.width), self.format.name, centred=self._centred)
 
     def _scaled(self, frame: Frame, size: tuple[int, int], format: str, *, centred: bool) -> Frame:
+        matrix = frame.colorspace
+        if matrix not in (RGB, *CONVERTED):  # FFmpeg refuses what it cannot convert, though nothing is to be converted
+            frame.colorspace = UNSPECIFIED
         key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format, centred)
         if key not in self._graphs:
             self._graphs[key] = self._graph(frame, size, format, centred)
         graph = self._graphs[key]
         time_base = frame.time_base
         graph.vpush(frame)
+        frame.colorspace = matrix
         scaled = graph.vpull()
         scaled.pts, scaled.time_base, scaled.duration = frame.pts, time_base, frame.duration
         return scaled
@@ -101,11 +118,10 @@ class Enlargement:
         buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
         arguments = [f"{size[1]}:{size[0]}", BICUBIC]
         if source.rgb:
-            arguments += ["out_color_matrix=bt709", "out_range=limited"]
+            arguments += [f"out_color_matrix={self.tags.matrix}", f"out_range={self.range}"]
         else:
-            range = "full" if self._tags.range == FULL else "limited"
-            arguments += [f"in_range={range}", f"out_range={range}"]
-            if frame.colorspace not in (RGB, 2):
+            arguments += [f"in_range={self.range}", f"out_range={self.range}"]
+            if frame.colorspace not in (RGB, UNSPECIFIED):
                 arguments += [f"in_color_matrix={frame.colorspace}", f"out_color_matrix={frame.colorspace}"]
         # Without these, chroma is taken for centred, and moves half an HR luma pixel.
         for side, layout, position in (("in", source, AMID if centred else LEFT), ("out", target, LEFT)):

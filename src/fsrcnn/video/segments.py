@@ -4,9 +4,11 @@ A segment holds what a fresh encoder made of some hundred frames. It is written 
 one that is there is whole; its checksum says so. A run that resumes counts those that are there and goes on after the last. So an
 interrupted run and an uninterrupted one write the same bytes: both are the same segments.
 
-    magic · uint32 length of the header · header (JSON) · packets · trailer · uint32 CRC-32 of all before it
+    magic · uint32 length of the header · header (JSON) · packets · findings · trailer · uint32 CRC-32 of all before it
     packet: int64 time, int64 duration, uint8 key frame, uint32 length, data; after the last one a length of 2^32 - 1
-    trailer: int64 frames, int64 time of the last one shown, five uint32: what was wrong with them (`damage.Counts`)
+    findings (JSON)
+    trailer: int64 frames, int64 time of the last one shown, five uint32: what was wrong with them (`damage.Counts`), uint32 length of
+    the findings
 
 Times are in units of the film's own time base: a container would round them. Decoding times are not kept; `decoding_times` makes them.
 """
@@ -36,7 +38,7 @@ except ImportError:  # Windows
 
 MAGIC = b"FSRCNN segment 1\n"
 PACKET = struct.Struct("<qqBI")
-TRAILER = struct.Struct("<qq5I")
+TRAILER = struct.Struct("<qq6I")
 LENGTH = struct.Struct("<I")
 END = 2**32 - 1
 FINISHED = "finished"  # a file that says which film was made of the segments
@@ -64,6 +66,7 @@ class Segment:
         frames: how many.
         last: the time of the last one shown.
         counts: what was wrong with them.
+        findings: what was measured of them, frame by frame; empty where nothing was.
     """
 
     path: Path
@@ -71,6 +74,7 @@ class Segment:
     frames: int
     last: int
     counts: Counts
+    findings: list[Any]
 
     def packets(self) -> Iterator[EncodedFrame]:
         """In the order of the encoder."""
@@ -107,9 +111,10 @@ class SegmentWriter:
         self._write(PACKET.pack(frame.time, frame.duration, frame.key, len(frame.data)))
         self._write(frame.data)
 
-    def end(self, frames: int, last: int, counts: Counts) -> None:
+    def end(self, frames: int, last: int, counts: Counts, findings: Sequence[Any] = ()) -> None:
         """After the last packet; then the file is on the disk."""
-        self._write(PACKET.pack(0, 0, 0, END) + TRAILER.pack(frames, last, *counts))
+        text = json.dumps(findings).encode()
+        self._write(PACKET.pack(0, 0, 0, END) + text + TRAILER.pack(frames, last, *counts, len(text)))
         self._file.write(LENGTH.pack(self._crc))
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -306,12 +311,14 @@ def read(path: Path) -> Segment | None:
             if file.read(LENGTH.size) != LENGTH.pack(crc):
                 return None
             file.seek(size - LENGTH.size - TRAILER.size)
-            frames, last, *counts = TRAILER.unpack(file.read(TRAILER.size))
+            frames, last, *counts, length = TRAILER.unpack(file.read(TRAILER.size))
+            file.seek(size - LENGTH.size - TRAILER.size - length)
+            findings = json.loads(file.read(length))
             file.seek(0)
             header = _header(file)
     except (OSError, ValueError, struct.error):
         return None
-    return Segment(path, header, frames, last, Counts(*counts))
+    return Segment(path, header, frames, last, Counts(*counts), findings)
 
 
 def decoding_times(times: Sequence[int]) -> list[int]:

@@ -106,6 +106,12 @@ class Source:
         """Whether it can be read only once."""
         return not isinstance(self._source, Path)
 
+    @property
+    def beginning(self) -> Fraction:
+        """The film's, in seconds on the clock of its frames: sound may begin before the picture."""
+        start = self.container.start_time
+        return self.first.pts * self.time_base if start is None else Fraction(start, 1_000_000)
+
     def frames(self, after: int | None = None, *, seek: bool = True) -> Iterator[Decoded]:
         """The wanted frames in the order in which they are shown, each with a time that is larger than the one before; once.
 
@@ -177,9 +183,7 @@ class Source:
 
     def _ticks(self, seconds: Fraction) -> int:
         """The first tick that is not before so many seconds after the film's beginning."""
-        start = self.container.start_time
-        beginning = self.first.pts * self.time_base if start is None else Fraction(start, 1_000_000)
-        exact = (beginning + seconds) / self.time_base
+        exact = (self.beginning + seconds) / self.time_base
         return -(-exact.numerator // exact.denominator)
 
     def _near(self, time: int, seek: bool) -> Iterator[Decoded]:

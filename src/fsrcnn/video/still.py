@@ -22,11 +22,16 @@ WORTHWHILE = 0.9  # of the pixels; above it, the whole frame is as fast
 
 def luma(frame: Frame, range: Range) -> Planes:
     """The luma of a frame in planes, where it lies: writing to it changes the frame."""
-    format = described(frame.format.name)
-    colour = Colour(range=range, depth=format.depth)
-    plane = frame.planes[0]
-    lines: Array = np.frombuffer(plane, colour.dtype).reshape(-1, plane.line_size // colour.dtype.itemsize)
-    return Planes((lines[: frame.height, : frame.width],), LAYOUTS["grey"], colour)
+    colour = Colour(range=range, depth=described(frame.format.name).depth)
+    return Planes((samples(frame, 0),), LAYOUTS["grey"], colour)
+
+
+def samples(frame: Frame, plane: int) -> Array:
+    """(h, w) uint8 or uint16: a plane of a frame of a planar format, where it lies: writing to it changes the frame."""
+    lines = frame.planes[plane]
+    dtype = Colour(depth=described(frame.format.name).depth).dtype
+    whole: Array = np.frombuffer(lines, dtype).reshape(-1, lines.line_size // dtype.itemsize)
+    return whole[: lines.height, : lines.width]
 
 
 class Still:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from fsrcnn.planes import Planes
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import colour, formats, mux, streams, y4m
+from fsrcnn.video.comparison import Comparison, Scores, compared, means, said
 from fsrcnn.video.damage import Counts, cut_off
 from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
 from fsrcnn.video.enlargement import Enlargement, grey
@@ -56,6 +57,7 @@ class Done:
     Attributes:
         model: which upscaled it; with `auto`, the family that was chosen.
         reason: why that one; empty where it was given.
+        scores: of a comparison with an original: PSNR in dB and SSIM of luma, means of the frames, of `bicubic` and `sr`.
         damaged: what of it could not be read, in words; empty where all could.
         notes: what could not be taken along, in words.
     """
@@ -71,6 +73,7 @@ class Done:
     reason: str
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    scores: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Done:
@@ -93,6 +96,8 @@ def upscale(
     start: Time = None,
     duration: Time = None,
     deinterlace: bool = False,
+    compare: bool = False,
+    reference: str | Path | None = None,
     overwrite: bool = False,
     resume: bool = False,
     control: Control | None = None,
@@ -111,6 +116,9 @@ def upscale(
         start: where to begin: seconds from the film's beginning, or text as `1:02:03.5`. The result begins there: its times are less.
         duration: how much of the film, as `start`.
         deinterlace: make a whole frame of each interlaced one (FFmpeg's `bwdif`); such a film is refused otherwise.
+        compare: write bicubic | SR side by side, labelled, instead of the upscaled picture.
+        reference: of a comparison, the original, as large as the result and with the same frames: HR | bicubic | SR, with the PSNR
+            and SSIM of each frame.
         overwrite: replace the output where it exists, and begin again where it was begun.
         resume: go on where an earlier run of the same was broken off.
         control: threads and cancelling, else the upscaler's threads.
@@ -119,34 +127,41 @@ def upscale(
     Raises:
         UsageError: an argument, or a container that cannot hold what the film holds.
         FilmError: the film cannot be read, or the output cannot be written.
-        MissingExtraError: PyAV is not installed.
+        MissingExtraError: PyAV is not installed, or Pillow, which draws a comparison's labels.
         Cancelled: through the control; `resume=True` goes on then.
     """
     started = time.perf_counter()
     settings = Settings(encoder, crf, preset)
+    _check_comparison(compare, reference)
     span = span_of(start, duration)
     upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
     path = Path(film) if isinstance(film, (str, Path)) else None
+    if compare and output is None:
+        raise UsageError("a comparison has no name of its own", "give {output}")
     if path is None and (output is None or resume):
         raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
     target = default_output(path, size) if output is None and path is not None else Path(str(output))
     container = streams.container_of(target)
     if resume and (found := earlier(target)):
         return found
-    _check_target(target, path, overwrite)
-    with _opened(film, control.threads, span, deinterlace) as source:
+    _check_target(target, path, reference, overwrite)
+    with opened(film, control.threads, span, deinterlace) as source, ExitStack() as used:
         upscaler, reason = chosen(upscaler, source, size)
         companions = streams.settle(source, container)
         height, width = source.first.height, source.first.width
-        tall, wide = size.of(height, width)
         format = formats.nearest(source.first.format.name, settings.formats())
-        tags = colour.tags_of(source.first, formats.described(source.first.format.name).rgb, format.chroma == 0, tall)
+        enlargement = enlargement_of(source, upscaler, size, format, control.threads)
+        enlarge: Enlargement | Comparison = enlargement
+        if compare:
+            comparison = compared(enlargement, source, upscaler, reference, control=control, deinterlace=deinterlace)
+            enlarge = used.enter_context(comparison)
+        tall, wide = enlarge.size
         hdr = colour.hdr_of(source.first)
         aspect = source.video.sample_aspect_ratio
         reordered = container not in streams.IN_ORDER
-        picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, tags, hdr, reordered)
+        picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, enlargement.tags, hdr, reordered)
         check_encoder(settings, picture, control.threads)
         notes = [
             *companions.notes,
@@ -159,26 +174,28 @@ def upscale(
             notes.append(f"its HDR10 data are left out, which {settings.encoder} does not take")
         if span.start and "timecode" in source.video.metadata:
             notes.append("its timecode is left out, which is that of its beginning")
-        enlargement = _enlargement(source, upscaler, size, format, control.threads)
         about = {
             "film": "a pipe" if path is None else identity(path),
             "part": [str(span.start), None if span.duration is None else str(span.duration)],
-            "deinterlacing": deinterlace, "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
+            "deinterlacing": deinterlace, "comparison": [compare, None if reference is None else identity(Path(reference))],
+            "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
             "crf": settings.crf, "preset": settings.preset, "container": container,
             "version": f"{version('fsrcnn')}, PyAV {pyav().__version__}",
         }  # fmt: skip
         with Workplace(target, about, resume=resume, replace=overwrite) as workplace:
             resumed = sum(segment.frames for segment in workplace.done)
-            _encode(source, enlargement, settings, picture, container, workplace, span, control, progress)
+            _encode(source, enlarge, settings, picture, container, workplace, span, control, progress)
             counts = Counts()
             for segment in workplace.done:
                 counts = counts.plus(segment.counts)
+            scores = [Scores(*found) for segment in workplace.done for found in segment.findings]
+            notes += _measured(scores, enlarge, span)
 
             def done(end: Fraction | None) -> Done:
                 return Done(
                     source.label, str(target), (width, height), (wide, tall), sum(s.frames for s in workplace.done), resumed,
                     round(time.perf_counter() - started, 3), upscaler.label, reason,
-                    (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()),
+                    (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()), _means(scores),
                 )  # fmt: skip
 
             written: list[Done] = []
@@ -231,18 +248,18 @@ def frames(
     span = span_of(start, duration)
     upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
-    with _opened(film, upscaler.threads, span, deinterlace) as source:
+    with opened(film, upscaler.threads, span, deinterlace) as source:
         upscaler, _ = chosen(upscaler, source, size)
         format = formats.nearest(source.first.format.name, y4m.FORMATS)
-        with closing(_enlarged(source, _enlargement(source, upscaler, size, format, upscaler.threads))) as enlarged:
+        with closing(_enlarged(source, enlargement_of(source, upscaler, size, format, upscaler.threads))) as enlarged:
             for _, frame in enlarged:
                 yield frame
 
 
 def to_y4m(
     film: str | Path | BinaryIO, stream: BinaryIO, *, upscaler: Upscaler | None = None, size: Size | None = None,
-    start: Time = None, duration: Time = None, deinterlace: bool = False,
-    control: Control | None = None, progress: Callable[[Progress], None] = lambda progress: None,
+    start: Time = None, duration: Time = None, deinterlace: bool = False, compare: bool = False,
+    reference: str | Path | None = None, control: Control | None = None, progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Done:  # fmt: skip
     """Write the upscaled picture alone as Y4M, for another encoder: no sound, and frames at a constant rate.
 
@@ -254,17 +271,23 @@ def to_y4m(
         Cancelled: through the control.
     """
     started = time.perf_counter()
+    _check_comparison(compare, reference)
     span = span_of(start, duration)
     upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     control = control or Control(upscaler.threads)
-    with _opened(film, control.threads, span, deinterlace) as source:
+    with opened(film, control.threads, span, deinterlace) as source, ExitStack() as used:
         upscaler, reason = chosen(upscaler, source, size)
         format = formats.nearest(source.first.format.name, y4m.FORMATS)
-        enlarge = _enlargement(source, upscaler, size, format, control.threads)
+        enlargement = enlargement_of(source, upscaler, size, format, control.threads)
+        enlarge: Enlargement | Comparison = enlargement
+        if compare:
+            comparison = compared(enlargement, source, upscaler, reference, control=control, deinterlace=deinterlace)
+            enlarge = used.enter_context(comparison)
         expected = expected_frames(source, span)
         count, uneven, written = 0, 0, 0
         before: int | None = None
+        scores: list[Scores] = []
         with (
             y4m.Writer(stream, enlarge.size, format, source.rate, source.video.sample_aspect_ratio) as writer,
             closing(_enlarged(source, enlarge)) as enlarged,
@@ -275,15 +298,17 @@ def to_y4m(
                 if before is not None:
                     uneven += abs((frame.pts - before) * source.time_base * source.rate - 1) > Fraction(1, 2)
                 before = frame.pts
+                if frame.opaque is not None:
+                    scores.append(frame.opaque)
                 written = writer.write(frame)
                 count += 1
                 progress(Progress(count, expected, written))
         if not count:
-            raise _nothing(source)
+            raise nothing(source)
         others = [streams.described(s) for s in source.container.streams if s.index != source.video.index]
         notes = [
             *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
-            *source.counts.notes(),
+            *source.counts.notes(), *_measured(scores, enlarge, span),
         ]  # fmt: skip
         if uneven:
             notes.append(f"{uneven} frames are shown for another time than the rest, which Y4M cannot say")
@@ -292,6 +317,7 @@ def to_y4m(
         return Done(
             source.label, "standard output", (width, height), (wide, tall), count, 0,
             round(time.perf_counter() - started, 3), upscaler.label, reason, tuple(source.counts.damage()), tuple(notes),
+            _means(scores),
         )  # fmt: skip
 
 
@@ -361,15 +387,17 @@ def fingerprint(upscaler: Upscaler) -> str:
     return f"{upscaler.label} {upscaler.precision} {'-'.join(sums)}"
 
 
-def _opened(film: str | Path | BinaryIO, threads: int, span: Span, deinterlace: bool) -> Source:
+def opened(film: str | Path | BinaryIO, threads: int, span: Span, deinterlace: bool) -> Source:
+    """A film by its path, or a stream of Y4M; as `Source`."""
     if isinstance(film, (str, Path)):
         return Source(Path(film), None, threads, span, deinterlace=deinterlace)
     return Source(film, "standard input", threads, span, deinterlace=deinterlace)
 
 
-def _enlargement(
+def enlargement_of(
     source: Source, upscaler: Upscaler, size: Size, format: formats.PixelFormat, threads: int
 ) -> Enlargement:
+    """What makes a film's frames larger, in a format, with the tags that it has."""
     first = source.first
     tall, wide = size.of(first.height, first.width)
     tags = colour.tags_of(first, formats.described(first.format.name).rgb, format.chroma == 0, tall)
@@ -390,23 +418,46 @@ def _enlarged(
     return ahead(made(), WAITING)
 
 
-def _nothing(source: Source) -> FilmError:
+def nothing(source: Source) -> FilmError:
+    """That no frame is wanted."""
     return FilmError(f"{source.label} has no frame in the part that is wanted", "give another {start}")
 
 
-def _check_target(target: Path, source: Path | None, overwrite: bool) -> None:
+def _measured(scores: Sequence[Scores], enlarge: Enlargement | Comparison, span: Span) -> list[str]:
+    """What a comparison with an original found, in words."""
+    if not scores or not isinstance(enlarge, Comparison) or enlarge.original is None:
+        return []
+    more = enlarge.original.goes_on and span.duration is None
+    return [said(scores), *(["the reference has more frames after the last of the film"] if more else [])]
+
+
+def _means(scores: Sequence[Scores]) -> dict[str, Any]:
+    return {way: asdict(score) for way, score in means(scores).items()} if scores else {}
+
+
+def _check_comparison(compare: bool, reference: str | Path | None) -> None:
     """
     Raises:
-        UsageError: the output exists, or is the film itself.
+        UsageError: a reference with nothing to compare.
     """
-    if source is not None and files.resolved(source) == files.resolved(target):
-        raise UsageError(f"the output {target} is also the input", "give another {output}")
+    if reference is not None and not compare:
+        raise UsageError("a reference is for a comparison", "give {compare=True}, too")
+
+
+def _check_target(target: Path, source: Path | None, reference: str | Path | None, overwrite: bool) -> None:
+    """
+    Raises:
+        UsageError: the output exists, or is the film itself, or its reference.
+    """
+    for path, what in ((source, "input"), (reference, "reference")):
+        if path is not None and files.resolved(Path(path)) == files.resolved(target):
+            raise UsageError(f"the output {target} is also the {what}", "give another {output}")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists", "give {overwrite=True} to replace it")
 
 
 def _encode(
-    source: Source, enlarge: Enlargement, settings: Settings, picture: Picture, container: str, workplace: Workplace,
+    source: Source, enlarge: Enlargement | Comparison, settings: Settings, picture: Picture, container: str, workplace: Workplace,
     span: Span, control: Control, progress: Callable[[Progress], None],
 ) -> None:  # fmt: skip
     """Make the segments that are not there yet."""
@@ -419,15 +470,18 @@ def _encode(
         before = Counts()
         following = next(enlarged, None)
         if following is None and not done:
-            raise _nothing(source)
+            raise nothing(source)
         while following is not None:
             encoder = _Encoding(settings, picture, container, control.threads)
             with workplace.segment(encoder.extradata) as writer:
                 number, last = 0, 0
+                findings: list[Scores] = []
                 while following is not None and number < FRAMES:
                     if control.cancelled():
                         raise Cancelled("stopped before the film was finished", "give {resume=True} to go on")
                     (decoded, frame), following = following, None
+                    if frame.opaque is not None:
+                        findings.append(frame.opaque)
                     for packet in encoder(frame):
                         writer.packet(packet)
                         bytes += len(packet.data)
@@ -440,7 +494,7 @@ def _encode(
                     bytes += len(packet.data)
                 if following is None:
                     counts = source.counts  # and what was wrong behind the last frame
-                writer.end(number, last, counts.minus(before))
+                writer.end(number, last, counts.minus(before), findings)
             count, before = count + number, counts
 
 
