@@ -263,16 +263,8 @@ class Case:
         self, place: Path, *, resume: bool = False, limit: int | None = None, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """The command; no file may be larger than `limit` bytes."""
-        arguments = [
-            "video",
-            str(self.film),
-            "-o",
-            self._output(place).name,
-            "--encoder",
-            self.encoder,
-            "--threads",
-            "1",
-        ]
+        arguments = ["video", str(self.film), "-m", "fsrcnn-s", "-o", self._output(place).name]
+        arguments += ["--encoder", self.encoder, "--threads", "1"]
         return subprocess.Popen(
             [sys.executable, "-c", CHILD, *arguments, *(["--resume"] if resume else [])],
             cwd=place,

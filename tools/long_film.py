@@ -131,17 +131,8 @@ def main() -> None:
         source, result = Path(folder) / "film.mkv", Path(folder) / "large.mkv"
         made = make(source, arguments.seconds)
         started = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "fsrcnn",
-            "video",
-            str(source),
-            "-o",
-            str(result),
-            "--encoder",
-            arguments.encoder,
-        ]
+        command = [sys.executable, "-m", "fsrcnn", "video", str(source), "-m", "fsrcnn", "-o", str(result)]
+        command += ["--encoder", arguments.encoder]
         ended = subprocess.run(command, capture_output=True, text=True)
         print(f"{' '.join(command[1:])}: exit code {ended.returncode}, {time.perf_counter() - started:.1f} s")
         if ended.returncode:
