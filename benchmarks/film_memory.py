@@ -48,20 +48,7 @@ def main() -> None:
         target = str(Path(folder) / "out.mkv")
         small = str(make_film(Path(folder) / "small.mkv", arguments.small, SMALL))
         large = str(make_film(Path(folder) / "large.mkv", arguments.large))
-        ours = [
-            sys.executable,
-            "-m",
-            "fsrcnn",
-            "video",
-            "-m",
-            "fsrcnn",
-            "-s",
-            "2",
-            "--threads",
-            threads,
-            "--overwrite",
-            "-o",
-        ]
+        ours = [sys.executable, "-m", "fsrcnn", "video", "-m", "fsrcnn", "-s", "2", "--threads", threads, "--overwrite", "-o"]  # fmt: skip
         peer = [sys.executable, str(PEER), threads, large, target, "lanczos"]
         frames = f"{arguments.large} frames of {WIDTH}×{HEIGHT}"
         commands = {

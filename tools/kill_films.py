@@ -139,34 +139,14 @@ def main() -> int:
 
 def make_film(path: Path) -> Path:
     """48 frames that move, sound, subtitles and chapters."""
-    (path.parent / "subtitles.srt").write_text(SUBTITLES)
-    (path.parent / "chapters.txt").write_text(CHAPTERS)
+    subtitles, chapters = path.parent / "subtitles.srt", path.parent / "chapters.txt"
+    subtitles.write_text(SUBTITLES)
+    chapters.write_text(CHAPTERS)
     command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=96x64:rate=25",
-        "-f",
-        "lavfi",
-        "-i",
-        "sine",
-    ]
-    command += [
-        "-i",
-        str(path.parent / "subtitles.srt"),
-        "-i",
-        str(path.parent / "chapters.txt"),
-        "-map_metadata",
-        "3",
-        "-t",
-        "1.92",
-    ]
-    command += ["-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-g", "12", "-c:a", "aac"]
-    command += ["-c:s", SUBTITLE_CODECS[path.suffix[1:]], str(path)]
+        "ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25", "-f", "lavfi", "-i", "sine",
+        "-i", str(subtitles), "-i", str(chapters), "-map_metadata", "3", "-t", "1.92", "-map", "0", "-map", "1", "-map", "2",
+        "-c:v", "libx264", "-g", "12", "-c:a", "aac", "-c:s", SUBTITLE_CODECS[path.suffix[1:]], str(path),
+    ]  # fmt: skip
     subprocess.run(command, check=True)
     return path
 
