@@ -48,7 +48,8 @@ def main() -> None:
         target = str(Path(folder) / "out.mkv")
         small = str(make_film(Path(folder) / "small.mkv", arguments.small, SMALL))
         large = str(make_film(Path(folder) / "large.mkv", arguments.large))
-        ours = [sys.executable, "-m", "fsrcnn", "video", "-m", "fsrcnn", "-s", "2", "--threads", threads, "--overwrite", "-o"]  # fmt: skip
+        options = ["-m", "fsrcnn", "-s", "2", "--threads", threads, "--overwrite"]
+        ours = [sys.executable, "-m", "fsrcnn", "video", *options, "-o"]
         peer = [sys.executable, str(PEER), threads, large, target, "lanczos"]
         frames = f"{arguments.large} frames of {WIDTH}×{HEIGHT}"
         commands = {
