@@ -184,7 +184,7 @@ def of_films(usages: dict[str, list[Usage]], frames: int) -> dict[str, dict[str,
         wall, cpu, peak = (statistics.median(values) for values in zip(*taken, strict=True))
         found[name] = {
             "seconds": round(wall, 2),
-            "cpu_seconds": round(cpu, 2),
+            "cpu_seconds_per_frame": round(cpu / frames, 3),
             "frames_per_second": round(frames / wall, 2),
             "peak_mb": round(peak),
         }
@@ -201,7 +201,8 @@ def ratios(films: dict[str, dict[str, float]], models: list[str]) -> dict[str, d
             for peer in [*peers, *(["OpenCV dnn_superres"] if model == "fsrcnn" else [])]:
                 if peer in films:
                     found[f"{ours} / {peer}"] = {
-                        name: round(films[ours][name] / films[peer][name], 3) for name in ("seconds", "cpu_seconds")
+                        name: round(films[ours][name] / films[peer][name], 3)
+                        for name in ("seconds", "cpu_seconds_per_frame")
                     }
     return found
 
