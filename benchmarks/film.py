@@ -141,6 +141,7 @@ def of_frames(film: Path, models: list[str], threads: int, rounds: int) -> dict[
                 **{name: round(median, 1) for name, median in medians.items()},
                 "frame / network": round(medians["frame"] / medians["network"], 3),
             }
+            print(f"{threads} threads: {model}, {precision}: {found[f'{model}, {precision}']}", file=sys.stderr)
     return found
 
 
