@@ -100,7 +100,7 @@ class Contents:
 
     frames: list[tuple[Fraction, str]]
     packets: list[tuple[int, Fraction, int, str]]
-    about: list[Any]
+    tags: list[Any]
 
 
 def main() -> int:
@@ -310,7 +310,7 @@ class Case:
         except (pyav().FFmpegError, IndexError) as error:
             yield f"the film cannot be read: {error}"
             return
-        for name in ("frames", "packets", "about"):
+        for name in ("frames", "packets", "tags"):
             if getattr(found, name) != getattr(self.whole, name):
                 yield f"its {name} differ"
 
