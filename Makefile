@@ -27,12 +27,14 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, and training
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/film.py
+	$(BIN)/python benchmarks/film_memory.py
 	$(BIN)/python benchmarks/training_speed.py
 
 fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, and count what becomes of them
@@ -46,8 +48,9 @@ sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSa
 	cmake --build build/thread --target check --parallel
 	build/thread/check
 
-kill: .venv/developing  ## kill every command at random moments, 200 times with each of KILL, TERM and INT, and look at what is left (hours)
+kill: .venv/developing  ## kill every command at random moments, 200 times with each of KILL, TERM and INT, films too, and look at what is left (hours)
 	$(BIN)/python tools/kill.py
+	$(BIN)/python tools/kill_films.py
 
 check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static)
 	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,16 @@ MISTAKES = (
     ("benchmarks/stages.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
     ("benchmarks/memory.py --megapixels nan", 2, "--megapixels is a number above 0, not nan"),
     ("benchmarks/memory.py --megapixels 0", 2, "--megapixels is a number above 0, not 0"),
+    ("benchmarks/film.py --frames 0", 2, "--frames is a whole number of at least 1, not 0"),
+    ("benchmarks/film.py --threads 2 0", 2, "--threads is a whole number of at least 1, not 0"),
+    ("benchmarks/film.py --models fsrcnn none", 2, NO_MODEL),
+    ("benchmarks/film.py --vapoursynth {empty}", 2, "--vapoursynth is an interpreter that has vapoursynth and"),
+    ("benchmarks/film_memory.py --small 0", 2, "--small is a whole number of at least 1, not 0"),
+    ("benchmarks/film_memory.py --large -1", 2, "--large is a whole number of at least 1, not -1"),
+    ("tools/kill_films.py --count 0", 2, "--count is a whole number of at least 1, not 0"),
+    ("tools/kill_films.py --disks 0", 2, "--disks is a whole number of at least 1, not 0"),
+    ("tools/long_film.py --seconds 0", 2, "--seconds is a whole number of at least 1, not 0"),
+    ("tools/long_film.py --seconds 3", 2, "--seconds is at least 4, not 3"),
 )  # fmt: skip
 NEEDED = {"tools/bundle.py": ("matplotlib", "torch"), "recipes/cure.py": ("torch", "tensorboard", "matplotlib"),
           "benchmarks/precision.py": ("torch",), "benchmarks/training_speed.py": ("torch", "tensorboard")}  # fmt: skip
@@ -111,6 +122,21 @@ def test_how_a_script_ends(status: str | int | None, code: int, said: str, capsy
         cli.run(lambda: sys.exit(status))
     assert ended.value.code == code
     assert capsys.readouterr().err == said
+
+
+def test_sound_and_picture_of_a_long_film(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av", reason="films need PyAV: pip install '.[video]'")
+    assert typed(["tools/long_film.py", "--seconds", "4", "--encoder", "ffv1"], monkeypatch) == 0
+    assert capsys.readouterr().out.count("offset +0.000000 s") == 6
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="its film is made by ffmpeg, which is not installed")
+@pytest.mark.skipif(sys.platform != "linux", reason="it limits the size of files")
+def test_films_killed_and_resumed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av", reason="films need PyAV: pip install '.[video]'")
+    options = ["--count", "2", "--disks", "1", "--encoders", "ffv1", "--containers", "mkv"]
+    assert typed(["tools/kill_films.py", *options], monkeypatch) == 0
+    assert capsys.readouterr().out.count("; 0 wrong\n") == 2
 
 
 def test_an_average_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

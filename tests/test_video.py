@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from fractions import Fraction
@@ -718,3 +719,27 @@ def test_without_pyav(tmp_path: Path) -> None:
 
 def test_errors_are_of_films() -> None:
     assert issubclass(FilmError, FsrcnnError)
+
+
+BLOCKS = """
+import resource
+from pathlib import Path
+import numpy as np
+from fsrcnn.video.library import give_back_large_blocks
+give_back_large_blocks()
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+for round in range(2):
+    large = [(np.ones(2**22, np.uint8), np.ones(10**5, np.uint8)) for _ in range(50)]
+    small = [part for _, part in large]
+    before = resident()
+    del large
+    print(before - resident() > 45 * 2**22)
+"""
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="it is another C library")
+def test_memory_of_an_encoder_is_returned() -> None:
+    """Large blocks, small ones between them that stay: as the frames of encoders lie."""
+    run = subprocess.run([sys.executable, "-c", BLOCKS], check=True, capture_output=True, text=True)
+    assert run.stdout == "True\nTrue\n"

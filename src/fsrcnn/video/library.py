@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from typing import Any
 
 from fsrcnn.errors import FsrcnnError
 from fsrcnn.require import require
+
+M_MMAP_THRESHOLD = -3  # of malloc.h
+LARGE = 2**20  # bytes
 
 Frame = Any
 """`av.VideoFrame`, which is not there where PyAV is not installed, and whose annotations are wrong here and there."""
@@ -27,3 +32,13 @@ def pyav() -> Any:
 def explained(error: Exception) -> str:
     """What FFmpeg says, without number and path: "Invalid data found when processing input"."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def give_back_large_blocks() -> None:
+    """Let the C library return memory to the system as soon as a large block is freed; where it is glibc, for this process.
+
+    By itself it moves the size from which blocks lie apart up to 32 MB once one of them was freed. Then the frames of an encoder
+    lie on the heap, those of the next one beside the holes that they leave, and memory grows with each segment of a film.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or another system
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

@@ -27,7 +27,7 @@ from fsrcnn.video.comparison import Comparison, Scores, compared, means, said
 from fsrcnn.video.damage import Counts, cut_off
 from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
 from fsrcnn.video.enlargement import Enlargement, grey
-from fsrcnn.video.library import FilmError, Frame, explained, pyav
+from fsrcnn.video.library import FilmError, Frame, explained, give_back_large_blocks, pyav
 from fsrcnn.video.planning import default_output
 from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace, finished, identity
 from fsrcnn.video.source import Decoded, Source
@@ -461,6 +461,7 @@ def _encode(
     span: Span, control: Control, progress: Callable[[Progress], None],
 ) -> None:  # fmt: skip
     """Make the segments that are not there yet."""
+    give_back_large_blocks()
     done = workplace.done
     count = sum(segment.frames for segment in done)
     bytes = sum(segment.path.stat().st_size for segment in done)
