@@ -1,6 +1,7 @@
-"""What a film would lose: a frame of its size with the data of its first one, and the first packets of all else are written to memory, and read again.
+"""What a film would lose: a film of one frame is written to memory, and read again.
 
-So no table of containers and encoders is needed. What they refuse is refused before any work, and what does not come back is said.
+The frame has the new size and the data of the film's first; with it go the first packets of all else. So no table of containers and
+encoders is needed: what they refuse is refused before any work, and what does not come back is said.
 """
 
 from __future__ import annotations
