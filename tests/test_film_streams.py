@@ -23,6 +23,7 @@ from fsrcnn import Size, Upscaler, video
 from fsrcnn.arrays import Array
 from fsrcnn.errors import FsrcnnError
 from fsrcnn.video import colour, encoders
+from fsrcnn.video.formats import described
 from support import run_command
 
 PROGRAMS = ("ffmpeg", "ffprobe", "mpv")
@@ -370,11 +371,11 @@ def test_siting_of_chroma_is_kept(tmp_path: Path, upscaler: Upscaler, siting: st
 def test_chroma_is_where_its_siting_says(
     tmp_path: Path, upscaler: Upscaler, siting: str, across: float, down: float
 ) -> None:
-    """A ramp of chroma across and one down: in the result it has the values that its places call for, to a level."""
-    chroma = np.add.outer(np.arange(24) * 3.0, np.arange(32) * 2.0) + 40
+    """A ramp of Cb across and one of Cr down: in the result they have the values that their places call for, but for rounding."""
+    ramps = (np.tile(np.arange(32) * 6 + 20, (24, 1)), np.tile(np.arange(24) * 8 + 20, (32, 1)).T)
     frame = av.VideoFrame(64, 48, "yuv420p")
     frame.planes[0].update(bytes([100]) * frame.planes[0].buffer_size)
-    for plane in frame.planes[1:]:
+    for plane, chroma in zip(frame.planes[1:], ramps, strict=True):
         rows = np.zeros((24, plane.line_size), np.uint8)
         rows[:, :32] = chroma
         plane.update(rows.tobytes())
@@ -384,12 +385,12 @@ def test_chroma_is_where_its_siting_says(
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         target.mux([*stream.encode(frame), *stream.encode(None)])
     video.upscale(tmp_path / "a.mkv", tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
-    found = planes_of(tmp_path / "b.mkv", (48, 64), 1, 1)[0].astype(float)
+    cb, cr = (planes_of(tmp_path / "b.mkv", (48, 64), 1, number)[0].astype(float) for number in (1, 2))
     # Sample k of the result lies on luma column 2k + across of it, which is (2k + across + 1/2) / 2 - 1/2 of the source, whose
     # sample j lies on column 2j + across.
     columns, rows = (((2 * np.arange(n) + at + 0.5) / 2 - 0.5 - at) / 2 for n, at in ((64, across), (48, down)))
-    expected = np.add.outer(rows * 3, columns * 2) + 40
-    assert np.abs(found - expected)[6:-6, 6:-6].max() <= 1
+    assert np.abs(cb - (columns * 6 + 20))[6:-6, 6:-6].max() <= 0.6
+    assert np.abs(cr - (rows * 8 + 20)[:, None])[6:-6, 6:-6].max() <= 0.6
 
 
 def test_transfer_of_hlg_and_pq(tmp_path: Path, upscaler: Upscaler) -> None:
@@ -613,6 +614,17 @@ def test_sizes(tmp_path: Path, upscaler: Upscaler, size: tuple[int, int], factor
     (stream,) = ffprobe(tmp_path / "b.mkv", "-show_streams")["streams"]
     assert (stream["height"], stream["width"]) == (size[0] * factor, size[1] * factor)
     assert warnings(tmp_path / "b.mkv", "ffmpeg") == []
+
+
+def test_ffv1_has_checksums_at_odd_sizes() -> None:
+    """Their chroma cannot be cut into four slices."""
+    rate = Fraction(25)
+    picture = encoders.Picture(99, 57, described("yuv420p"), 1 / rate, rate, None, colour.Tags(), None)
+    context = av.CodecContext.create("ffv1", "w")
+    encoders.configure(context, encoders.Settings("ffv1"), picture, 1)
+    assert context.options["slicecrc"] == "1"
+    assert context.options["slices"] != "4"
+    context.open()
 
 
 def bad(tmp_path: Path, kind: str) -> Path:
