@@ -22,7 +22,7 @@ from fsrcnn.planning import Existing, Job
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_films
-from fsrcnn.video.encoders import DEFAULT, ENCODERS, available
+from fsrcnn.video.encoders import ENCODERS, available
 from fsrcnn.video.library import pyav
 from fsrcnn.video.planning import plan
 
@@ -87,7 +87,12 @@ def video(
             show_default=False,
         ),
     ] = None,
-    encoder: Annotated[str, typer.Option(help=f"One of {OFFERED}.")] = DEFAULT,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help=f"One of {OFFERED}. Default: the first of them that the container holds.", show_default=False
+        ),
+    ] = None,
     crf: Annotated[
         int | None, typer.Option(help=f"Quality, the smaller the better. Default: {CRF}.", show_default=False)
     ] = None,
@@ -152,7 +157,7 @@ def video(
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     if preview is not None:
         given = {
-            "--output": output is not None, "--compare": compare, "--encoder": encoder != DEFAULT, "--crf": crf is not None,
+            "--output": output is not None, "--compare": compare, "--encoder": encoder is not None, "--crf": crf is not None,
             "--preset": preset is not None, "--duration": duration is not None, "--resume": resume,
             "--recursive": recursive, "--skip-existing": skip_existing,
         }  # fmt: skip

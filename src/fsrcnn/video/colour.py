@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import struct
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from fsrcnn.color import Matrix
-from fsrcnn.video.library import Frame
+from fsrcnn.video.library import FilmError, Frame, pyav
 
 # ISO/IEC 23091-2 (H.273), as FFmpeg numbers them.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
@@ -24,7 +26,13 @@ MATRICES: dict[int, Matrix] = {
     10: "bt2020",
 }
 HD = 720  # rows from which players take an untagged film for BT.709
-CENTRED = ("mjpeg", "mpeg1video")  # codecs whose chroma lies amid its luma pixels; elsewhere on the left column
+SITINGS = {"left": (0, 128), "center": (128, 128), "topleft": (0, 0), "top": (128, 0)}
+"""Where chroma lies, as FFmpeg names it → right of and below the first luma pixel, in 1/256 of the distance of two."""
+# Elements of a Matroska header: one byte each, 0 where nothing is said, 1 on the first luma pixel, 2 amid two.
+CHROMA_ACROSS, CHROMA_DOWN = b"\x55\xb7\x81", b"\x55\xb8\x81"
+DOLBY_VISION = re.compile(
+    rb"dv[cv]C\x41\xed\x98(.{5})", re.DOTALL
+)  # the kind of a mapping, and its data: 24 bytes of record
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,64 @@ def matrix_of(tags: Tags, height: int) -> int:
     if tags.matrix != UNSPECIFIED:
         return tags.matrix
     return BT709 if height >= HD else BT470BG if height == 576 else SMPTE170M
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a film says of its picture, and PyAV does not show.
+
+    Attributes:
+        siting: where chroma lies, of `SITINGS`; None where nothing is said.
+        dolby_vision: profile and base layer compatibility of the configuration record; 0 is compatible with nothing.
+    """
+
+    siting: str | None = None
+    dolby_vision: tuple[int, int] | None = None
+
+
+def header_of(stream: Any) -> Header:
+    """What FFmpeg found out of a video stream: it is asked to write it down as Matroska, whose elements are read."""
+    av = pyav()
+    written = io.BytesIO()
+    try:
+        with av.open(written, "w", format="matroska", options={"strict": "-1"}) as target:
+            copy = target.add_stream_from_template(stream, opaque=True)
+            copy.time_base = stream.time_base
+            target.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return Header()
+    data = written.getvalue()
+    across, down = (_byte_after(data, element) for element in (CHROMA_ACROSS, CHROMA_DOWN))
+    siting = {(1, 2): "left", (2, 2): "center", (1, 1): "topleft", (2, 1): "top"}.get((across, down))
+    record = DOLBY_VISION.search(data)
+    if record is None:
+        return Header(siting)
+    _, bits, last = struct.unpack(
+        ">HHB", record[1]
+    )  # version (16 bit), profile (7), level (6), three flags, compatibility (4)
+    return Header(siting, (bits >> 9, last >> 4))
+
+
+def check_dolby_vision(label: str, header: Header, frame: Frame) -> None:
+    """Dolby Vision lies in data beside a picture, which no encoder here writes: it must be one that can be watched without.
+
+    Raises:
+        FilmError: it cannot; its colours would be wrong.
+    """
+    if header.dolby_vision is not None:
+        alone = header.dolby_vision[1] != 0
+    else:  # as in a bare stream: AVDOVIMetadata says where its AVDOVIRpuDataHeader is, whose profile is 0 for profile 5 alone
+        found = [bytes(data) for data in frame.side_data if data.type.name == "DOVI_METADATA"]
+        alone = not any(data[struct.unpack_from("@N", data)[0] + 4] == 0 for data in found)
+    if not alone:
+        raise FilmError(
+            f"{label} is Dolby Vision of a profile (as 5) whose colours are wrong without data that no encoder here writes",
+            "make an HDR10 film of it first",
+        )
+
+
+def _byte_after(data: bytes, element: bytes) -> int:
+    return (data.partition(element)[2] or b"\0")[0]
 
 
 @dataclass(frozen=True)
@@ -119,19 +185,6 @@ def hdr_of(frame: Frame) -> Hdr | None:
     if not primaries and luminance is None and light is None:
         return None
     return Hdr(primaries, luminance, light)
-
-
-def lost_side_data(frame: Frame) -> list[str]:
-    """Side data that no encoder here takes, in words."""
-    names = {data.type.name for data in frame.side_data}
-    said = []
-    if names & {"DOVI_RPU_BUFFER", "DOVI_METADATA"}:
-        said.append("its Dolby Vision data are left out; what remains is the picture without them")
-    if "DYNAMIC_HDR_PLUS" in names:
-        said.append("its HDR10+ data are left out; HDR10 remains")
-    if "A53_CC" in names:
-        said.append("its closed captions, which lie within the frames, are left out")
-    return said
 
 
 def display_matrix(frame: Frame) -> tuple[int, ...] | None:

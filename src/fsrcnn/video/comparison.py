@@ -75,9 +75,9 @@ class Original:
             )
         own = formats.nearest(first.format.name, y4m.FORMATS)
         tags = _tags(source, film, enlargement.tags, own)
-        centred = source.video.codec_context.name in colour.CENTRED
-        self._as_it_is = Enlargement(upscaler, enlargement.size, own, tags, centred=centred)
-        self._as_results = Enlargement(upscaler, enlargement.size, enlargement.format, tags, centred=centred)
+        siting = colour.header_of(source.video).siting
+        self._as_it_is = Enlargement(upscaler, enlargement.size, own, tags, siting=siting)
+        self._as_results = Enlargement(upscaler, enlargement.size, enlargement.format, tags, siting=siting)
         self._source, self._film, self._depth = source, film, enlargement.format.depth
         self._tolerance = min(source.time_base + film.time_base, 1 / (2 * source.rate))  # containers round times
         self._frames: Iterator[Decoded] | None = None

@@ -14,14 +14,13 @@ from fsrcnn.arrays import Array
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Range
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video.colour import FULL, RGB, UNSPECIFIED, Tags
+from fsrcnn.video.colour import FULL, RGB, SITINGS, UNSPECIFIED, Tags
 from fsrcnn.video.formats import PixelFormat, described
 from fsrcnn.video.library import Frame, pyav
 from fsrcnn.video.still import Still, luma
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
 CONVERTED = (1, 4, 5, 6, 7, 9)  # the matrices, by their numbers in H.273, that `scale` takes
-LEFT, AMID = 0, 128  # positions of chroma in 1/256 of the distance of two luma pixels
 
 
 def grey(frame: Frame) -> Array:
@@ -48,7 +47,7 @@ class Enlargement:
         format: PixelFormat,
         tags: Tags,
         *,
-        centred: bool = False,
+        siting: str | None = None,
         threads: int | None = None,
     ) -> None:
         """
@@ -57,18 +56,18 @@ class Enlargement:
             size: (height, width) of the results.
             format: of their pixels; frames of another one are converted before they are upscaled.
             tags: of the results.
-            centred: chroma of the film lies amid its luma pixels; that of the results is at the left, as most films have it.
+            siting: where chroma lies, of `SITINGS`, in the film and in the results; at the left where nothing is said.
             threads: of the network; the upscaler's where it is not given.
         """
         self.size, self.format = size, format
-        self.tags, self._centred = tags, centred
+        self.tags, self.siting = tags, siting
         self._still = Still(upscaler, Control(threads or upscaler.threads))
         self._graphs: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, frame: Frame) -> Frame:
         """A frame of any size to one of `size`; its time and its duration stay."""
         lr = self.prepared(frame)
-        sr = self._scaled(lr, self.size, self.format.name, centred=self._centred and lr is frame)
+        sr = self._scaled(lr, self.size, self.format.name)
         sr.pict_type = 0  # the encoder settles that
         self._still.fill(lr, sr, self.range)
         self.tags.put(sr)
@@ -81,7 +80,7 @@ class Enlargement:
 
     def canvas(self, frame: Frame, width: int) -> Frame:
         """A frame as high as the results and of any width, with time, side data and tags; what it shows is to be replaced."""
-        canvas = self._scaled(frame, (self.size[0], width), self.format.name, centred=False)
+        canvas = self._scaled(frame, (self.size[0], width), self.format.name)
         canvas.pict_type = 0
         self.tags.put(canvas)
         return canvas
@@ -91,15 +90,15 @@ class Enlargement:
         name = frame.format.name
         if name == self.format.name or (name.startswith("yuvj") and name.replace("j", "", 1) == self.format.name):
             return frame
-        return self._scaled(frame, (frame.height, frame.width), self.format.name, centred=self._centred)
+        return self._scaled(frame, (frame.height, frame.width), self.format.name)
 
-    def _scaled(self, frame: Frame, size: tuple[int, int], format: str, *, centred: bool) -> Frame:
+    def _scaled(self, frame: Frame, size: tuple[int, int], format: str) -> Frame:
         matrix = frame.colorspace
         if matrix not in (RGB, *CONVERTED):  # FFmpeg refuses what it cannot convert, though nothing is to be converted
             frame.colorspace = UNSPECIFIED
-        key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format, centred)
+        key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, size, format)
         if key not in self._graphs:
-            self._graphs[key] = self._graph(frame, size, format, centred)
+            self._graphs[key] = self._graph(frame, size, format)
         graph = self._graphs[key]
         time_base = frame.time_base
         graph.vpush(frame)
@@ -108,7 +107,7 @@ class Enlargement:
         scaled.pts, scaled.time_base, scaled.duration = frame.pts, time_base, frame.duration
         return scaled
 
-    def _graph(self, frame: Frame, size: tuple[int, int], format: str, centred: bool) -> Any:
+    def _graph(self, frame: Frame, size: tuple[int, int], format: str) -> Any:
         source, target = described(frame.format.name), described(format)
         graph = pyav().filter.Graph()
         known = {
@@ -124,11 +123,12 @@ class Enlargement:
             if frame.colorspace not in (RGB, UNSPECIFIED):
                 arguments += [f"in_color_matrix={frame.colorspace}", f"out_color_matrix={frame.colorspace}"]
         # Without these, chroma is taken for centred, and moves half an HR luma pixel.
-        for side, layout, position in (("in", source, AMID if centred else LEFT), ("out", target, LEFT)):
+        across, down = SITINGS[self.siting or "left"]
+        for side, layout in (("in", source), ("out", target)):
             if layout.chroma in (420, 422):
-                arguments.append(f"{side}_h_chr_pos={position}")
+                arguments.append(f"{side}_h_chr_pos={across}")
             if layout.chroma == 420:
-                arguments.append(f"{side}_v_chr_pos={AMID}")
+                arguments.append(f"{side}_v_chr_pos={down}")
         graph.link_nodes(
             buffer, graph.add("scale", ":".join(arguments)), graph.add("format", format), graph.add("buffersink")
         )

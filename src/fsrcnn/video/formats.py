@@ -57,7 +57,7 @@ def described(name: str) -> PixelFormat:
     alpha = len(colours) < len(components)
     depth = max(component.bits for component in components)
     if format.is_rgb or format.has_palette:
-        return PixelFormat(name, 444, max(depth, 8), alpha or format.has_palette, rgb=True)
+        return PixelFormat(name, 444, max(depth, 8), alpha and not format.has_palette, rgb=True)
     if len(colours) < 3:
         return PixelFormat(name, 0, max(depth, 8), alpha)
     # 4:1:1 and 4:1:0 go into the next finer grid, 4:4:0 into 4:4:4.

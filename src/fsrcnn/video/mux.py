@@ -37,13 +37,13 @@ def write(
     span: Span,
     overwrite: bool,
     control: Control,
-    about: Callable[[Fraction | None], dict[str, Any]],
+    about: Callable[[Path, Fraction | None], dict[str, Any]],
 ) -> None:
     """Write the film, whole or not at all.
 
     Args:
-        about: given the time in seconds at which the last of all packets ends (None: nothing says it), what to note of the film for a
-            run that finds it in place.
+        about: given the film, which is not in place yet, and the time in seconds at which the last of all packets ends (None: nothing
+            says it), what to note of the film for a run that finds it in place.
 
     Raises:
         FilmError: it cannot be written, or the segments do not belong together.
@@ -60,7 +60,7 @@ def write(
                 source.reopened() as original,
                 av.open(str(part.absolute()), "w", format=container, options=options) as target,
             ):
-                video, copies = _begin(
+                video, copies = begin(
                     target, container, source, original, companions, picture, settings, control.threads, span
                 )
                 if any(
@@ -77,10 +77,10 @@ def write(
             raise FilmError(f"cannot write {output}: {explained(error)}", "give {resume=True} to go on") from error
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        workplace.finish(part, about(end))
+        workplace.finish(part, about(part, end))
 
 
-def _begin(
+def begin(
     target: Any, container: str, source: Source, original: Any, companions: streams.Companions, picture: Picture,
     settings: Settings, threads: int, span: Span,
 ) -> tuple[Any, dict[int, Any]]:  # fmt: skip
@@ -103,8 +103,8 @@ def _begin(
             matrix = display_matrix(source.first)
             if matrix is not None:
                 video.set_display_matrix(matrix)
-        elif stream.index in companions.copied:
-            copies[stream.index] = streams.add_copy(target, stream)
+        elif (copy := streams.add(target, stream, companions)) is not None:
+            copies[stream.index] = copy
         elif stream.index in covers:
             streams.add_cover(target, stream, covers[stream.index])
     chapters = _chapters(original, span)
@@ -138,7 +138,7 @@ def _fill(target: Any, frames: Iterator[Any], others: Iterator[Any], control: Co
     while frame is not None or other is not None:
         if control.cancelled():
             raise Cancelled("stopped before the film was written", "give {resume=True} to go on")
-        if frame is not None and (other is None or _when(frame) <= _when(other)):
+        if frame is not None and (other is None or when(frame) <= when(other)):
             packet, frame = frame, next(frames, None)
         else:
             assert other is not None
@@ -150,7 +150,7 @@ def _fill(target: Any, frames: Iterator[Any], others: Iterator[Any], control: Co
     return end
 
 
-def _when(packet: Any) -> Fraction:
+def when(packet: Any) -> Fraction:
     ticks = packet.dts if packet.dts is not None else packet.pts
     return Fraction(-(10**9)) if ticks is None else ticks * packet.time_base
 
@@ -196,8 +196,7 @@ def _copied(original: Any, copies: dict[int, Any], source: Source, span: Span) -
         if cut.after(packet):
             return
         if packet.stream_index in copies and cut.takes(packet):
-            packet.stream = copies[packet.stream_index]
-            yield packet
+            yield from copies[packet.stream_index](packet)
 
 
 class _Cut:
@@ -214,7 +213,7 @@ class _Cut:
 
     def after(self, packet: Any) -> bool:
         """Whether nothing of the part comes any more in the file."""
-        return self._end is not None and packet.stream.type not in SELDOM and _when(packet) > self._end + FARTHEST_APART
+        return self._end is not None and packet.stream.type not in SELDOM and when(packet) > self._end + FARTHEST_APART
 
     def takes(self, packet: Any) -> bool:
         """Whether it belongs to the part; what is shown for some time is from where the part begins, until where it ends."""

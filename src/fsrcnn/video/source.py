@@ -19,6 +19,12 @@ from fsrcnn.video.span import Span
 STILL = ("image2", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif", "apng")
 """Formats of pictures, which `fsrcnn upscale` enlarges."""
 PLAYLISTS = ("hls", "concat", "dash", "mpjpeg")
+PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version")  # of a file: so it is never opened, nor what it lists
+OPENING: dict[str, Any] = {
+    "metadata_errors": "replace",
+    "options": {"protocol_whitelist": "file"},
+}  # nothing from a network
+ENCRYPTED = "encryption_info"  # side data of a packet
 PIPE = "yuv4mpegpipe"  # the one format that is read from a pipe
 
 
@@ -177,7 +183,7 @@ class Source:
         if not isinstance(self._source, Path):
             return contextlib.nullcontext(self.container)
         try:
-            return av.open(str(self._source.absolute()), metadata_errors="replace")
+            return av.open(str(self._source.absolute()), **OPENING)
         except (av.FFmpegError, OSError) as error:
             raise FilmError(f"{self.label} cannot be read any more: {explained(error)}") from error
 
@@ -210,7 +216,9 @@ class Source:
             if isinstance(self._source, Path):
                 if self._source.is_dir():
                     raise FilmError(f"{self.label} is a folder")
-                self.container = av.open(str(self._source.absolute()), metadata_errors="replace")
+                with contextlib.suppress(OSError), self._source.open("rb") as file:  # FFmpeg says what is wrong with it
+                    self._check_playlist(file.read(max(map(len, PLAYLIST_STARTS))))
+                self.container = av.open(str(self._source.absolute()), **OPENING)
             else:
                 self.container = av.open(self._source, format=PIPE)
         except av.FileNotFoundError as error:
@@ -235,13 +243,24 @@ class Source:
         if set(names) & set(STILL) or (names[0].endswith("_pipe") and names[0] != PIPE):
             raise FilmError(f"{self.label} is a picture, no film", "type: fsrcnn upscale")
         if set(names) & set(PLAYLISTS):
-            raise FilmError(f"{self.label} is a list of other files, no film", "give the film itself")
+            raise self._playlist()
         if self.video is None:
             raise FilmError(f"{self.label} has no video stream")
         if self.video.codec_context is None:
             raise FilmError(f"{self.label} has a video stream whose codec this FFmpeg does not know")
         self.time_base: Fraction = self.video.time_base
         self.rate: Fraction = self.video.average_rate or self.video.guessed_rate or Fraction(25)
+
+    def _check_playlist(self, start: bytes) -> None:
+        """
+        Raises:
+            FilmError: a file that begins so is one.
+        """
+        if start.startswith(PLAYLIST_STARTS):
+            raise self._playlist()
+
+    def _playlist(self) -> FilmError:
+        return FilmError(f"{self.label} is a list of other files, no film", "give the film itself")
 
     def _decode(self) -> Iterator[Decoded]:
         """All frames from here on; `counts` and `falls` begin anew."""
@@ -280,6 +299,8 @@ class Source:
                 with contextlib.suppress(av.FFmpegError):
                     yield from self.video.codec_context.decode(None) if packet is None else packet.decode()
                 return
+            if packet.has_sidedata(ENCRYPTED):
+                raise FilmError(f"{self.label} is encrypted")
             clock.shift(packet)
             self._count(falls=clock.count - self.counts.falls)
             try:

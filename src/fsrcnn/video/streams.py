@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,25 @@ MUXER_OPTIONS = {
     "mov": {"movflags": "+use_metadata_tags"},
 }
 ATTACHING = ("matroska",)
-ROUNDING = ("matroska", "webm")  # to milliseconds
+TEXTS = ("subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text")  # subtitles of letters: one kind becomes another
+TEXT_OF = {"matroska": "ass", "webm": "webvtt", "mp4": "mov_text", "mov": "mov_text"}
+"""Container → the kind of text that it holds."""
 IN_ORDER = ("avi",)  # holds no times: frames are shown in the order in which they lie there
+ALPHA = (
+    "alpha_mode"  # says that the film's alpha lies beside its frames (VP8, VP9), where FFmpeg's decoders do not read it
+)
 # What a container says of itself, and of sizes and lengths that are others now.
-OF_THE_FILE = {"encoder", "duration", "major_brand", "minor_version", "compatible_brands", "vendor_id", "handler_name"}
+OF_THE_FILE = {
+    "encoder",
+    "software",
+    "duration",
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "vendor_id",
+    "handler_name",
+    ALPHA,
+}
 OF_THE_PACKETS = ("_statistics", "bps", "number_of_")
 MIME = {
     "mjpeg": ("image/jpeg", "jpg"),
@@ -64,11 +79,13 @@ class Companions:
 
     Attributes:
         copied: numbers of the streams that are copied packet for packet.
+        converted: numbers of subtitles → what kind they become.
         attached: numbers of covers that become attachments.
         notes: what is left out, in words.
     """
 
     copied: tuple[int, ...]
+    converted: dict[int, str]
     attached: tuple[int, ...]
     notes: tuple[str, ...]
 
@@ -79,8 +96,10 @@ def settle(source: Source, container: str) -> Companions:
     Raises:
         UsageError: it cannot hold one that nobody would want to lose.
     """
-    copied, attached, notes = [], [], []
-    refused = []
+    copied, attached, notes, refused = [], [], [], []
+    converted: dict[int, str] = {}
+    if any(name.lower() == ALPHA and value == "1" for name, value in source.video.metadata.items()):
+        notes.append("its alpha is left out, which is not decoded")
     for stream in source.container.streams:
         if stream.index == source.video.index:
             continue
@@ -93,6 +112,11 @@ def settle(source: Source, container: str) -> Companions:
             pass  # the timecode is a tag of the picture, too, of which the container makes such a stream
         elif (reason := refusal(stream, container)) is None:
             copied.append(stream.index)
+        elif container in TEXT_OF and is_text(stream):
+            converted[stream.index] = TEXT_OF[container]
+            notes.append(
+                f"{label} becomes {TEXT_OF[container]}, the text that {container} holds, without what that cannot say"
+            )
         elif stream.type in ("data", "unknown"):
             notes.append(f"{label} is left out, which {container} cannot hold")
         else:
@@ -100,7 +124,7 @@ def settle(source: Source, container: str) -> Companions:
     if refused:
         remedy = "give {output} an ending of .mkv, which can" if container not in ATTACHING else ""
         raise UsageError(f"{container} cannot hold {' and '.join(refused)} of {source.label}", remedy)
-    return Companions(tuple(copied), tuple(attached), tuple(notes))
+    return Companions(tuple(copied), converted, tuple(attached), tuple(notes))
 
 
 def described(stream: Any) -> str:
@@ -112,6 +136,11 @@ def described(stream: Any) -> str:
 def is_cover(stream: Any) -> bool:
     """Whether a video stream is a single picture beside the film."""
     return stream.type == "video" and bool(stream.disposition & pyav().stream.Disposition.attached_pic)
+
+
+def is_text(stream: Any) -> bool:
+    """Whether a stream is subtitles of letters, not of pictures."""
+    return stream.type == "subtitle" and stream.codec_context is not None and stream.codec_context.name in TEXTS
 
 
 def refusal(stream: Any, container: str) -> str | None:
@@ -128,6 +157,56 @@ def refusal(stream: Any, container: str) -> str | None:
     return None
 
 
+class Conversion:
+    """Subtitles of letters become another kind, packet by packet; times stay."""
+
+    def __init__(self, target: Any, stream: Any, codec: str) -> None:
+        """
+        Args:
+            target: the container that gets them.
+            stream: of the film.
+            codec: what they become.
+        """
+        self._decoder = stream.codec_context
+        self._decoder.open(strict=False)  # only then it knows its styles
+        self.stream = target.add_stream(codec)
+        self._encoder = self.stream.codec_context
+        self._encoder.subtitle_header = self._decoder.subtitle_header
+        self._encoder.time_base = stream.time_base
+        tell(self.stream, stream)
+
+    def __call__(self, packet: Any) -> Iterator[Any]:
+        """The packet that one of the film becomes; none where that was empty."""
+        try:
+            shown = self._decoder.decode2(packet)
+        except pyav().FFmpegError:  # it is no UTF-8: what is wrong becomes U+FFFD, as for tags
+            shown = self._decoder.decode2(pyav().Packet(bytes(packet).decode(errors="replace").encode()))
+        if shown is not None and shown.rects:
+            text = self._encoder.encode_subtitle(shown)
+            text.stream, text.time_base = self.stream, packet.time_base
+            text.pts = text.dts = packet.pts
+            text.duration = packet.duration
+            yield text
+
+
+class Copy:
+    """The packets of a stream, as they are, for the same stream of another container."""
+
+    def __init__(self, target: Any, stream: Any) -> None:
+        self.stream = add_copy(target, stream)
+
+    def __call__(self, packet: Any) -> Iterator[Any]:
+        packet.stream = self.stream
+        yield packet
+
+
+def add(target: Any, stream: Any, companions: Companions) -> Copy | Conversion | None:
+    """The stream of a new container for one of the film's; None where it gets none."""
+    if stream.index in companions.converted:
+        return Conversion(target, stream, companions.converted[stream.index])
+    return Copy(target, stream) if stream.index in companions.copied else None
+
+
 def add_copy(target: Any, stream: Any) -> Any:
     """A stream of a container for the packets of another one's stream, with all that is said of it."""
     copy = (
@@ -135,10 +214,15 @@ def add_copy(target: Any, stream: Any) -> Any:
         if stream.codec_context
         else target.add_stream_from_template(stream)
     )
-    copy.time_base = stream.time_base
-    copy.metadata.update(kept(stream.metadata))
-    copy.disposition = stream.disposition
+    tell(copy, stream)
     return copy
+
+
+def tell(new: Any, stream: Any) -> None:
+    """To a new stream what is said of the film's."""
+    new.time_base = stream.time_base
+    new.metadata.update(kept(stream.metadata))
+    new.disposition = stream.disposition
 
 
 def add_cover(target: Any, stream: Any, data: bytes) -> None:

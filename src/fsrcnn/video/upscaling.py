@@ -22,10 +22,10 @@ from fsrcnn.parallel import Control, ahead
 from fsrcnn.planes import Planes
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
-from fsrcnn.video import colour, formats, mux, streams, y4m
+from fsrcnn.video import colour, formats, mux, streams, trial, y4m
 from fsrcnn.video.comparison import Comparison, Scores, compared, means, said
 from fsrcnn.video.damage import Counts, cut_off
-from fsrcnn.video.encoders import DEFAULT, Picture, Settings, configure, keeps_hdr
+from fsrcnn.video.encoders import Picture, Settings, configure
 from fsrcnn.video.enlargement import Enlargement, grey
 from fsrcnn.video.library import FilmError, Frame, explained, give_back_large_blocks, pyav
 from fsrcnn.video.planning import default_output
@@ -90,7 +90,7 @@ def upscale(
     *,
     upscaler: Upscaler | None = None,
     size: Size | None = None,
-    encoder: str = DEFAULT,
+    encoder: str | None = None,
     crf: int | None = None,
     preset: str | None = None,
     start: Time = None,
@@ -110,7 +110,8 @@ def upscale(
         output: `NAME_x2.ENDING` beside the film where it is not given.
         upscaler: `upscaler_for_films()` where it is not given.
         size: how large; `Size(factor=upscaler.scale)` where it is not given.
-        encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has.
+        encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has. The first that the
+            container holds where it is not given: `svt-av1` in WebM, else `x264`.
         crf: the quality, smaller is better; the encoder's own scale.
         preset: how much time the encoder takes.
         start: where to begin: seconds from the film's beginning, or text as `1:02:03.5`. The result begins there: its times are less.
@@ -131,7 +132,6 @@ def upscale(
         Cancelled: through the control; `resume=True` goes on then.
     """
     started = time.perf_counter()
-    settings = Settings(encoder, crf, preset)
     _check_comparison(compare, reference)
     span = span_of(start, duration)
     upscaler = upscaler or upscaler_for_films()
@@ -144,6 +144,7 @@ def upscale(
         raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
     target = default_output(path, size) if output is None and path is not None else Path(str(output))
     container = streams.container_of(target)
+    settings = Settings.of(container, encoder, crf, preset)
     if resume and (found := earlier(target)):
         return found
     _check_target(target, path, reference, overwrite)
@@ -159,19 +160,19 @@ def upscale(
             enlarge = used.enter_context(comparison)
         tall, wide = enlarge.size
         hdr = colour.hdr_of(source.first)
+        header = colour.header_of(source.video)
+        colour.check_dolby_vision(source.label, header, source.first)
         aspect = source.video.sample_aspect_ratio
         reordered = container not in streams.IN_ORDER
-        picture = Picture(wide, tall, format, source.time_base, source.rate, aspect, enlargement.tags, hdr, reordered)
+        picture = Picture(
+            wide, tall, format, source.time_base, source.rate, aspect, enlargement.tags, hdr, reordered, header.siting
+        )
         check_encoder(settings, picture, control.threads)
         notes = [
             *companions.notes,
             *formats.losses(source.first.format.name, format),
-            *colour.lost_side_data(source.first),
+            *trial.losses(source, enlargement, settings, picture, companions, container, control.threads),
         ]
-        if container in streams.ROUNDING and (source.time_base * 1000).denominator != 1:
-            notes.append(f"its times, in units of {source.time_base} s, are rounded to 1 ms, the unit of {container}")
-        if hdr is not None and not keeps_hdr(settings):
-            notes.append(f"its HDR10 data are left out, which {settings.encoder} does not take")
         if span.start and "timecode" in source.video.metadata:
             notes.append("its timecode is left out, which is that of its beginning")
         about = {
@@ -200,7 +201,9 @@ def upscale(
 
             written: list[Done] = []
 
-            def record(end: Fraction | None) -> dict[str, Any]:
+            def record(written_to: Path, end: Fraction | None) -> dict[str, Any]:
+                times = [time for segment in workplace.done for time in segment.times()]
+                notes.extend(trial.moved(written_to, times, source.time_base, span.start, container))
                 written.append(done(end))
                 return asdict(written[0])
 
@@ -401,8 +404,9 @@ def enlargement_of(
     first = source.first
     tall, wide = size.of(first.height, first.width)
     tags = colour.tags_of(first, formats.described(first.format.name).rgb, format.chroma == 0, tall)
-    centred = source.video.codec_context.name in colour.CENTRED
-    return Enlargement(upscaler, (tall, wide), format, tags, centred=centred, threads=threads)
+    return Enlargement(
+        upscaler, (tall, wide), format, tags, siting=colour.header_of(source.video).siting, threads=threads
+    )
 
 
 def _enlarged(
@@ -527,7 +531,6 @@ def _cut_off(source: Source, span: Span, end: Fraction | None) -> list[str]:
     length = source.container.duration
     if end is None or not length:
         return []
-    whole = Fraction(length, 1_000_000)
+    whole = Fraction(length, 1_000_000)  # at least: some containers count from 0, not from the film's start
     wanted = (whole if span.end is None else min(span.end, whole)) - span.start
-    wanted += Fraction(source.container.start_time or 0, 1_000_000)
     return [cut_off(wanted, end)] if end < wanted - CUT_OFF else []
