@@ -26,7 +26,7 @@ import numpy.typing as npt
 from fsrcnn import cli
 from fsrcnn.arguments import whole_number
 from fsrcnn.errors import UsageError
-from fsrcnn.video.encoders import DEFAULT, ENCODERS
+from fsrcnn.video.encoders import ENCODERS
 from fsrcnn.video.library import pyav
 
 HEIGHT, WIDTH = 180, 320
@@ -123,7 +123,7 @@ def beeps_of(path: Path) -> list[Fraction]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--encoder", default=DEFAULT, choices=tuple(ENCODERS))
+    parser.add_argument("--encoder", default="x264", choices=tuple(ENCODERS))
     arguments = parser.parse_args()
     if whole_number(arguments.seconds, "seconds") < 4:
         raise UsageError(f"is at least 4, not {arguments.seconds}", argument="seconds")
