@@ -499,21 +499,31 @@ def test_labels_grow_with_the_picture_and_fit_into_it() -> None:
     assert box(8, 8) == (8, 8)  # too small for any text: cut off, and no error
 
 
-def test_a_film_that_players_turn_has_upright_labels(tmp_path: Path, upscaler: Upscaler) -> None:
-    turned = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+@pytest.mark.parametrize("quarter", [1, -1])
+def test_panels_of_a_film_that_players_turn(tmp_path: Path, upscaler: Upscaler, quarter: int) -> None:
+    """They stand side by side as it is shown, bicubic at the left, and their labels are upright; sizes are those that are shown."""
+    turned = (0, quarter * 65536, 0, -quarter * 65536, 0, 0, 0, 0, 1 << 30)
     path = film(tmp_path / "a.mp4", codec="libx264", size=(48, 80), matrix=turned, times=(0, 40))
-    video.upscale(path, tmp_path / "b.mp4", upscaler=upscaler, compare=True)
-    frame = seen(tmp_path / "b.mp4").frames[0]
+    whole = video.upscale(path, tmp_path / "b.mp4", upscaler=upscaler, compare=True)
+    lr, frame = seen(path).frames[0], seen(tmp_path / "b.mp4").frames[0]
+    assert (whole.input_size, whole.output_size) == ((48, 80), (192, 160))
     assert abs(frame.rotation) == 90
-    quarter = frame.rotation // 90
-    panel = np.rot90(luma_of(frame)[:, :160], quarter)
-    assert panel[:14, :30].mean() < 70  # dark but for the text
-    assert panel[20:, 40:].mean() > 90
-    done = video.preview(path, tmp_path / "look.png", upscaler=upscaler)
+    shown = np.rot90(luma_of(frame), frame.rotation // 90)
+    assert shown.shape == (160, 192)
+    expected = [
+        bicubic(luma_of(lr), (96, 160), 8), upscaled_luma(upscaler, luma_of(lr), (96, 160), 8)
+    ]  # fmt: skip
+    for number, plane in enumerate(expected):
+        panel = shown[:, number * 96 : number * 96 + 96]
+        assert panel[:10, :10].mean() < 90  # dark but for the text
+        apart = [np.abs(panel[20:].astype(int) - np.rot90(other, lr.rotation // 90)[20:]).mean() for other in expected]
+        assert apart[number] < apart[1 - number]
+        assert np.abs(panel[20:].astype(int) - np.rot90(plane, lr.rotation // 90)[20:]).mean() < 8  # x264's loss
+    done = video.preview(path, tmp_path / "look.png", upscaler=upscaler, size=Size(width=96))
     picture = images.read(tmp_path / "look.png").pages[0]
-    assert picture.shape[:2] == (2 * 160, 96)
-    assert picture[:14, :30].mean() < 70
-    assert done.output_size == (160, 96)
+    assert picture.shape[:2] == (160, 2 * 96)
+    assert picture[:10, :10].mean() < 90
+    assert done.output_size == (96, 160)
 
 
 # -- one frame as a picture
@@ -631,7 +641,7 @@ def test_the_command_writes_a_picture(tmp_path: Path) -> None:
         "video", small, "--preview", tmp_path / "look.png", "--reference", large, "--start", "0.04", "--overwrite"
     )
     assert (
-        f"look.png  96×72 at 0.040 s, bicubic {report['scores']['bicubic']['psnr']:.2f} dB / " in again.stderr.decode()
+        f"look.png  panels of 96×72 at 0.040 s, bicubic {report['scores']['bicubic']['psnr']:.2f} dB / " in again.stderr.decode()
     )
 
 

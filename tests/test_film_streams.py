@@ -83,7 +83,9 @@ def warnings(path: Path, *programs: str) -> list[str]:
             continue
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         said += [f"{command[0]} ends with {done.returncode}"] if done.returncode else []
-        said += [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        # mpv plays to a clock, and a busy machine lets it wait.
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and "underrun" not in line]
+        said += lines
     return said
 
 

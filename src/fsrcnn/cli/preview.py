@@ -48,4 +48,4 @@ def show(
         f", {NAMES[way]} {score['psnr']:.2f} dB / {score['ssim']:.4f}" for way, score in done.scores.items()
     )
     wide, tall = done.output_size
-    remark(f"{done.output}  {wide}×{tall} at {done.time:.3f} s{scores}")
+    remark(f"{done.output}  panels of {wide}×{tall} at {done.time:.3f} s{scores}")

@@ -25,6 +25,7 @@ from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_
 from fsrcnn.video.encoders import ENCODERS, available
 from fsrcnn.video.library import pyav
 from fsrcnn.video.planning import plan
+from fsrcnn.video.span import span_of
 
 OFFERED = ", ".join(available()) or f"{', '.join(ENCODERS)}, as the installed PyAV has them (it is not installed)"
 CRF = ", ".join(f"{encoder.name} {encoder.crf} of 0 to {encoder.worst}" for encoder in ENCODERS.values() if encoder.crf)
@@ -169,7 +170,7 @@ def video(
     if compare and output is None:
         raise UsageError("a comparison has no name of its own; give --output")
     existing: Existing = "replace" if overwrite else "skip" if skip_existing or resume else "refuse"
-    planned = plan(inputs, output, size, recursive=recursive, existing=existing)
+    planned = plan(inputs, output, size, span=span_of(start, duration), recursive=recursive, existing=existing)
     if reference is not None and len(planned.jobs) + len(planned.skipped) > 1:
         raise UsageError("--reference is the original of one film; give one film")
     to_pipe = any(job.target is None and job.error is None for job in planned.jobs)
@@ -202,6 +203,10 @@ def video(
                     failures.append(error.about(job.label, as_option))
                 except SYSTEM_ERRORS as error:
                     failures.append(of_system(job.label, error).sentence(as_option))
+    for folder, inside in planned.found.items():
+        if inside.others:
+            files = "1 file is no film" if inside.others == 1 else f"{inside.others} files are no films"
+            remark(f"fsrcnn: {folder}: {files}, by their endings")
     _report(done, failures, len(planned.skipped) - in_place, as_json)
     stopped_by = received()
     if cancelled and stopped_by is not None:
@@ -248,7 +253,8 @@ def _report(done: list[Done], failures: list[str], skipped: int, as_json: bool) 
         for note in (*item.notes, *item.damaged):
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":
-            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}, {item.frames} frames, by {item.model}")
+            wide, tall = item.output_size
+            remark(f"{item.output}  {wide}×{tall}, {item.frames} frames, by {item.model or 'bicubic interpolation'}")
     if skipped:
         remark(f"fsrcnn: {skipped} of {skipped + len(done) + len(failures)} outputs existed and were left")
     for sentence in failures:

@@ -157,12 +157,18 @@ class Comparison:
         # Panels begin where a sample of chroma does: one of odd width repeats its last column.
         self._pitch = width + (width % 2 if self.format.chroma in (420, 422) else 0)
         self._panels = PANELS if original else PANELS[1:]
-        self.size = (height, self._pitch * len(self._panels))
+        self.turns = round(film.first.rotation / 90) % 4
+        # Players that turn the film show what lies below as beside.
+        self._axis = 0 if self.turns % 2 else 1
+        if self.turns % 2:
+            self._pitch = height + (height % 2 if self.format.chroma == 420 else 0)
+        size = [height, width]
+        size[self._axis] = self._pitch * len(self._panels)
+        self.size = (size[0], size[1])
         self._shave = math.ceil(max(height / film.first.height, width / film.first.width))
         least = metrics.SSIM_WINDOW + 2 * self._shave
         if original and min(height, width) < least:
             raise UsageError(f"{width}×{height} pixels are too few to measure, which takes {least}×{least}")
-        self.turns = round(film.first.rotation / 90) % 4
         self._labels = Labels(
             (width, height) if self.turns % 2 else (height, width),
             self.format,
@@ -185,15 +191,17 @@ class Comparison:
             original = self.original.at((frame.pts - self._film.first.pts) * self._film.time_base)
             panels["hr"] = _planes(self.original.shown(original))
             scores = self._measured(self.original.luma(original), panels)
-        joined = self._enlargement.canvas(frame, self.size[1])
-        for number, name in enumerate(self._panels):
+        joined = self._enlargement.canvas(frame, self.size)
+        for number, name in enumerate(self._panels if self.turns < 2 else self._panels[::-1]):
             places = []
             for whole, plane in zip(_planes(joined), panels[name], strict=True):
+                if self._axis == 0:
+                    whole, plane = whole.T, plane.T  # views, in which panels lie side by side
                 pitch = whole.shape[1] // len(self._panels)
                 place = whole[:, number * pitch : (number + 1) * pitch]
                 width = plane.shape[1]
                 place[:, :width], place[:, width:] = plane, plane[:, -1:]
-                places.append(place[:, :width])
+                places.append(place[:, :width] if self._axis else place[:, :width].T)
             self._labels.write(places, _label(name, scores.of(name) if scores and name in WAYS else None), self.turns)
         joined.opaque = scores
         return joined

@@ -78,9 +78,9 @@ class Enlargement:
         """Of their luma."""
         return "full" if self.tags.range == FULL else "limited"
 
-    def canvas(self, frame: Frame, width: int) -> Frame:
-        """A frame as high as the results and of any width, with time, side data and tags; what it shows is to be replaced."""
-        canvas = self._scaled(frame, (self.size[0], width), self.format.name)
+    def canvas(self, frame: Frame, size: tuple[int, int]) -> Frame:
+        """A frame of any (height, width) with time, side data and tags of the results; what it shows is to be replaced."""
+        canvas = self._scaled(frame, size, self.format.name)
         canvas.pict_type = 0
         self.tags.put(canvas)
         return canvas

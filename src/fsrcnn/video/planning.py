@@ -8,18 +8,29 @@ from pathlib import Path
 
 from fsrcnn import files, folders
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.folders import kind
+from fsrcnn.folders import Found, kind
 from fsrcnn.planning import SEPARATORS, STANDARD, Existing, Job, Plan, checked
 from fsrcnn.size import Size, mark_of
 from fsrcnn.video.library import FilmError
+from fsrcnn.video.span import Span
 from fsrcnn.video.streams import CONTAINERS, container_of
 
-READ = frozenset({*CONTAINERS, ".mpg", ".mpeg", ".vob", ".m2v", ".wmv", ".flv", ".ogv", ".3gp", ".y4m", ".mxf"})
+OTHERS = (
+    ".264 .265 .3g2 .3gp .asf .divx .dv .f4v .flv .h264 .h265 .hevc .ivf .m2p .m2v .mjpeg .mjpg .mod .mpeg .mpg .mxf .nut .ogm .ogv "
+    ".qt .rm .rmvb .tod .vob .wmv .y4m"
+)
+READ = frozenset({*CONTAINERS, *OTHERS.split()})
 """Endings of the films that are looked for in folders."""
 
 
 def plan(
-    inputs: Sequence[str], output: str | None, size: Size, *, recursive: bool = False, existing: Existing = "refuse"
+    inputs: Sequence[str],
+    output: str | None,
+    size: Size,
+    *,
+    span: Span | None = None,
+    recursive: bool = False,
+    existing: Existing = "refuse",
 ) -> Plan:
     """Pair each film with its output.
 
@@ -30,6 +41,7 @@ def plan(
         inputs: paths of films and folders, or `-` for Y4M from standard input.
         output: a path, or `-` for Y4M to standard output.
         size: only names depend on it.
+        span: the part of each film; only names depend on it.
         recursive: look into the folders of folders.
         existing: `refuse`, `replace` or `skip` outputs that exist.
 
@@ -49,7 +61,9 @@ def plan(
         container_of(Path(output))
     if place and output is not None and kind(Path(output)) == "file":
         raise UsageError(f"{output} is no folder, and several outputs need one")
+    mark = f"{mark_of(size)}{part_of(span or Span())}"
     jobs: list[Job] = []
+    found: dict[Path, Found] = {}
     for item in inputs:
         path = Path(item)
         if item == STANDARD:
@@ -59,7 +73,8 @@ def plan(
                 )
             jobs.append(Job(None, None if output == STANDARD else Path(output), named=True))
         elif kind(path) == "folder":
-            jobs += _of_folder(path, Path(output) if output is not None else None, size, recursive)
+            made, found[path] = _of_folder(path, Path(output) if output is not None else None, mark, recursive)
+            jobs += made
         elif kind(path) == "absent":
             jobs.append(Job(path, None, error=ImageError(f"{path} does not exist")))
         elif output == STANDARD:
@@ -67,16 +82,25 @@ def plan(
         elif place and output is not None:
             jobs.append(Job(path, with_ending(Path(output) / path.name)))
         else:
-            jobs.append(
-                Job(path, default_output(path, size) if output is None else Path(output), named=output is not None)
-            )
-    found, skipped = checked(jobs, existing)
-    return Plan(found, skipped)
+            jobs.append(Job(path, _marked(path, mark) if output is None else Path(output), named=output is not None))
+    checked_jobs, skipped = checked(jobs, existing)
+    return Plan(checked_jobs, skipped, found)
 
 
-def default_output(path: Path, size: Size) -> Path:
-    """Where a film goes if nobody says: `film.mp4` → `film_x2.mp4` beside it."""
-    return with_ending(path.with_name(f"{path.stem}_{mark_of(size)}{path.suffix}"))
+def default_output(path: Path, size: Size, span: Span) -> Path:
+    """Where a film goes if nobody says: `film.mp4` → `film_x2.mp4` beside it; a part of it → `film_x2_60-75s.mp4`."""
+    return _marked(path, f"{mark_of(size)}{part_of(span)}")
+
+
+def part_of(span: Span) -> str:
+    """A part in a file name: `_60-75s`, `_60-end`; nothing for the whole."""
+    if span.whole:
+        return ""
+    return f"_{float(span.start):g}-end" if span.end is None else f"_{float(span.start):g}-{float(span.end):g}s"
+
+
+def _marked(path: Path, mark: str) -> Path:
+    return with_ending(path.with_name(f"{path.stem}_{mark}{path.suffix}"))
 
 
 def with_ending(path: Path) -> Path:
@@ -84,21 +108,23 @@ def with_ending(path: Path) -> Path:
     return path if path.suffix.lower() in CONTAINERS else path.with_suffix(".mkv")
 
 
-def _of_folder(folder: Path, root: Path | None, size: Size, recursive: bool) -> list[Job]:
-    """
+def _of_folder(folder: Path, root: Path | None, mark: str, recursive: bool) -> tuple[list[Job], Found]:
+    """The films of a folder, and how many other files it holds.
+
     Raises:
         FilmError: it holds no film, or may not be read.
     """
     resolved = files.resolved(folder)
-    root = root or resolved.with_name(f"{resolved.name}_{mark_of(size)}")
+    root = root or resolved.with_name(f"{resolved.name}_{mark}")
     closed: list[OSError] = []
     films: list[Path] = []
+    others = 0
     for place, below, names in os.walk(folder, onerror=closed.append):
         below[:] = [name for name in below if not name.startswith(".")] if recursive else []
         paths = [Path(place, name) for name in names if not name.startswith(".")]
-        films += [
-            path for path in paths if path.suffix.lower() in READ and not files.resolved(path).is_relative_to(root)
-        ]
+        outside = [path for path in paths if not files.resolved(path).is_relative_to(root)]
+        films += [path for path in outside if path.suffix.lower() in READ]
+        others += sum(path.suffix.lower() not in READ for path in outside)
     jobs = [Job(film, with_ending(root / film.relative_to(folder))) for film in sorted(films)]
     unread = [
         Job(Path(e.filename), None, error=folders.unread(Path(e.filename)))
@@ -109,4 +135,4 @@ def _of_folder(folder: Path, root: Path | None, size: Size, recursive: bool) -> 
         raise FilmError(
             f"{folder} holds no films", "" if recursive else "give {recursive=True} to look into its folders"
         )
-    return jobs + unread
+    return jobs + unread, Found((), others)

@@ -25,7 +25,17 @@ from fsrcnn.video.library import Frame
 from fsrcnn.video.source import Decoded, Source
 from fsrcnn.video.span import span_of
 from fsrcnn.video.still import samples
-from fsrcnn.video.upscaling import Time, chosen, enlargement_of, nothing, opened, upscaler_for_films
+from fsrcnn.video.upscaling import (
+    Time,
+    chosen,
+    enlargement_of,
+    network,
+    nothing,
+    opened,
+    shown,
+    stored,
+    upscaler_for_films,
+)
 
 HDR = {16: "PQ", 18: "HLG"}  # transfers of H.273
 FORMATS = tuple(name for name in y4m.FORMATS if name.startswith(("yuv444p", "gray")))
@@ -49,7 +59,7 @@ class Preview:
     output_size: tuple[int, int]
     time: float
     seconds: float
-    model: str
+    model: str | None
     reason: str
     notes: tuple[str, ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +96,7 @@ def preview(
     upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)
     with opened(film, upscaler.threads, span_of(start), deinterlace) as source:
+        size = stored(size, source)
         upscaler, reason = chosen(upscaler, source, size)
         format = formats.nearest(source.first.format.name, FORMATS)
         enlargement = enlargement_of(source, upscaler, size, format, upscaler.threads)
@@ -104,12 +115,12 @@ def preview(
                 f"its matrix, number {number} of H.273, is not known here: its colours are shown as of {matrix}"
             )
         notes += [*_unlike(source, decoded), *written.notes]
-        height, width = source.first.height, source.first.width
-        tall, wide = enlargement.size
-        shown = decoded.frame.pts * source.time_base - source.beginning
+        height, width = enlargement.size
+        moment = decoded.frame.pts * source.time_base - source.beginning
     return Preview(
-        source.label, str(target), (width, height), (wide, tall), round(float(shown), 3),
-        round(time.perf_counter() - started, 3), upscaler.label, reason, tuple(notes),
+        source.label, str(target), shown(source, source.first), (width, height) if source.upright else (height, width),
+        round(float(moment), 3), round(time.perf_counter() - started, 3), network(upscaler, source, enlargement.size), reason,
+        tuple(notes),
         {way: asdict(score) for way, score in means(scores).items()} if scores else {},
     )  # fmt: skip
 

@@ -118,6 +118,11 @@ class Source:
         start = self.container.start_time
         return self.first.pts * self.time_base if start is None else Fraction(start, 1_000_000)
 
+    @property
+    def upright(self) -> bool:
+        """Whether players show rows as rows: it is not turned by 90° to either side."""
+        return bool(round(self.first.rotation / 90) % 2 == 0)
+
     def frames(self, after: int | None = None, *, seek: bool = True) -> Iterator[Decoded]:
         """The wanted frames in the order in which they are shown, each with a time that is larger than the one before; once.
 
@@ -249,7 +254,7 @@ class Source:
         if self.video.codec_context is None:
             raise FilmError(f"{self.label} has a video stream whose codec this FFmpeg does not know")
         self.time_base: Fraction = self.video.time_base
-        self.rate: Fraction = self.video.average_rate or self.video.guessed_rate or Fraction(25)
+        self.rate: Fraction = _rate(self.video)
 
     def _check_playlist(self, start: bytes) -> None:
         """
@@ -329,3 +334,11 @@ class Source:
         finally:
             logging.set_level(level)
         self._count(damaged=any(name == "ffv1" and "CRC" in text for _, name, text in messages))
+
+
+def _rate(video: Any) -> Fraction:
+    """Frames per second: the mean, unless FFmpeg itself guesses far less, as of raw DV, whose mean comes from its clock."""
+    mean, guessed = video.average_rate, video.guessed_rate
+    if mean and guessed and mean > 2 * guessed:
+        return Fraction(guessed)
+    return Fraction(mean or guessed or 25)

@@ -73,7 +73,7 @@ def losses(
                     packet.stream_index: packet.pts * packet.time_base for packet in firsts if packet.pts is not None
                 }
                 starts[source.video.index] = source.first.pts * source.time_base
-                packets = encoded(video, enlarge.canvas(source.first, picture.width))
+                packets = encoded(video, enlarge.canvas(source.first, (picture.height, picture.width)))
                 packets += [made for packet in firsts for made in copies[packet.stream_index](packet)]
                 for packet in sorted(packets, key=mux.when):
                     target.mux(packet)

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from fsrcnn.errors import Cancelled, UsageError
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, ahead
 from fsrcnn.planes import Planes
-from fsrcnn.size import Size
+from fsrcnn.size import Size, chain
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import colour, formats, mux, streams, trial, y4m
 from fsrcnn.video.comparison import Comparison, Scores, compared, means, said
@@ -52,10 +52,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished film, for `--json`: sizes (width, height) in pixels, `seconds` of this run, `resumed` frames of earlier ones.
+    """A finished film, for `--json`: `seconds` of this run, `resumed` frames of earlier ones.
 
     Attributes:
-        model: which upscaled it; with `auto`, the family that was chosen.
+        input_size, output_size: (width, height) in pixels, as players show the film, which may turn it.
+        model: which upscaled it; with `auto`, the family that was chosen; None where the film is made no larger, without a network.
         reason: why that one; empty where it was given.
         scores: of a comparison with an original: PSNR in dB and SSIM of luma, means of the frames, of `bicubic` and `sr`.
         damaged: what of it could not be read, in words; empty where all could.
@@ -69,7 +70,7 @@ class Done:
     frames: int
     resumed: int
     seconds: float
-    model: str
+    model: str | None
     reason: str
     damaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -109,7 +110,7 @@ def upscale(
         film: a path, or a stream of Y4M.
         output: `NAME_x2.ENDING` beside the film where it is not given.
         upscaler: `upscaler_for_films()` where it is not given.
-        size: how large; `Size(factor=upscaler.scale)` where it is not given.
+        size: how large, as players show the film, which may turn it; `Size(factor=upscaler.scale)` where it is not given.
         encoder: `x264`, `x265`, `svt-av1`, `ffv1` (lossless), `prores`; those that the installed PyAV has. The first that the
             container holds where it is not given: `svt-av1` in WebM, else `x264`.
         crf: the quality, smaller is better; the encoder's own scale.
@@ -142,16 +143,16 @@ def upscale(
         raise UsageError("a comparison has no name of its own", "give {output}")
     if path is None and (output is None or resume):
         raise UsageError("a film from a pipe has no name and cannot be resumed", "give {output}")
-    target = default_output(path, size) if output is None and path is not None else Path(str(output))
+    target = default_output(path, size, span) if output is None and path is not None else Path(str(output))
     container = streams.container_of(target)
     settings = Settings.of(container, encoder, crf, preset)
     if resume and (found := earlier(target)):
         return found
     _check_target(target, path, reference, overwrite)
     with opened(film, control.threads, span, deinterlace) as source, ExitStack() as used:
+        size = stored(size, source)
         upscaler, reason = chosen(upscaler, source, size)
         companions = streams.settle(source, container)
-        height, width = source.first.height, source.first.width
         format = formats.nearest(source.first.format.name, settings.formats())
         enlargement = enlargement_of(source, upscaler, size, format, control.threads)
         enlarge: Enlargement | Comparison = enlargement
@@ -194,8 +195,9 @@ def upscale(
 
             def done(end: Fraction | None) -> Done:
                 return Done(
-                    source.label, str(target), (width, height), (wide, tall), sum(s.frames for s in workplace.done), resumed,
-                    round(time.perf_counter() - started, 3), upscaler.label, reason,
+                    source.label, str(target), shown(source, source.first), shown(source, picture),
+                    sum(s.frames for s in workplace.done), resumed, round(time.perf_counter() - started, 3),
+                    network(upscaler, source, enlargement.size), reason,
                     (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()), _means(scores),
                 )  # fmt: skip
 
@@ -213,6 +215,24 @@ def upscale(
             )  # fmt: skip
             workplace.remove()
     return written[0]
+
+
+def stored(size: Size, source: Source) -> Size:
+    """A size for the frames as they are stored, where it is meant for the film as players show it: turned, as of a phone."""
+    if not source.upright:
+        return replace(size, width=size.height, height=size.width, fit=None if size.fit is None else size.fit[::-1])
+    return size
+
+
+def shown(source: Source, frame: Frame | Picture) -> tuple[int, int]:
+    """(width, height) of a film's frame as players show it."""
+    return (frame.width, frame.height) if source.upright else (frame.height, frame.width)
+
+
+def network(upscaler: Upscaler, source: Source, size: tuple[int, int]) -> str | None:
+    """The model's name; None where frames are made no larger, for which none is run."""
+    factor = max(size[0] / source.first.height, size[1] / source.first.width)
+    return upscaler.label if chain(factor, upscaler.scales) else None
 
 
 def upscaler_for_films(
@@ -292,7 +312,14 @@ def to_y4m(
         before: int | None = None
         scores: list[Scores] = []
         with (
-            y4m.Writer(stream, enlarge.size, format, source.rate, source.video.sample_aspect_ratio) as writer,
+            y4m.Writer(
+                stream,
+                enlarge.size,
+                format,
+                source.rate,
+                source.video.sample_aspect_ratio,
+                enlargement.siting or "left",
+            ) as writer,
             closing(_enlarged(source, enlarge)) as enlarged,
         ):
             for _, frame in enlarged:
@@ -314,12 +341,18 @@ def to_y4m(
             *source.counts.notes(), *_measured(scores, enlarge, span),
         ]  # fmt: skip
         if uneven:
-            notes.append(f"{uneven} frames are shown for another time than the rest, which Y4M cannot say")
+            frames = "1 frame is" if uneven == 1 else f"{uneven} frames are"
+            notes.append(f"{frames} shown for another time than the rest, which Y4M cannot say")
+        if source.first.rotation:
+            notes.append(f"players turn it by {source.first.rotation:g}°, which Y4M cannot say")
+        matrix = colour.MATRICES.get(colour.matrix_of(enlargement.tags, source.first.height), "of another kind")
+        if format.chroma and matrix != (guess := "bt709" if enlarge.size[0] >= colour.HD else "bt601"):
+            notes.append(f"its matrix is {matrix}, which Y4M cannot say, and for its size {guess} is guessed")
         height, width = source.first.height, source.first.width
         (tall, wide) = enlarge.size
         return Done(
-            source.label, "standard output", (width, height), (wide, tall), count, 0,
-            round(time.perf_counter() - started, 3), upscaler.label, reason, tuple(source.counts.damage()), tuple(notes),
+            source.label, "standard output", (width, height), (wide, tall), count, 0, round(time.perf_counter() - started, 3),
+            network(upscaler, source, enlargement.size), reason, tuple(source.counts.damage()), tuple(notes),
             _means(scores),
         )  # fmt: skip
 

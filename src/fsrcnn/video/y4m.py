@@ -16,17 +16,24 @@ class Writer:
     """Writes frames to a stream; a context manager."""
 
     def __init__(
-        self, stream: BinaryIO, size: tuple[int, int], format: PixelFormat, rate: Fraction, aspect: Fraction | None
+        self,
+        stream: BinaryIO,
+        size: tuple[int, int],
+        format: PixelFormat,
+        rate: Fraction,
+        aspect: Fraction | None,
+        siting: str | None,
     ) -> None:
         self._stream = _Counted(stream)
         av = pyav()
         options = {"strict": "-1"}  # more than 8 bit, as all readers of today take them
         self._container = av.open(self._stream, "w", format="yuv4mpegpipe", options=options)
-        self._video = self._container.add_stream("wrapped_avframe", rate=rate)
+        said = {"chroma_sample_location": siting} if siting and format.chroma == 420 else {}
+        self._video = self._container.add_stream("wrapped_avframe", rate=rate, options=said)
         self._video.height, self._video.width = size
         self._video.pix_fmt = format.name
         if aspect:
-            self._video.sample_aspect_ratio = aspect
+            self._video.codec_context.sample_aspect_ratio = aspect
         self._number = 0
 
     def write(self, frame: Frame) -> int:
