@@ -160,12 +160,19 @@ def upscale(
             enlarge = used.enter_context(comparison)
         tall, wide = enlarge.size
         hdr = colour.hdr_of(source.first)
-        header = colour.header_of(source.video)
-        colour.check_dolby_vision(source.label, header, source.first)
         aspect = source.video.sample_aspect_ratio
         reordered = container not in streams.IN_ORDER
         picture = Picture(
-            wide, tall, format, source.time_base, source.rate, aspect, enlargement.tags, hdr, reordered, header.siting
+            wide,
+            tall,
+            format,
+            source.time_base,
+            source.rate,
+            aspect,
+            enlargement.tags,
+            hdr,
+            reordered,
+            source.header.siting,
         )
         check_encoder(settings, picture, control.threads)
         notes = [
@@ -292,7 +299,15 @@ def to_y4m(
         before: int | None = None
         scores: list[Scores] = []
         with (
-            y4m.Writer(stream, enlarge.size, format, source.rate, source.video.sample_aspect_ratio) as writer,
+            y4m.Writer(
+                stream,
+                enlarge.size,
+                format,
+                source.rate,
+                source.video.sample_aspect_ratio,
+                range=enlargement.tags.range,
+                siting=enlargement.siting,
+            ) as writer,
             closing(_enlarged(source, enlarge)) as enlarged,
         ):
             for _, frame in enlarged:
@@ -309,6 +324,9 @@ def to_y4m(
         if not count:
             raise nothing(source)
         others = [streams.described(s) for s in source.container.streams if s.index != source.video.index]
+        others += trial.beyond_y4m(source, enlargement.tags)
+        chapters = len(source.container.chapters())
+        others += [f"{chapters} chapters"] if chapters else []
         notes = [
             *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
             *source.counts.notes(), *_measured(scores, enlarge, span),
@@ -404,9 +422,7 @@ def enlargement_of(
     first = source.first
     tall, wide = size.of(first.height, first.width)
     tags = colour.tags_of(first, formats.described(first.format.name).rgb, format.chroma == 0, tall)
-    return Enlargement(
-        upscaler, (tall, wide), format, tags, siting=colour.header_of(source.video).siting, threads=threads
-    )
+    return Enlargement(upscaler, (tall, wide), format, tags, siting=source.header.siting, threads=threads)
 
 
 def _enlarged(
