@@ -82,6 +82,28 @@ def test_any_size(tmp_path: Path, upscaler: Upscaler, wanted: Size) -> None:
     assert np.array_equal(luma_of(after.frames[1]), upscaled_luma(upscaler, luma_of(before.frames[1]), larger, 8))
 
 
+@pytest.mark.parametrize(
+    ("format", "wanted", "encoder", "found"),
+    [
+        ("yuv420p", Size(width=50), "x264", (50, 36)), ("yuv420p", Size(fit=(67, 99)), "x265", (66, 50)),
+        ("yuv420p", Size(height=37), "ffv1", (49, 37)), ("yuv422p", Size(width=50), "x264", (50, 37)),
+        ("yuv422p", Size(height=37), "x264", (48, 37)), ("yuv444p", Size(fit=(67, 99)), "x264", (67, 50)),
+        ("yuv420p", Size(width=50), "svt-av1", (50, 37)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_sides_that_follow_are_even_where_the_encoder_needs_it(
+    tmp_path: Path, upscaler: Upscaler, format: str, wanted: Size, encoder: str, found: tuple[int, int]
+) -> None:
+    """31×23 to 50×37.1; 32×24 to 67×50.25 and 49.3×37. What was given is not changed: an odd height is refused."""
+    path = film(tmp_path / "a.mkv", format=format, size=(24, 32) if wanted.width is None else (23, 31), times=(0, 40))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, size=wanted, encoder=encoder)
+    assert done.output_size == found
+    if (format, encoder) == ("yuv420p", "x264"):
+        said = refused(tmp_path, path, upscaler=upscaler, size=Size(height=37), encoder=encoder)
+        assert "x264 does not take 50×37 pixels of yuv420p" in said
+
+
 def test_chroma_stays_where_it_is(tmp_path: Path, upscaler: Upscaler) -> None:
     """A step in the middle of a row: where `imresize` on the grid of chroma at the left has it, within a level."""
     frame = av.VideoFrame(32, 24, "yuv420p")

@@ -153,27 +153,14 @@ def upscale(
         companions = streams.settle(source, container)
         height, width = source.first.height, source.first.width
         format = formats.nearest(source.first.format.name, settings.formats())
+        size = with_even_sides(size, source.first, format) if settings.about.even else size
         enlargement = enlargement_of(source, upscaler, size, format, control.threads)
         enlarge: Enlargement | Comparison = enlargement
         if compare:
             comparison = compared(enlargement, source, upscaler, reference, control=control, deinterlace=deinterlace)
             enlarge = used.enter_context(comparison)
         tall, wide = enlarge.size
-        hdr = colour.hdr_of(source.first)
-        aspect = source.video.sample_aspect_ratio
-        reordered = container not in streams.IN_ORDER
-        picture = Picture(
-            wide,
-            tall,
-            format,
-            source.time_base,
-            source.rate,
-            aspect,
-            enlargement.tags,
-            hdr,
-            reordered,
-            source.header.siting,
-        )
+        picture = _picture(source, enlargement, enlarge.size, container)
         check_encoder(settings, picture, control.threads)
         notes = [
             *companions.notes,
@@ -183,11 +170,8 @@ def upscale(
         if span.start and "timecode" in source.video.metadata:
             notes.append("its timecode is left out, which is that of its beginning")
         about = {
-            "film": "a pipe" if path is None else identity(path),
-            "part": [str(span.start), None if span.duration is None else str(span.duration)],
-            "deinterlacing": deinterlace, "comparison": [compare, None if reference is None else identity(Path(reference))],
-            "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
-            "crf": settings.crf, "preset": settings.preset, "container": container,
+            **_identity(path, span, deinterlace, compare, reference), "model": fingerprint(upscaler), "size": [wide, tall],
+            "encoder": settings.encoder, "crf": settings.crf, "preset": settings.preset, "container": container,
             "version": f"{version('fsrcnn')}, PyAV {pyav().__version__}",
         }  # fmt: skip
         with Workplace(target, about, resume=resume, replace=overwrite) as workplace:
@@ -307,7 +291,7 @@ def to_y4m(
                 source.video.sample_aspect_ratio,
                 range=enlargement.tags.range,
                 siting=enlargement.siting,
-            ) as writer,
+            ) as writer,  # fmt: skip
             closing(_enlarged(source, enlarge)) as enlarged,
         ):
             for _, frame in enlarged:
@@ -375,6 +359,38 @@ def expected_frames(source: Source, span: Span) -> int | None:
         return None if span.duration is None else round(span.duration * source.rate)
     left = max(Fraction(length, 1_000_000) - span.start, Fraction(0))
     return round((left if span.duration is None else min(left, span.duration)) * source.rate)
+
+
+def with_even_sides(size: Size, first: Frame, format: formats.PixelFormat) -> Size:
+    """A size whose sides that nobody gave, but follow from a box or from the other side, are even where chroma needs it."""
+    if size.factor is not None:
+        return size
+    tall, wide = size.of(first.height, first.width)
+    if format.chroma == 420 and size.height is None and tall > 1:
+        tall -= tall % 2
+    if format.chroma in (420, 422) and size.width is None and wide > 1:
+        wide -= wide % 2
+    return Size(width=wide, height=tall)
+
+
+def _picture(source: Source, enlargement: Enlargement, size: tuple[int, int], container: str) -> Picture:
+    """What the encoder gets to know of frames of a (height, width)."""
+    tall, wide = size
+    return Picture(
+        wide, tall, enlargement.format, source.time_base, source.rate, source.video.sample_aspect_ratio, enlargement.tags,
+        colour.hdr_of(source.first), container not in streams.IN_ORDER, source.header.siting,
+    )  # fmt: skip
+
+
+def _identity(
+    path: Path | None, span: Span, deinterlace: bool, compare: bool, reference: str | Path | None
+) -> dict[str, Any]:
+    """What of which films is upscaled, for a run that goes on with it."""
+    return {
+        "film": "a pipe" if path is None else identity(path),
+        "part": [str(span.start), None if span.duration is None else str(span.duration)],
+        "deinterlacing": deinterlace, "comparison": [compare, None if reference is None else identity(Path(reference))],
+    }  # fmt: skip
 
 
 def check_encoder(settings: Settings, picture: Picture, threads: int) -> None:
