@@ -374,6 +374,21 @@ def test_timecode(tmp_path: Path, upscaler: Upscaler) -> None:
     assert len(ffprobe(tmp_path / "c.mov", "-show_streams")["streams"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("encoder", "ending"), [("x264", "mkv"), ("x265", "mp4"), ("ffv1", "mkv"), ("prores", "mov")], ids=str
+)
+@pytest.mark.parametrize("interlaced", [False, True], ids=["whole", "interlaced"])
+def test_whole_frames_are_said_to_be_whole(
+    tmp_path: Path, upscaler: Upscaler, encoder: str, ending: str, interlaced: bool
+) -> None:
+    path = tmp_path / "a.mkv"
+    flags = ("-vf", "setfield=tff", "-flags", "+ilme+ildct") if interlaced else ()
+    ffmpeg(*PICTURE, "-t", "0.2", *flags, "-c:v", "libx264", path)
+    assert (ffprobe(path, "-show_streams")["streams"][0]["field_order"] == "progressive") != interlaced
+    video.upscale(path, tmp_path / f"b.{ending}", upscaler=upscaler, encoder=encoder, deinterlace=interlaced)
+    assert ffprobe(tmp_path / f"b.{ending}", "-show_streams")["streams"][0]["field_order"] == "progressive"
+
+
 def test_data_streams(tmp_path: Path, upscaler: Upscaler) -> None:
     """Copied where the container has them, else said."""
     (tmp_path / "data").write_bytes(bytes(range(256)) * 2)

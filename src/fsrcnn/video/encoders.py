@@ -166,7 +166,7 @@ def configure(context: Any, settings: Settings, picture: Picture, threads: int) 
     context.thread_count = threads
     if not picture.reordered:
         context.max_b_frames = 0
-    options = dict(about.options)
+    options = {**about.options, "field_order": "progressive"}  # interlaced films are refused, or made whole
     if picture.siting and picture.format.chroma == 420:
         options["chroma_sample_location"] = picture.siting
     if about.crf is not None:
