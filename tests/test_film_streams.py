@@ -5,6 +5,7 @@ PyAV brings its own FFmpeg; these are the system's, of another version.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -352,6 +353,55 @@ def test_what_a_container_loses_is_said(tmp_path: Path, upscaler: Upscaler, endi
     assert said(tmp_path / "b.mkv") == said(path)
 
 
+def test_timecode(tmp_path: Path, upscaler: Upscaler) -> None:
+    """MOV and MP4 make their track of it, Matroska a tag; what has no place is said. A part begins at another one."""
+    path = tmp_path / "a.mov"
+    ffmpeg(*PICTURE, *X264, "-timecode", "01:02:03:04", path)
+    for ending in ("mov", "mp4", "mkv", "ts", "avi"):
+        result = tmp_path / f"b.{ending}"
+        done = video.upscale(path, result, upscaler=upscaler)
+        tags = [
+            {name.lower(): value for name, value in s.get("tags", {}).items()}
+            for s in ffprobe(result, "-show_streams")["streams"]
+        ]
+        if ending in ("ts", "avi"):
+            assert any(note.endswith("cannot hold timecode of stream 0 (video, h264)") for note in done.notes), (
+                done.notes
+            )
+            continue
+        assert {s["timecode"] for s in tags if "timecode" in s} == {"01:02:03:04"}
+        assert len(tags) == (1 if ending == "mkv" else 2)
+    part = video.upscale(path, tmp_path / "c.mov", upscaler=upscaler, start=0.4)
+    assert part.notes == ("its timecode is left out, which is that of its beginning",)
+    assert len(ffprobe(tmp_path / "c.mov", "-show_streams")["streams"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoder", "ending"), [("x264", "mkv"), ("x265", "mp4"), ("ffv1", "mkv"), ("prores", "mov")], ids=str
+)
+@pytest.mark.parametrize("interlaced", [False, True], ids=["whole", "interlaced"])
+def test_whole_frames_are_said_to_be_whole(
+    tmp_path: Path, upscaler: Upscaler, encoder: str, ending: str, interlaced: bool
+) -> None:
+    path = tmp_path / "a.mkv"
+    flags = ("-vf", "setfield=tff", "-flags", "+ilme+ildct") if interlaced else ()
+    ffmpeg(*PICTURE, "-t", "0.2", *flags, "-c:v", "libx264", path)
+    assert (ffprobe(path, "-show_streams")["streams"][0]["field_order"] == "progressive") != interlaced
+    video.upscale(path, tmp_path / f"b.{ending}", upscaler=upscaler, encoder=encoder, deinterlace=interlaced)
+    assert ffprobe(tmp_path / f"b.{ending}", "-show_streams")["streams"][0]["field_order"] == "progressive"
+
+
+def test_data_streams(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Copied where the container has them, else said."""
+    (tmp_path / "data").write_bytes(bytes(range(256)) * 2)
+    path = tmp_path / "a.ts"
+    ffmpeg(*PICTURE, "-f", "data", "-i", tmp_path / "data", "-map", "0", "-map", "1", *X264, "-c:d", "copy", path)
+    video.upscale(path, tmp_path / "b.ts", upscaler=upscaler)
+    assert packets(tmp_path / "b.ts", "d:0") == packets(path, "d:0") != []
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler)
+    assert done.notes[0] == "stream 1 (data) is left out, which matroska cannot hold"
+
+
 # -- colour and side data
 
 
@@ -445,7 +495,13 @@ def dolby_vision(tmp_path: Path, profile: int, compatibility: int) -> Path:
 
 def test_dolby_vision(tmp_path: Path, upscaler: Upscaler) -> None:
     """A picture that cannot be watched without its data is refused; of another, it is said that they are left out."""
-    said = refused(tmp_path, dolby_vision(tmp_path, 5, 0), upscaler=upscaler)
+    said = refused(tmp_path, path := dolby_vision(tmp_path, 5, 0), upscaler=upscaler)
+    for other in (
+        lambda: video.to_y4m(path, io.BytesIO(), upscaler=upscaler), lambda: next(video.frames(path, upscaler=upscaler)),
+        lambda: video.preview(path, tmp_path / "a.png", upscaler=upscaler),
+    ):  # fmt: skip
+        with pytest.raises(FsrcnnError, match="is Dolby Vision of a profile"):
+            other()
     assert said.endswith(
         "is Dolby Vision of a profile (as 5) whose colours are wrong without data that no encoder here writes; "
         "make an HDR10 film of it first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from films import MILLISECONDS, av, film, luma_of, seen, upscaled_luma
 from fsrcnn import Control, Size, Upscaler, UsageError, video
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.imresize import imresize
+from fsrcnn.video.colour import header_of
 from fsrcnn.video.library import FilmError
 from fsrcnn.video.segments import Workplace
 from support import heed_interrupts, run_command
@@ -78,6 +80,28 @@ def test_any_size(tmp_path: Path, upscaler: Upscaler, wanted: Size) -> None:
     larger = wanted.of(24, 32)
     assert done.output_size == larger[::-1]
     assert np.array_equal(luma_of(after.frames[1]), upscaled_luma(upscaler, luma_of(before.frames[1]), larger, 8))
+
+
+@pytest.mark.parametrize(
+    ("format", "wanted", "encoder", "found"),
+    [
+        ("yuv420p", Size(width=50), "x264", (50, 36)), ("yuv420p", Size(fit=(67, 99)), "x265", (66, 50)),
+        ("yuv420p", Size(height=37), "ffv1", (49, 37)), ("yuv422p", Size(width=50), "x264", (50, 37)),
+        ("yuv422p", Size(height=37), "x264", (48, 37)), ("yuv444p", Size(fit=(67, 99)), "x264", (67, 50)),
+        ("yuv420p", Size(width=50), "svt-av1", (50, 37)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_sides_that_follow_are_even_where_the_encoder_needs_it(
+    tmp_path: Path, upscaler: Upscaler, format: str, wanted: Size, encoder: str, found: tuple[int, int]
+) -> None:
+    """31×23 to 50×37.1; 32×24 to 67×50.25 and 49.3×37. What was given is not changed: an odd height is refused."""
+    path = film(tmp_path / "a.mkv", format=format, size=(24, 32) if wanted.width is None else (23, 31), times=(0, 40))
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, size=wanted, encoder=encoder)
+    assert done.output_size == found
+    if (format, encoder) == ("yuv420p", "x264"):
+        said = refused(tmp_path, path, upscaler=upscaler, size=Size(height=37), encoder=encoder)
+        assert "x264 does not take 50×37 pixels of yuv420p" in said
 
 
 def test_chroma_stays_where_it_is(tmp_path: Path, upscaler: Upscaler) -> None:
@@ -216,6 +240,78 @@ def test_covers_stay_covers(tmp_path: Path, upscaler: Upscaler) -> None:
         assert len(pictures) == 1
         assert bytes(next(result.demux(pictures[0]))) == cover
         assert [s.width for s in result.streams.video if s not in pictures] == [64]
+
+
+def test_covers_of_mp4(tmp_path: Path, upscaler: Upscaler) -> None:
+    """There they lie beside tags of known names: FFmpeg writes either a cover or tags of any name, and what is lost is said."""
+    picture = av.CodecContext.create("png", "w")
+    picture.width, picture.height, picture.pix_fmt, picture.time_base = 8, 8, "rgb24", Fraction(1, 25)
+    cover = bytes(picture.encode(av.VideoFrame(8, 8, "rgb24"))[0])
+    film(tmp_path / "a.mkv", codec="libx264")
+    with av.open(str(tmp_path / "a.mkv")) as source, av.open(str(tmp_path / "c.mkv"), "w") as target:
+        target.metadata.update({"title": "Noise", "DIRECTOR": "Nobody"})
+        target.add_attachment("cover.png", "image/png", cover)
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    done = video.upscale(tmp_path / "c.mkv", tmp_path / "d.mp4", upscaler=upscaler)
+    assert done.notes[0] == "mp4 cannot hold its tags DIRECTOR"
+    assert video.upscale(tmp_path / "d.mp4", tmp_path / "e.mp4", upscaler=upscaler).notes == ()
+    for name in ("d.mp4", "e.mp4"):
+        with av.open(str(tmp_path / name)) as result:
+            (found,) = (s for s in result.streams if s.disposition & av.stream.Disposition.attached_pic)
+            assert bytes(next(result.demux(found))) == cover
+            assert result.metadata["title"] == "Noise"
+    said = refused(tmp_path, tmp_path / "e.mp4", "f.mov", upscaler=upscaler)
+    assert "mov does not give back stream 1 (video, png) of" in said
+    assert said.endswith("give output an ending of .mkv")
+
+
+def test_a_second_picture_is_copied(tmp_path: Path, upscaler: Upscaler) -> None:
+    """As of another camera: the first is the film."""
+    paths = [film(tmp_path / f"{seed}.mkv", codec="libx264", seed=seed) for seed in (0, 1)]
+    with (
+        av.open(str(tmp_path / "both.mkv"), "w") as target,
+        av.open(str(paths[0])) as one,
+        av.open(str(paths[1])) as two,
+    ):
+        new = [target.add_stream_from_template(part.streams.video[0], opaque=True) for part in (one, two)]
+        packets = [[packet for packet in part.demux(video=0) if packet.size] for part in (one, two)]
+        for pair in zip(*packets, strict=True):
+            for packet, stream in zip(pair, new, strict=True):
+                packet.stream = stream
+                target.mux(packet)
+    video.upscale(tmp_path / "both.mkv", tmp_path / "c.mkv", upscaler=upscaler)
+    before, after = seen(tmp_path / "both.mkv"), seen(tmp_path / "c.mkv")
+    assert after.packets["1 video"] == before.packets["1 video"] != before.packets["0 video"]
+    assert {frame.width for frame in after.frames} == {64}
+
+
+@pytest.mark.parametrize(("encoder", "crf", "preset", "tells"), [
+    ("x264", None, None, (b"crf=18.0", b"subme=2 ")), ("x264", 31, "medium", (b"crf=31.0", b"subme=7 ")),
+    ("x265", 31, "medium", (b"crf=31.0", b"subme=2 ")), ("x265", None, None, (b"crf=20.0", b"subme=1 ")),
+], ids=str)  # fmt: skip
+def test_quality_and_speed_are_the_encoders(
+    tmp_path: Path, upscaler: Upscaler, encoder: str, crf: int | None, preset: str | None, tells: tuple[bytes, ...]
+) -> None:
+    """They write into the film what they were told."""
+    path = film(tmp_path / "a.mkv", size=(32, 32), times=(0, 40))
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder=encoder, crf=crf, preset=preset)
+    data = (tmp_path / "b.mkv").read_bytes()
+    for told in tells:
+        assert told in data
+
+
+def test_quality_and_speed_of_av1(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", size=(32, 32))
+    lengths = []
+    for crf, preset in ((5, "13"), (60, "13"), (5, "4")):
+        output = tmp_path / f"{crf} {preset}.mkv"
+        video.upscale(path, output, upscaler=upscaler, encoder="svt-av1", crf=crf, preset=preset)
+        lengths.append(output.stat().st_size)
+    assert lengths[1] < lengths[0] != lengths[2]
 
 
 def test_shape_of_pixels_and_rotation(tmp_path: Path, upscaler: Upscaler) -> None:
@@ -555,12 +651,16 @@ def test_a_container_that_cannot_hold_it(tmp_path: Path, upscaler: Upscaler) -> 
     assert "is no name of a film; its ending is mkv" in refused(tmp_path, path, "out.png")
 
 
-def test_other_refusals(tmp_path: Path, upscaler: Upscaler) -> None:
+def test_other_refusals(tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(tmp_path / "a.mkv", size=(19, 33))
     assert "x264 does not take 99×57 pixels of yuv420p" in refused(
         tmp_path, path, upscaler=upscaler, size=Size(factor=3)
     )
     assert "there is no encoder 'h264' here; there are x264" in refused(tmp_path, path, encoder="h264")
+    with monkeypatch.context() as context:
+        context.setattr("fsrcnn.video.encoders.available", lambda: ("x264", "ffv1"))
+        said = refused(tmp_path, path, encoder="x265")
+    assert said == "there is no encoder 'x265' in the installed PyAV; there are x264, ffv1"
     assert "crf has no meaning for ffv1" in refused(tmp_path, path, encoder="ffv1", crf=3)
     assert "crf is 0 to 51 for x264, not 52" in refused(tmp_path, path, crf=52)
     assert "preset is one of ultrafast" in refused(tmp_path, path, preset="quick")
@@ -684,7 +784,7 @@ def test_pipes_of_y4m(tmp_path: Path, upscaler: Upscaler) -> None:
     out = run_command("video", path, "-o", "-", "--model", "fsrcnn", "--threads", "1")
     assert out.returncode == 0
     header, _, rest = out.stdout.partition(b"\n")
-    assert header.startswith(b"YUV4MPEG2 W64 H48 F25:1 Ip")
+    assert header == b"YUV4MPEG2 W64 H48 F25:1 Ip A0:0 C420mpeg2 XYSCSS=420MPEG2"
     frames = rest.split(b"FRAME\n")[1:]
     assert [len(frame) for frame in frames] == [64 * 48 * 3 // 2] * 3
     first = upscaled_luma(upscaler, luma_of(seen(path).frames[0]), (48, 64), 8)
@@ -697,6 +797,101 @@ def test_pipes_of_y4m(tmp_path: Path, upscaler: Upscaler) -> None:
     wrong = run_command("video", "-", "-o", tmp_path / "c.mkv", stdin=path.read_bytes())
     assert wrong.returncode == 1
     assert b"standard input is no Y4M, the one format read from a pipe" in wrong.stderr
+
+
+@pytest.mark.parametrize(("siting", "name"), [("left", b"mpeg2"), ("center", b"jpeg"), ("topleft", b"paldv")], ids=str)
+def test_what_a_pipe_says_is_heard_at_its_end(tmp_path: Path, upscaler: Upscaler, siting: str, name: bytes) -> None:
+    """Full range and the siting of chroma; what it cannot say is said."""
+    options = {"chroma_sample_location": siting}
+    tags = {"color_primaries": 9, "color_trc": 16, "colorspace": 9, "color_range": 2}
+    path = film(tmp_path / "a.mkv", options=options, tags=tags, times=(0, 40), companions=True)
+    pipe = io.BytesIO()
+    done = video.to_y4m(path, pipe, upscaler=upscaler)
+    assert b" C420" + name + b" " in pipe.getvalue()[:100]
+    assert set(done.notes) == {f"left out of Y4M: {what}" for what in (
+        "audio, aac, deu", "audio, aac, fra", "subtitle, srt, eng", "attachment", "2 chapters",
+        "tags of colour (primaries, transfer, matrix)",
+    )}  # fmt: skip
+    pipe.seek(0)
+    video.upscale(pipe, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    first = upscaled_luma(upscaler, luma_of(seen(path).frames[1]), (48, 64), 8, full=True)
+    frame = seen(tmp_path / "b.mkv").frames[1]
+    assert np.array_equal(luma_of(frame), upscaled_luma(upscaler, first, (96, 128), 8, full=True))
+    assert frame.color_range == 2
+    with av.open(str(tmp_path / "b.mkv")) as result:
+        assert header_of(result.streams.video[0]).siting == siting
+
+
+def test_rotation_is_left_out_of_pipes(tmp_path: Path, upscaler: Upscaler) -> None:
+    quarter = (0, 65536, 0, -65536, 0, 0, 0, 0, 1073741824)
+    path = film(tmp_path / "a.mp4", codec="libx264", matrix=quarter, times=(0, 40))
+    assert video.to_y4m(path, io.BytesIO(), upscaler=upscaler).notes == ("left out of Y4M: rotation",)
+
+
+PIPED = [sys.executable, "-m", "fsrcnn", "video", "a.mkv", "-o", "-", "--model", "fsrcnn", "--threads", "1"]
+
+
+def test_a_reader_of_frames_that_has_gone(tmp_path: Path) -> None:
+    """As `head`, or an encoder that gave up: it has said why, and we say nothing."""
+    film(tmp_path / "a.mkv", size=(96, 128), times=range(0, 1200, 40))
+    with subprocess.Popen(PIPED, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(100).startswith(b"YUV4MPEG2 W256 H192")
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_frames_that_find_no_room(tmp_path: Path) -> None:
+    film(tmp_path / "a.mkv", size=(96, 128))
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(PIPED, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"fsrcnn: a.mkv: cannot write the frames: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "option", [("--encoder", "x265"), ("--crf", "3"), ("--preset", "slow"), ("--resume",)], ids=" ".join
+)
+def test_what_means_nothing_for_a_pipe(tmp_path: Path, option: tuple[str, ...]) -> None:
+    film(tmp_path / "a.mkv", times=(0, 40))
+    done = run_command("video", "a.mkv", "-o", "-", *option, cwd=tmp_path)
+    said = f"fsrcnn: frames go to standard output as Y4M, for which {option[0]} means nothing\n"
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", said)
+
+
+@pytest.mark.parametrize(("options", "name", "size"), [
+    (("--scale", "3"), "a_x3.mkv", "96×72"), (("--width", "48"), "a_w48.mkv", "48×36"), (("--height", "48"), "a_h48.mkv", "64×48"),
+    (("--width", "80", "--height", "48"), "a_w80h48.mkv", "80×48"), (("--fit", "100x48"), "a_100x48.mkv", "64×48"),
+    (("--start", "0:00.1", "--duration", ".2", "--precision", "exact", "--engine", "numpy"), "a_x2.mkv", "64×48"),
+], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")  # fmt: skip
+def test_options_of_the_command(tmp_path: Path, options: tuple[str, ...], name: str, size: str) -> None:
+    film(tmp_path / "a.mkv")
+    done = run_command("video", "a.mkv", "--model", "fsrcnn-s", "--threads", "1", *options, cwd=tmp_path)
+    count = 5 if "--start" in options else 10  # at 120, 160, … 280 ms
+    assert (done.returncode, done.stderr.decode()) == (0, f"{name}  {size}, {count} frames, by fsrcnn-s\n")
+
+
+def test_what_the_bar_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames per second of this run, though it goes on after 100; the part that is done, and how large it is."""
+    from fsrcnn.cli.video import _watch
+
+    shown: list[tuple[float, str | None]] = []
+    clock = iter([0.0, 0.5, 2.0, 4.0])
+    monkeypatch.setattr("fsrcnn.cli.video.time.perf_counter", lambda: next(clock))
+    watch = _watch(lambda part, text: shown.append((part, text)), "2/3 ")
+    for progress in (
+        video.Progress(101, 200, 10**9),
+        video.Progress(104, 200, 2 * 10**9),
+        video.Progress(120, None, 0),
+    ):
+        watch(progress)
+    assert shown == [
+        (101 / 200, "2/3 2.0 fps 1,000 MB"),
+        (104 / 200, "2/3 2.0 fps 2,000 MB"),
+        (0.0, "2/3 5.0 fps 0 MB"),
+    ]
 
 
 def test_without_pyav(tmp_path: Path) -> None:

@@ -179,6 +179,11 @@ def video(
             raise UsageError("--json and the film cannot both go to standard output; give -o a file")
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the film into an encoder")
+        given = {
+            "--encoder": encoder is not None, "--crf": crf is not None, "--preset": preset is not None, "--resume": resume,
+        }  # fmt: skip
+        for option in (name for name, there in given.items() if there):
+            raise UsageError(f"frames go to standard output as Y4M, for which {option} means nothing")
     control = Control(upscaler.threads)
     part = {
         "start": start, "duration": duration, "deinterlace": deinterlace, "compare": compare, "reference": reference,
@@ -201,6 +206,8 @@ def video(
                     break
                 except FsrcnnError as error:
                     failures.append(error.about(job.label, as_option))
+                except BrokenPipeError:
+                    raise
                 except SYSTEM_ERRORS as error:
                     failures.append(of_system(job.label, error).sentence(as_option))
     for folder, inside in planned.found.items():

@@ -96,7 +96,7 @@ def header_of(stream: Any) -> Header:
     av = pyav()
     written = io.BytesIO()
     try:
-        with av.open(written, "w", format="matroska", options={"strict": "-1"}) as target:
+        with av.open(written, "w", format="matroska", options={"strict": "-1", "allow_raw_vfw": "1"}) as target:
             copy = target.add_stream_from_template(stream, opaque=True)
             copy.time_base = stream.time_base
             target.start_encoding()

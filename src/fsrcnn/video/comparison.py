@@ -75,7 +75,7 @@ class Original:
             )
         own = formats.nearest(first.format.name, y4m.FORMATS)
         tags = _tags(source, film, enlargement.tags, own)
-        siting = colour.header_of(source.video).siting
+        siting = source.header.siting
         self._as_it_is = Enlargement(upscaler, enlargement.size, own, tags, siting=siting)
         self._as_results = Enlargement(upscaler, enlargement.size, enlargement.format, tags, siting=siting)
         self._source, self._film, self._depth = source, film, enlargement.format.depth

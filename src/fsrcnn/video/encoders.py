@@ -31,6 +31,7 @@ class Encoder:
         presets: all of them, the fastest first.
         parameters: of its private options, the one that takes `name=value:name=value`.
         options: what it is always told.
+        even: sides of the picture must be even where its chroma is coarser.
     """
 
     name: str
@@ -41,13 +42,14 @@ class Encoder:
     presets: tuple[str, ...] = ()
     parameters: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    even: bool = False
 
 
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
-        Encoder("x264", "libx264", 18, 51, "veryfast", SPEEDS, "x264-params"),
-        Encoder("x265", "libx265", 20, 51, "veryfast", SPEEDS, "x265-params"),
+        Encoder("x264", "libx264", 18, 51, "veryfast", SPEEDS, "x264-params", even=True),
+        Encoder("x265", "libx265", 20, 51, "veryfast", SPEEDS, "x265-params", even=True),
         Encoder("svt-av1", "libsvtav1", 30, 63, "10", tuple(str(n) for n in range(13, -1, -1)), "svtav1-params"),
         Encoder("ffv1", "ffv1", options={"g": "1"}),
         Encoder("prores", "prores_ks", options={"vendor": "apl0"}),
@@ -164,7 +166,7 @@ def configure(context: Any, settings: Settings, picture: Picture, threads: int) 
     context.thread_count = threads
     if not picture.reordered:
         context.max_b_frames = 0
-    options = dict(about.options)
+    options = {**about.options, "field_order": "progressive"}  # interlaced films are refused, or made whole
     if picture.siting and picture.format.chroma == 420:
         options["chroma_sample_location"] = picture.siting
     if about.crf is not None:

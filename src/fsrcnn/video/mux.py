@@ -55,7 +55,7 @@ def write(
         output, FilmError, replace=overwrite, ending=output.suffix, folder=workplace.folder
     ) as part:  # fmt: skip
         try:
-            options = streams.MUXER_OPTIONS.get(container, {})
+            options = streams.muxer_options(container, source)
             with (
                 source.reopened() as original,
                 av.open(str(part.absolute()), "w", format=container, options=options) as target,

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from fsrcnn.video.clock import Clock, Falls
+from fsrcnn.video.colour import check_dolby_vision, header_of
 from fsrcnn.video.damage import Counts
 from fsrcnn.video.deinterlacing import deinterlaced
 from fsrcnn.video.library import FilmError, Frame, explained, pyav
@@ -42,6 +43,7 @@ class Source:
         label: what to call it.
         video: the stream of the picture: the first that is no cover.
         first: its first frame.
+        header: what its header says of the picture.
         time_base: of the frames' times, in seconds.
         rate: frames per second: the mean, where the film says it.
         begin, end: times of the frames that are wanted, in ticks: from `begin` on, before `end`; None: from or to the film's own.
@@ -87,6 +89,8 @@ class Source:
                     "give {deinterlace=True} to make whole frames of them, as many as there are",
                 )
             self._first, self.first = first, first.frame
+            self.header = header_of(self.video)
+            check_dolby_vision(self.label, self.header, self.first)
             self._size = (first.frame.width, first.frame.height)
             span = span or Span()
             self.begin = self._ticks(span.start) if span.start else None

@@ -17,10 +17,6 @@ CONTAINERS = {
     ".mts": "mpegts", ".m2ts": "mpegts",
 }  # fmt: skip
 """Endings of films that are written → FFmpeg's name of the container."""
-MUXER_OPTIONS = {
-    "mp4": {"movflags": "+use_metadata_tags"},  # tags of any name
-    "mov": {"movflags": "+use_metadata_tags"},
-}
 ATTACHING = ("matroska",)
 TEXTS = ("subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text")  # subtitles of letters: one kind becomes another
 TEXT_OF = {"matroska": "ass", "webm": "webvtt", "mp4": "mov_text", "mov": "mov_text"}
@@ -48,6 +44,12 @@ MIME = {
     "bmp": ("image/bmp", "bmp"),
     "gif": ("image/gif", "gif"),
 }
+
+
+def muxer_options(container: str, source: Source) -> dict[str, str]:
+    """What FFmpeg is told for a container: tags of any name in MP4 and MOV, but where MP4 then would not hold a film's covers."""
+    covered = any(is_cover(stream) for stream in source.container.streams)
+    return {"movflags": "+use_metadata_tags"} if container == "mov" or (container == "mp4" and not covered) else {}
 
 
 def container_of(output: Path) -> str:

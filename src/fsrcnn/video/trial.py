@@ -26,6 +26,7 @@ from fsrcnn.video.span import Span
 
 PACKETS = 2000  # of the film, among which the first ones of its streams are looked for
 LATE = Fraction(1, 20)  # seconds by which sound and picture may be apart: no person notices
+DOLBY_VISION = "Dolby Vision data"
 SIDE_DATA = {
     "DISPLAYMATRIX": "rotation",
     "MASTERING_DISPLAY_METADATA": "HDR10 data",
@@ -33,8 +34,8 @@ SIDE_DATA = {
     "DYNAMIC_HDR_PLUS": "HDR10+ data",
     "DYNAMIC_HDR_VIVID": "HDR Vivid data",
     "AMBIENT_VIEWING_ENVIRONMENT": "data of the light it is to be watched in",
-    "DOVI_RPU_BUFFER": "Dolby Vision data",
-    "DOVI_METADATA": "Dolby Vision data",
+    "DOVI_RPU_BUFFER": DOLBY_VISION,
+    "DOVI_METADATA": DOLBY_VISION,
     "A53_CC": "closed captions, which lie within the frames",
     "STEREO3D": "arrangement of two eyes' pictures",
     "SPHERICAL": "projection of a view all around",
@@ -58,7 +59,7 @@ def losses(
     """
     av = pyav()
     written = io.BytesIO()
-    options = streams.MUXER_OPTIONS.get(container, {})
+    options = streams.muxer_options(container, source)
     try:
         with source.reopened() as original:
             with av.open(written, "w", format=container, options=options) as target:
@@ -237,13 +238,9 @@ def _later(time: Fraction) -> str:
 
 def _of_picture(source: Source, picture: Picture, frame: Frame, video: Any) -> list[str]:
     """Side data, tags of colour, siting of chroma, shape of pixels."""
-    there = {data.type.name for data in frame.side_data}
-    lost: dict[str, None] = dict.fromkeys(
-        SIDE_DATA[data.type.name] for data in source.first.side_data
-        if data.type.name in SIDE_DATA and data.type.name not in there
-    )  # fmt: skip
-    if header_of(source.video).dolby_vision and not header_of(video).dolby_vision:
-        lost["Dolby Vision data"] = None
+    lost = _side_data(source.first, besides=frame)
+    if source.header.dolby_vision and not header_of(video).dolby_vision:
+        lost[DOLBY_VISION] = None
     names = list(lost)
     unspecified = Tags()
     for name, attribute in TAGS.items():
@@ -257,6 +254,25 @@ def _of_picture(source: Source, picture: Picture, frame: Frame, video: Any) -> l
     if (picture.aspect or 1) != (video.sample_aspect_ratio or 1):
         names.append("shape of pixels")
     return [f"lost: its {name}" for name in names]
+
+
+def beyond_y4m(source: Source, tags: Tags) -> list[str]:
+    """What of the picture Y4M cannot say; it says the range, and of 8 bit the siting of chroma."""
+    names = list(_side_data(source.first))
+    if source.header.dolby_vision and DOLBY_VISION not in names:
+        names.append(DOLBY_VISION)
+    unspecified = Tags()
+    said = [name for name in TAGS if getattr(tags, name) != getattr(unspecified, name)]
+    return [*names, *([f"tags of colour ({', '.join(said)})"] if said else [])]
+
+
+def _side_data(frame: Frame, besides: Frame | None = None) -> dict[str, None]:
+    """Names of the data of a frame, without those that another one has, too; as keys, each once."""
+    there = {data.type.name for data in besides.side_data} if besides is not None else set()
+    return dict.fromkeys(
+        SIDE_DATA[data.type.name] for data in frame.side_data
+        if data.type.name in SIDE_DATA and data.type.name not in there
+    )  # fmt: skip
 
 
 def _offer(container: str) -> str:

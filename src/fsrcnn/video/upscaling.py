@@ -154,20 +154,14 @@ def upscale(
         upscaler, reason = chosen(upscaler, source, size)
         companions = streams.settle(source, container)
         format = formats.nearest(source.first.format.name, settings.formats())
+        size = with_even_sides(size, source.first, format) if settings.about.even else size
         enlargement = enlargement_of(source, upscaler, size, format, control.threads)
         enlarge: Enlargement | Comparison = enlargement
         if compare:
             comparison = compared(enlargement, source, upscaler, reference, control=control, deinterlace=deinterlace)
             enlarge = used.enter_context(comparison)
         tall, wide = enlarge.size
-        hdr = colour.hdr_of(source.first)
-        header = colour.header_of(source.video)
-        colour.check_dolby_vision(source.label, header, source.first)
-        aspect = source.video.sample_aspect_ratio
-        reordered = container not in streams.IN_ORDER
-        picture = Picture(
-            wide, tall, format, source.time_base, source.rate, aspect, enlargement.tags, hdr, reordered, header.siting
-        )
+        picture = _picture(source, enlargement, enlarge.size, container)
         check_encoder(settings, picture, control.threads)
         notes = [
             *companions.notes,
@@ -177,11 +171,8 @@ def upscale(
         if span.start and "timecode" in source.video.metadata:
             notes.append("its timecode is left out, which is that of its beginning")
         about = {
-            "film": "a pipe" if path is None else identity(path),
-            "part": [str(span.start), None if span.duration is None else str(span.duration)],
-            "deinterlacing": deinterlace, "comparison": [compare, None if reference is None else identity(Path(reference))],
-            "model": fingerprint(upscaler), "size": [wide, tall], "encoder": settings.encoder,
-            "crf": settings.crf, "preset": settings.preset, "container": container,
+            **_identity(path, span, deinterlace, compare, reference), "model": fingerprint(upscaler), "size": [wide, tall],
+            "encoder": settings.encoder, "crf": settings.crf, "preset": settings.preset, "container": container,
             "version": f"{version('fsrcnn')}, PyAV {pyav().__version__}",
         }  # fmt: skip
         with Workplace(target, about, resume=resume, replace=overwrite) as workplace:
@@ -318,8 +309,9 @@ def to_y4m(
                 format,
                 source.rate,
                 source.video.sample_aspect_ratio,
-                enlargement.siting or "left",
-            ) as writer,
+                range=enlargement.tags.range,
+                siting=enlargement.siting,
+            ) as writer,  # fmt: skip
             closing(_enlarged(source, enlarge)) as enlarged,
         ):
             for _, frame in enlarged:
@@ -336,6 +328,9 @@ def to_y4m(
         if not count:
             raise nothing(source)
         others = [streams.described(s) for s in source.container.streams if s.index != source.video.index]
+        others += trial.beyond_y4m(source, enlargement.tags)
+        chapters = len(source.container.chapters())
+        others += [f"{chapters} chapters"] if chapters else []
         notes = [
             *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
             *source.counts.notes(), *_measured(scores, enlarge, span),
@@ -343,11 +338,6 @@ def to_y4m(
         if uneven:
             frames = "1 frame is" if uneven == 1 else f"{uneven} frames are"
             notes.append(f"{frames} shown for another time than the rest, which Y4M cannot say")
-        if source.first.rotation:
-            notes.append(f"players turn it by {source.first.rotation:g}°, which Y4M cannot say")
-        matrix = colour.MATRICES.get(colour.matrix_of(enlargement.tags, source.first.height), "of another kind")
-        if format.chroma and matrix != (guess := "bt709" if enlarge.size[0] >= colour.HD else "bt601"):
-            notes.append(f"its matrix is {matrix}, which Y4M cannot say, and for its size {guess} is guessed")
         height, width = source.first.height, source.first.width
         (tall, wide) = enlarge.size
         return Done(
@@ -390,6 +380,38 @@ def expected_frames(source: Source, span: Span) -> int | None:
         return None if span.duration is None else round(span.duration * source.rate)
     left = max(Fraction(length, 1_000_000) - span.start, Fraction(0))
     return round((left if span.duration is None else min(left, span.duration)) * source.rate)
+
+
+def with_even_sides(size: Size, first: Frame, format: formats.PixelFormat) -> Size:
+    """A size whose sides that nobody gave, but follow from a box or from the other side, are even where chroma needs it."""
+    if size.factor is not None:
+        return size
+    tall, wide = size.of(first.height, first.width)
+    if format.chroma == 420 and size.height is None and tall > 1:
+        tall -= tall % 2
+    if format.chroma in (420, 422) and size.width is None and wide > 1:
+        wide -= wide % 2
+    return Size(width=wide, height=tall)
+
+
+def _picture(source: Source, enlargement: Enlargement, size: tuple[int, int], container: str) -> Picture:
+    """What the encoder gets to know of frames of a (height, width)."""
+    tall, wide = size
+    return Picture(
+        wide, tall, enlargement.format, source.time_base, source.rate, source.video.sample_aspect_ratio, enlargement.tags,
+        colour.hdr_of(source.first), container not in streams.IN_ORDER, source.header.siting,
+    )  # fmt: skip
+
+
+def _identity(
+    path: Path | None, span: Span, deinterlace: bool, compare: bool, reference: str | Path | None
+) -> dict[str, Any]:
+    """What of which films is upscaled, for a run that goes on with it."""
+    return {
+        "film": "a pipe" if path is None else identity(path),
+        "part": [str(span.start), None if span.duration is None else str(span.duration)],
+        "deinterlacing": deinterlace, "comparison": [compare, None if reference is None else identity(Path(reference))],
+    }  # fmt: skip
 
 
 def check_encoder(settings: Settings, picture: Picture, threads: int) -> None:
@@ -437,9 +459,7 @@ def enlargement_of(
     first = source.first
     tall, wide = size.of(first.height, first.width)
     tags = colour.tags_of(first, formats.described(first.format.name).rgb, format.chroma == 0, tall)
-    return Enlargement(
-        upscaler, (tall, wide), format, tags, siting=colour.header_of(source.video).siting, threads=threads
-    )
+    return Enlargement(upscaler, (tall, wide), format, tags, siting=source.header.siting, threads=threads)
 
 
 def _enlarged(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
+from types import TracebackType
 from typing import BinaryIO, Self
 
+from fsrcnn.video.colour import FULL, LIMITED, SITINGS
 from fsrcnn.video.formats import PixelFormat
 from fsrcnn.video.library import FilmError, Frame, explained, pyav
 
@@ -16,24 +19,32 @@ class Writer:
     """Writes frames to a stream; a context manager."""
 
     def __init__(
-        self,
-        stream: BinaryIO,
-        size: tuple[int, int],
-        format: PixelFormat,
-        rate: Fraction,
-        aspect: Fraction | None,
-        siting: str | None,
-    ) -> None:
+        self, stream: BinaryIO, size: tuple[int, int], format: PixelFormat, rate: Fraction, aspect: Fraction | None,
+        *, range: int = 0, siting: str | None = None,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            stream: need not be seekable.
+            size: (height, width) of the frames.
+            format: of their pixels, of `FORMATS`.
+            rate: frames per second.
+            aspect: of a pixel; None where the film does not say.
+            range: as in `colour.Tags`.
+            siting: where chroma lies, of `colour.SITINGS`; at the left where nothing is said.
+        """
         self._stream = _Counted(stream)
         av = pyav()
         options = {"strict": "-1"}  # more than 8 bit, as all readers of today take them
         self._container = av.open(self._stream, "w", format="yuv4mpegpipe", options=options)
-        said = {"chroma_sample_location": siting} if siting and format.chroma == 420 else {}
-        self._video = self._container.add_stream("wrapped_avframe", rate=rate, options=said)
+        self._video = self._container.add_stream("wrapped_avframe", rate=rate)
         self._video.height, self._video.width = size
         self._video.pix_fmt = format.name
         if aspect:
             self._video.codec_context.sample_aspect_ratio = aspect
+        if range in (LIMITED, FULL):
+            self._video.codec_context.color_range = range
+        if format.chroma == 420:  # Y4M that says nothing is taken for centred
+            self._video.codec_context.options = {"chroma_sample_location": siting or next(iter(SITINGS))}
         self._number = 0
 
     def write(self, frame: Frame) -> int:
@@ -41,21 +52,28 @@ class Writer:
 
         Raises:
             FilmError: the stream is closed or full.
+            BrokenPipeError: its reader has gone.
         """
         av = pyav()
         frame.pts, frame.time_base = self._number, 1 / self._video.codec_context.framerate
         self._number += 1
         try:
             self._container.mux(self._video.encode(frame))
-        except av.FFmpegError as error:
+        except BrokenPipeError:
+            raise
+        except (av.FFmpegError, OSError) as error:
             raise FilmError(f"cannot write the frames: {explained(error)}") from error
         return self._stream.bytes
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self._container.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Into a pipe that is closed, or onto a full disk, the rest does not get either: what was said first counts.
+        with contextlib.nullcontext() if error is None else contextlib.suppress(pyav().FFmpegError, OSError):
+            self._container.close()
 
 
 class _Counted:
