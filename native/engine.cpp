@@ -23,6 +23,20 @@ double fsrcnn_seconds() { return std::chrono::duration<double>(std::chrono::stea
 
 namespace {
 
+// What `body` answers, or that memory ran out in it. Where there are no exceptions (wasm.cpp) that ends the program.
+template <class Body>
+int32_t status_of(Body body) {
+#ifdef __cpp_exceptions
+    try {
+        return body();
+    } catch (const std::bad_alloc&) {
+        return FSRCNN_NO_MEMORY;
+    }
+#else
+    return body();
+#endif
+}
+
 struct Block64 {
     alignas(64) char bytes[64];
 };
@@ -82,7 +96,7 @@ class Call final : public Work {
         : engine(of), job(given), plan(shares), control(watched), bytes(of.isa->strip_bytes(of.packed.net, given)) {}
 
     void work(bool in_caller) noexcept override {
-        try {
+        const int32_t status = status_of([&] {
             std::unique_ptr<Scratch> scratch = engine.idle.take(bytes);
             for (int64_t number; !stopped() && (number = next++) < plan.tiles();) {
                 const Tile part = tile(plan, job, number);
@@ -91,9 +105,9 @@ class Call final : public Work {
                 if (in_caller) watch();
             }
             engine.idle.give(std::move(scratch));
-        } catch (const std::bad_alloc&) {
-            no_memory = true;
-        }
+            return FSRCNN_OK;
+        });
+        if (status == FSRCNN_NO_MEMORY) no_memory = true;
     }
 
     void watch() noexcept override {
@@ -186,7 +200,7 @@ int32_t fsrcnn_create(int32_t abi, const fsrcnn_network* given, const char* inst
     if (abi != FSRCNN_ABI) return FSRCNN_WRONG_ABI;
     if (!given || !instruction_set || !engine) return FSRCNN_NULL_POINTER;
     if (const int32_t fault = fault_of(*given)) return fault;
-    try {
+    return status_of([&]() -> int32_t {
         auto made = std::make_unique<fsrcnn_engine>();
         for (const InstructionSet* isa : instruction_sets())
             if (std::string(instruction_set) == isa->name) made->isa = isa;
@@ -195,9 +209,7 @@ int32_t fsrcnn_create(int32_t abi, const fsrcnn_network* given, const char* inst
         made->description = std::string(made->isa->name) + (made->packed.net.fast ? ", 16-bit whole numbers" : ", float32");
         *engine = made.release();
         return FSRCNN_OK;
-    } catch (const std::bad_alloc&) {
-        return FSRCNN_NO_MEMORY;
-    }
+    });
 }
 
 int32_t fsrcnn_run(fsrcnn_engine* engine, const fsrcnn_picture* lr, const fsrcnn_picture* sr, int64_t height, int64_t width, int32_t threads,
@@ -214,16 +226,14 @@ int32_t fsrcnn_run(fsrcnn_engine* engine, const fsrcnn_picture* lr, const fsrcnn
     fsrcnn_control unwatched{};
     if (!control) control = &unwatched;
     __atomic_store_n(&control->done, 0, __ATOMIC_RELAXED);
-    try {
+    return status_of([&] {
         Job job{*lr, *sr, *colour, height, width, 0, 0, has_hidden(*lr, *colour, height, width)};
         const Plan shares = plan(net, job, threads);
         job.tile_rows = ceil_div(height, shares.bands), job.tile_columns = ceil_div(width, shares.columns);
         Call call(*engine, job, shares, control);
         share(call, shares.threads, !control->watch || shares.small);
         return call.status();
-    } catch (const std::bad_alloc&) {
-        return FSRCNN_NO_MEMORY;
-    }
+    });
 }
 
 const char* fsrcnn_describe(const fsrcnn_engine* engine) { return engine->description.c_str(); }

@@ -8,6 +8,9 @@ extern const fsrcnn::InstructionSet fsrcnn_avx2, fsrcnn_avx512, fsrcnn_avx512vnn
 #ifdef FSRCNN_AARCH64
 extern const fsrcnn::InstructionSet fsrcnn_neon;
 #endif
+#ifdef __wasm__
+extern const fsrcnn::InstructionSet fsrcnn_wasm;
+#endif
 
 namespace fsrcnn {
 
@@ -25,7 +28,11 @@ std::vector<const InstructionSet*> instruction_sets() {
 #ifdef FSRCNN_AARCH64
     found.push_back(&fsrcnn_neon);  // part of every AArch64
 #endif
+#ifdef __wasm__
+    found.push_back(&fsrcnn_wasm);  // a browser without 128-bit SIMD does not load the module
+#else
     found.push_back(&fsrcnn_generic);
+#endif
     return found;
 }
 
