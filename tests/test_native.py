@@ -942,3 +942,23 @@ def test_progress_that_is_a_closing_generator_ends_the_call() -> None:
     engine, lr = native.NativeEngine(pretrained.load("fsrcnn-x2")), Planes.luma(noise(3000, 1500))
     with pytest.raises(GeneratorExit):
         engine.planes(lr, Planes.luma(np.empty((6000, 3000), np.float32)), Control(1, close))
+
+
+def test_whole_numbers_do_not_hang_on_the_order_in_which_a_blas_sums() -> None:
+    """OpenBLAS has kernels for many processors; elsewhere than on x86 it knows none of these names."""
+    program = """
+import hashlib
+from fsrcnn import pretrained
+from fsrcnn.engines.native import _fixed_point
+for name in ("fsrcnn-x2", "fsrcnn-s-x3", "fsrcnn-x-x4"):
+    integers, multipliers, _ = _fixed_point(pretrained.load(name))
+    print(name, hashlib.sha256(integers.tobytes() + multipliers.tobytes()).hexdigest())
+"""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OPENBLAS_CORETYPE": core}, check=True, capture_output=True, text=True,
+        ).stdout
+        for core in ("Nehalem", "Sandybridge", "Haswell")
+    }  # fmt: skip
+    assert len(printed) == 1

@@ -17,7 +17,7 @@ import numpy as np
 from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Float32, Float64, Int64
 from fsrcnn.errors import UsageError
-from fsrcnn.layers import convolve, prelu
+from fsrcnn.layers import BLOCK
 from fsrcnn.phases import scattered
 from fsrcnn.weights import Weights
 
@@ -97,7 +97,7 @@ class FixedPoint:
         levels = np.float32(INPUT_LEVELS)
         x = np.floor(np.clip(lr, 0, 1) * levels + np.float32(0.5)).astype(np.int64)[None]
         for stage in (convolution.name for convolution in self.architecture.convolutions):
-            total = _whole_convolve(x, self.kernels[stage]) + self.biases[stage][:, None, None]
+            total = _convolve(x, self.kernels[stage]).astype(np.int64) + self.biases[stage][:, None, None]
             assert np.abs(total).max() <= LARGEST_32
             multiplier = np.where(total < 0, self.negative[stage][:, None, None], self.positive[stage][:, None, None])
             x = np.rint(np.clip(total.astype(np.float32) * multiplier, -FEATURE_LEVELS, FEATURE_LEVELS)).astype(
@@ -121,12 +121,16 @@ def largest_features(weights: Weights) -> dict[str, Float64]:
     generator = np.random.default_rng(0)
     fine = [generator.random((64, 64)) < density for density in (0.5, 0.2, 0.8)]
     coarse = np.kron(generator.random((16, 16)) < 0.5, np.ones((4, 4)))
-    x = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float32)[None]
+    x = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float64)[None]
     largest = {}
     for stage in (convolution.name for convolution in weights.architecture.convolutions):
-        kernel, bias, slope = (weights.arrays[f"{stage}.{part}"] for part in ("weight", "bias", "prelu"))
-        x = prelu(convolve(x, kernel, bias), slope)
-        found = np.abs(x).max(axis=(1, 2)).astype(np.float64)
+        kernel, bias, slope = (
+            weights.arrays[f"{stage}.{part}"].astype(np.float64) for part in ("weight", "bias", "prelu")
+        )
+        x = _convolve(x, kernel) + bias[:, None, None]
+        x = np.where(x < 0, x * slope[:, None, None], x)
+        # A BLAS sums in an order of its own. In float64 that is about the last bits, which float32 leaves out.
+        found = np.abs(x).max(axis=(1, 2)).astype(np.float32).astype(np.float64)
         largest[stage] = np.where(found > 0, found, 1)  # a dead channel: any unit will do
     return largest
 
@@ -184,14 +188,19 @@ def _positive(units: float) -> float:
     return min(units, 1e30)
 
 
-def _whole_convolve(x: Int64, kernel: Int64) -> Int64:
-    """(in, h, w) with (out, in, k, k) to (out, h, w), zero padded. Doubles hold these sums exactly: they stay below 2^31."""
-    reach = kernel.shape[-1] // 2
-    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach))).astype(np.float64)
-    height, width = x.shape[1:]
-    total: Float64 = np.zeros((kernel.shape[0], height, width))
-    for y in range(kernel.shape[2]):
-        for column in range(kernel.shape[3]):
-            part = padded[:, y : y + height, column : column + width]
-            total += np.tensordot(kernel[:, :, y, column].astype(np.float64), part, 1)
-    return total.astype(np.int64)
+def _convolve(x: Int64 | Float64, kernel: Int64 | Float64) -> Float64:
+    """(in, h, w) with (out, in, k, k) to (out, h, w), zero padded. Whole numbers come out exact: their sums stay below 2^31."""
+    side, (height, width) = kernel.shape[-1], x.shape[1:]
+    padded = np.pad(x, ((0, 0), (side // 2, side // 2), (side // 2, side // 2))).astype(np.float64)
+    matrix = kernel.reshape(len(kernel), -1).astype(np.float64)
+    total: Float64 = np.empty((len(kernel), height, width))
+    rows = max(1, BLOCK // width)
+    for top in range(0, height, rows):
+        band = total[:, top : top + rows]
+        shifted = [
+            padded[:, top + y : top + y + band.shape[1], left : left + width]
+            for y in range(side)
+            for left in range(side)
+        ]
+        band[...] = (matrix @ np.stack(shifted, axis=1).reshape(matrix.shape[1], -1)).reshape(band.shape)
+    return total
