@@ -3,8 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATASETS ?= ../shared/datasets
+NATIVE := $(wildcard native/*)
+COMMA := ,
 
-.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 clean help
+.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 web clean help
 
 help:  ## list the tasks
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -58,6 +60,22 @@ check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-a
 	cmake --build build/aarch64 --target check --parallel
 	qemu-aarch64-static build/aarch64/check
 
+# Debian: apt-get install clang-19 lld-19 libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 wasi-libc. Where there
+# is no clang-19: pip install ziglang.
+WASM_CXX ?= $(if $(shell command -v clang++-19),clang++-19 --target=wasm32-wasi,$(BIN)/python -m ziglang c++ -target wasm32-wasi)
+WASM_SOURCES := $(addprefix native/,engine.cpp instruction_sets.cpp isa_wasm.cpp packer.cpp plan.cpp wasm.cpp)
+WASM_EXPORTS := malloc free $(addprefix fsrcnn_,abi explain create run describe destroy)
+
+web: .venv/developing web/dist/fsrcnn.wasm  ## build the engine for browsers and its npm package into web/dist/
+	$(BIN)/python tools/web.py
+
+# No contraction, as in CMakeLists.txt. What libc++ would say before it aborts brings printf along.
+web/dist/fsrcnn.wasm: $(NATIVE)
+	mkdir -p $(@D)
+	$(WASM_CXX) -std=c++17 -Os -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
+		'-D_LIBCPP_VERBOSE_ABORT(...)=__builtin_trap()' -Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
+		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
+
 hooks: .venv/developing  ## run lint before each commit in this clone
 	git config core.hooksPath .hooks
 
@@ -68,7 +86,7 @@ train: .venv/developing  ## rerun the recipe of one model: make train MODEL=fsrc
 	PATH="$(CURDIR)/$(BIN):$$PATH" DATASETS="$(DATASETS)" sh recipes/$(MODEL).sh
 
 clean:  ## remove what these tasks made
-	rm -rf .venv demo_output dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo_output dist build web/dist web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/created:
 	$(PYTHON) -m venv .venv
@@ -78,7 +96,6 @@ clean:  ## remove what these tasks made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-NATIVE := $(wildcard native/*)
 
 # Built with the pinned tools, in build/, so that a change in native/ recompiles only what it touches.
 .venv/developing: .venv/created pyproject.toml requirements-dev.txt $(NATIVE)

@@ -25,7 +25,7 @@ INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
 FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: the native engine evaluates two rows of features at 2 and ½
 LARGEST_BRANCH = 5  # kernel rows that it takes at a time, as in native/packer.cpp
 HEADROOM = (
-    1.25  # features may be larger by this than on the sheet of `largest_features`; it costs log2(1.25) = 0.3 of 13 bits
+    1.25  # features may be larger by this than on the sheet; it costs log2(1.25) = 0.3 of 13 bits
 )
 LARGEST_16 = 2**15 - 1
 LARGEST_32 = 2**31 - 1
@@ -116,12 +116,18 @@ class FixedPoint:
         return sr
 
 
-def largest_features(weights: Weights) -> dict[str, Float64]:
-    """Stage → largest magnitude of each channel on a sheet of black and white: fine noise of three densities, and coarse noise."""
+def sheet() -> Float64:
+    """(128, 128) of black and white, 0 and 1: fine noise of three densities, and coarse noise."""
     generator = np.random.default_rng(0)
     fine = [generator.random((64, 64)) < density for density in (0.5, 0.2, 0.8)]
     coarse = np.kron(generator.random((16, 16)) < 0.5, np.ones((4, 4)))
-    x = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float64)[None]
+    drawn: Float64 = np.block([[fine[0], fine[1]], [fine[2], coarse]]).astype(np.float64)
+    return drawn
+
+
+def largest_features(weights: Weights) -> dict[str, Float64]:
+    """Stage → largest magnitude of each channel on the sheet."""
+    x = sheet()[None]
     largest = {}
     for stage in (convolution.name for convolution in weights.architecture.convolutions):
         kernel, bias, slope = (

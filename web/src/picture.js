@@ -1,0 +1,52 @@
+// What a page has of a picture, as packed samples; and packed samples as the kind that came in.
+
+import {UpscaleError} from './errors.js';
+
+/** @typedef {import('./colour.js').Samples} Samples */
+/** @typedef {{data: Samples, width: number, height: number, channels: number}} Pixels */
+
+/**
+ * @param {any} picture ImageData, ImageBitmap, or packed samples with width, height and channels
+ * @returns {Pixels}
+ */
+export function pixelsOf(picture) {
+  if (typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap) {
+    const {width, height} = picture;
+    const context = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true});
+    if (!context) throw new UpscaleError(`${width}×${height} pixels are too many for a canvas of this browser`);
+    context.drawImage(picture, 0, 0);
+    return {data: context.getImageData(0, 0, width, height).data, width, height, channels: 4};
+  }
+  const {data, width, height, channels = isImageData(picture) ? 4 : undefined} = picture ?? {};
+  const typed = [Uint8Array, Uint8ClampedArray, Uint16Array, Float32Array].some((type) => data instanceof type);
+  if (!typed) throw new UpscaleError('a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, Uint8ClampedArray, Uint16Array or Float32Array');
+  if (![width, height].every((side) => Number.isSafeInteger(side) && side >= 1)) throw new UpscaleError(`a picture has at least one pixel each way, not ${width}×${height}`);
+  if (![1, 2, 3, 4].includes(channels)) throw new UpscaleError(`channels is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA), not ${channels}`);
+  if (data.length !== width * height * channels) throw new UpscaleError(`${width}×${height} pixels of ${channels} channels are ${width * height * channels} samples, not ${data.length}`);
+  if (data instanceof Float32Array && !data.every((value) => value >= 0 && value <= 1)) throw new UpscaleError('float32 samples lie in 0 … 1: divide them by their peak first');
+  return {data, width, height, channels};
+}
+
+/** @param {unknown} picture @returns {picture is ImageData} */
+function isImageData(picture) {
+  return typeof ImageData !== 'undefined' && picture instanceof ImageData;
+}
+
+/** Samples of the same type for a result. @param {Samples} like @param {number} height @param {number} width @param {number} channels @returns {Samples} */
+export function blank(like, height, width, channels) {
+  try {
+    return new /** @type {any} */ (like.constructor)(height * width * channels);
+  } catch (cause) {
+    throw new UpscaleError(`a result of ${width}×${height} pixels is too large for this tab's memory: give a smaller size`, {cause});
+  }
+}
+
+/**
+ * @param {any} picture what came in @param {Pixels} result
+ * @returns {any} an ImageData for one, and for an ImageBitmap; else the pixels
+ */
+export function asGiven(picture, result) {
+  if (typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap) return new ImageData(/** @type {any} */ (result.data), result.width, result.height);
+  if (!isImageData(picture)) return result;
+  return new ImageData(/** @type {any} */ (result.data), result.width, result.height, {colorSpace: picture.colorSpace});
+}

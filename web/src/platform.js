@@ -1,0 +1,37 @@
+// Where this runs: a browser's page or worker, or Node.
+
+import {UpscaleError} from './errors.js';
+
+/** @type {any} */
+const processOfNode = /** @type {any} */ (globalThis).process;
+/** The module of Node that has workers; empty in a browser. A bundler for browsers must not look for it. */
+export const onNode = processOfNode?.versions?.node ? 'node:worker_threads' : '';
+
+/** How many threads this machine has. */
+export const cores = globalThis.navigator?.hardwareConcurrency ?? 4;
+
+/**
+ * The bytes of a file beside the package's modules.
+ * @param {string} name @param {string | URL} base
+ */
+export async function bytesOf(name, base) {
+  const url = new URL(name, base);
+  try {
+    if (url.protocol === 'file:' && onNode) {
+      const files = 'node:fs/promises';
+      return new Uint8Array(await (await import(/* @vite-ignore */ files)).readFile(url));
+    }
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  } catch (cause) {
+    throw new UpscaleError(`${url} cannot be read`, {cause});
+  }
+}
+
+/** What starts a worker on this platform. @returns {Promise<() => any>} */
+export async function workerStarter() {
+  if (!onNode) return () => new Worker(new URL('./worker.js', import.meta.url), {type: 'module'});
+  const {Worker: NodeWorker} = await import(/* @vite-ignore */ onNode);
+  return () => new NodeWorker(new URL('./worker.js', import.meta.url));
+}
