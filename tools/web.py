@@ -1,4 +1,4 @@
-"""What the npm package in `web/` consists of beside the compiled engine: its modules, the bundled weights, and what they say of themselves.
+"""What the npm package in `web/` has beside the compiled engine: its modules and the bundled weights.
 
 `make web` compiles `web/dist/fsrcnn.wasm` first. The weights are the safetensors files of the Python package, to the byte.
 """

@@ -39,6 +39,7 @@ export function peakOf(samples) {
  */
 export function toStudio(samples, channels, width) {
   const count = samples.length / channels, peak = peakOf(samples);
+  /** @type {Float32Array[]} */
   const planes = Array.from({length: channels}, (_, c) => {
     const plane = new Float32Array(count);
     for (let i = 0; i < count; i++) plane[i] = samples[i * channels + c] / peak;
@@ -85,6 +86,7 @@ function multiplied([r, g, b], matrix, offset) {
  * @param {Float32Array[]} colours @param {Float32Array} alpha @param {number} width
  */
 function fillHidden(colours, alpha, width) {
+  /** @type {Float32Array} */
   let known = Float32Array.from(alpha, (value) => (value > 0 ? 1 : 0));
   if (known.every((is) => is === 1) || !known.some((is) => is === 1)) return colours;
   let filled = colours;
@@ -99,8 +101,10 @@ function fillHidden(colours, alpha, width) {
   return filled;
 }
 
-/** Sums over squares of side 2·radius + 1, zeros outside: down the columns first, then along the rows, each in order.
- * @param {Float32Array} plane @param {number} width @param {number} radius */
+/**
+ * Sums over squares of side 2·radius + 1, zeros outside: down the columns first, then along the rows, each in order.
+ * @param {Float32Array} plane @param {number} width @param {number} radius
+ */
 function boxSum(plane, width, radius) {
   const height = plane.length / width, result = new Float32Array(plane.length), line = new Float32Array(width + 2 * radius);
   for (let y = 0; y < height; y++) {

@@ -6,8 +6,10 @@ import {FEATURE_LEVELS, INPUT_LEVELS} from './fixed_point.js';
 
 const ABI = 2, OK = 0, FULL = 1, RGB = 2; // as in native/fsrcnn.h
 
-/** A network as the engine takes it: `arrays` for exact, `integers` and `multipliers` for fast.
- * @typedef {{architecture: import('./weights.js').Architecture, arrays?: Float32Array, integers?: Int32Array, multipliers?: Float32Array}} Network */
+/**
+ * A network as the engine takes it: `arrays` for exact, `integers` and `multipliers` for fast.
+ * @typedef {{architecture: import('./weights.js').Architecture, arrays?: Float32Array, integers?: Int32Array, multipliers?: Float32Array}} Network
+ */
 
 /** Writes a struct of C, each field where the ABI of wasm32 has it. */
 class Struct {

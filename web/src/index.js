@@ -135,7 +135,11 @@ function sourcesOf(model, base) {
     };
     return new Map([2, 3, 4].map((scale) => [scale, () => between(scale)]));
   }
-  throw new UpscaleError(`there is no model ${model}; there are ${[...new Set(MODELS.map((name) => name.replace(/-x\d$/, '')))].join(', ')}, fsrcnn-photo@0.7 with a strength of 0 to 1, each also with a scale as fsrcnn-x2, or the bytes of a weights file`);
+  const families = [...new Set(MODELS.map((name) => name.replace(/-x\d$/, '')))];
+  throw new UpscaleError(
+    `there is no model ${model}; there are ${families.join(', ')}, each also with a scale as fsrcnn-x2, ` +
+      'fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a weights file',
+  );
 }
 
 /**

@@ -1,0 +1,76 @@
+/** What goes wrong, in one sentence for people. */
+export class UpscaleError extends Error {}
+
+/** The names of the bundled weights, as `fsrcnn-x2`. */
+export const MODELS: string[];
+
+/** The family of bundled weights, one of them, a strength between two of them, or the bytes of a weights file of fsrcnn. */
+export type Model = string | Uint8Array | ArrayBuffer;
+
+/** Packed samples, row by row, without padding. */
+export interface Pixels<Data extends Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array> {
+  /** 8 bits, 16 bits, or float32 in 0 … 1. */
+  data: Data;
+  width: number;
+  height: number;
+  /** 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; alpha is not multiplied into the colours. */
+  channels: number;
+}
+
+/** How large the result shall be: one of a factor, a width and/or a height, or a box to fit into. */
+export interface Size {
+  /** Above 1, up to 64. */
+  factor?: number;
+  /** Pixels; where one of both is missing, the shape is kept. */
+  width?: number;
+  height?: number;
+  /** Width and height of a box; the result is the largest of the same shape that fits. */
+  fit?: [number, number];
+}
+
+export interface LoadOptions {
+  /** The factor by which pictures grow where a call says nothing else; above 1, up to 64. That of the weights, 2 for a family. */
+  scale?: number;
+  /** `fast` (default): 16-bit whole numbers, the bytes of the command line's `--precision fast`. `exact`: float32. */
+  precision?: 'fast' | 'exact';
+  /** Workers, each with a thread and up to some 100 MB; as many as the machine has threads where it is not given. */
+  threads?: number;
+  /** Where `fsrcnn.wasm` and `models/` lie: beside the module where it is not given. */
+  base?: string | URL;
+}
+
+export interface UpscaleOptions {
+  size?: Size;
+  /** Rejects the call with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called with the part that is done, up to 1. */
+  onProgress?: (done: number) => void;
+}
+
+export class Upscaler {
+  private constructor();
+
+  /**
+   * Loads the engine and a model.
+   * @throws UpscaleError no such model, precision or scale; a browser without 128-bit SIMD; a file that cannot be read.
+   */
+  static load(model?: Model, options?: LoadOptions): Promise<Upscaler>;
+
+  /** The model, in words. */
+  readonly model: string;
+  readonly scale: number;
+  readonly precision: 'fast' | 'exact';
+
+  /**
+   * A larger picture. What goes in is not changed. An ImageBitmap is read by a canvas, which multiplies its alpha into its colours.
+   * @throws UpscaleError what is no picture, or a result that does not fit into memory; the signal's reason where that is aborted.
+   */
+  upscale(picture: ImageData | ImageBitmap, options?: UpscaleOptions): Promise<ImageData>;
+  upscale<Data extends Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array>(
+    picture: Pixels<Data>,
+    options?: UpscaleOptions,
+  ): Promise<Pixels<Data>>;
+
+  /** Ends the workers. Calls under way are rejected. */
+  close(): void;
+}
