@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fsrcnn import Size, Upscaler
+from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
 from fsrcnn.engines import native
-from support import ROOT
+from support import ROOT, random_weights, run_command
 
 DIST = ROOT / "web" / "dist"
 MODELS = ("fsrcnn", "fsrcnn-s", "fsrcnn-x", "fsrcnn-photo")
@@ -33,6 +35,14 @@ if not (DIST / "fsrcnn.wasm").exists():
     )
 if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)
+
+
+# Networks of one's own: their architectures and seeds.
+OWN = {
+    "own": (Architecture(10, 6, 2, scale=2), 1),
+    "own-odd": (Architecture(7, 3, 0, feature_kernel=7, deconvolution_kernel=5, scale=3, crop=0), 2),
+    "own-wide": (Architecture(64, 16, 1, feature_kernel=1, deconvolution_kernel=13, scale=4), 3),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Case:
     hidden: float = 0  # the part of the pixels under alpha 0
     width_after: int | None = None
     height_after: int | None = None
+    weights: str | None = None  # a file in the folder, instead of the model
 
     @property
     def name(self) -> str:
@@ -64,6 +75,14 @@ class Case:
         if self.width_after or self.height_after:
             return Size(width=self.width_after, height=self.height_after)
         return Size(factor=self.scale)
+
+    @property
+    def on_the_command_line(self) -> bool:
+        """Whether Pillow writes such a picture, the command takes it, and it makes sense to be compared again there."""
+        small = self.threads > 1 or self.scale == 2.5 or self.channels == 4
+        return (
+            self.precision == "fast" and self.dtype == "uint8" and self.channels > 2 and not self.width_after and small
+        )
 
     def picture(self) -> Array:
         """Noise that uses the whole range, smooth in places."""
@@ -81,7 +100,8 @@ class Case:
         return {**asdict(self), "name": self.name, "size": size or {"factor": self.scale}}
 
     def expected(self) -> Array:
-        upscaler = Upscaler(self.model, scale=self.scale, engine="native", precision=self.precision)
+        model = random_weights(*OWN[self.model]) if self.model in OWN else self.model
+        upscaler = Upscaler(model, scale=self.scale, engine="native", precision=self.precision)
         return upscaler(self.picture(), size=self.size)
 
 
@@ -110,6 +130,12 @@ CASES = [
     Case(scale=1.3, dtype="uint16", channels=1),
     Case("fsrcnn-x3", scale=2),
     Case("fsrcnn-photo@0.7"),
+    *(
+        Case(own, scale, precision, weights=f"{own}.safetensors")
+        for own, (architecture, _) in OWN.items()
+        for scale in (architecture.scale, 1.5)
+        for precision in ("fast", "exact")
+    ),
     Case(width_after=100),
     Case(width_after=20, height_after=50),
     Case(width_after=15, height_after=9, channels=4, hidden=0.3),
@@ -123,6 +149,8 @@ def put(folder: Path, cases: list[Case]) -> None:
     (folder / "cases.json").write_text(json.dumps([case.asked() for case in cases]))
     for case in cases:
         (folder / f"{case.name}.in").write_bytes(case.picture().tobytes())
+    for name, (architecture, seed) in OWN.items():
+        random_weights(architecture, seed).save(folder / f"{name}.safetensors")
 
 
 def check(folder: Path, case: Case) -> None:
@@ -142,11 +170,16 @@ def check(folder: Path, case: Case) -> None:
 
 
 @pytest.fixture(scope="module")
-def by_node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with all results of Node."""
-    node = shutil.which("node")
-    if node is None:
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
         pytest.skip("there is no Node here (Debian: apt-get install nodejs)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def by_node(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all results of Node."""
     folder = tmp_path_factory.mktemp("node")
     put(folder, CASES)
     subprocess.run([node, ROOT / "tests" / "web_cases.mjs", DIST, folder], check=True, timeout=500)
@@ -160,6 +193,116 @@ def test_the_engine_is_small() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_node_gives_the_native_bytes(by_node: Path, case: Case) -> None:
     check(by_node, case)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.on_the_command_line], ids=lambda case: case.name)
+def test_node_gives_the_bytes_of_the_command(by_node: Path, case: Case, tmp_path: Path) -> None:
+    """Read and written by Pillow, which the command does not use."""
+    picture, expected = tmp_path / "in.png", tmp_path / "out.png"
+    Image.fromarray(case.picture()).save(picture)
+    command = (
+        "upscale",
+        picture,
+        "-o",
+        expected,
+        "--model",
+        case.model,
+        "--scale",
+        f"{case.scale:g}",
+        "--precision",
+        "fast",
+    )
+    assert run_command(*command).returncode == 0
+    with Image.open(expected) as opened:
+        height, width = opened.height, opened.width
+        assert opened.tobytes() == (by_node / f"{case.name}.{width}x{height}.out").read_bytes()
+
+
+PICTURE = (
+    "UpscaleError: a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, "
+    "Uint8ClampedArray, Uint16Array or Float32Array"
+)
+ENDS = {
+    "model": "UpscaleError: there is no model fsrcnn-z; there are fsrcnn, fsrcnn-photo, fsrcnn-photo-mild, fsrcnn-photo-strong, "
+    "fsrcnn-s, fsrcnn-x, each also with a scale as fsrcnn-x2, fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a "
+    "weights file",
+    "precision": "UpscaleError: precision is fast or exact, not quick",
+    "scale": "UpscaleError: a factor is a number above 1, up to 64 (2, 3, 4, 1.5 …), not 1",
+    "threads": "UpscaleError: threads is a whole number from 1, not 0",
+    "base": "UpscaleError: file://FOLDER/fsrcnn.wasm cannot be read",
+    "pickle": "UpscaleError: the weights is not a safetensors weights file",
+    "cut": "UpscaleError: the weights: shrinking.weight does not fit the architecture, or is not float32",
+    "bare": "UpscaleError: the weights holds arrays but says no architecture, so it is not a weights file of fsrcnn",
+    "architecture": "UpscaleError: the weights describes no legal architecture",
+    "nan": "UpscaleError: the weights: shrinking.bias holds NaN or infinity",
+    "simd": "UpscaleError: this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or "
+    "Safari from 16.4",
+    "nothing": PICTURE,
+    "path": PICTURE,
+    "float64": PICTURE,
+    "no pixels": "UpscaleError: a picture has at least one pixel each way, not 5×0",
+    "channels": "UpscaleError: channels is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA), not 5",
+    "length": "UpscaleError: 3×2 pixels of 1 channels are 6 samples, not 4",
+    "range": "UpscaleError: float32 samples lie in 0 … 1: divide them by their peak first",
+    "NaN": "UpscaleError: float32 samples lie in 0 … 1: divide them by their peak first",
+    "two sizes": "UpscaleError: a size is a factor, or a width and/or height, or a box to fit into, and only one of these",
+    "half a pixel": "UpscaleError: a width or height is a whole number from 1, not 4.5",
+    "65 times": "UpscaleError: 2×2 to 130×130 is too much: at most 64 times a side and 8,590 megapixels",
+    "8,590 megapixels": "UpscaleError: 2000×2000 to 128000×128000 is too much: at most 64 times a side and 8,590 megapixels",
+    "memory": "UpscaleError: a result of 89600×89600 pixels is too large for this tab's memory: give a smaller size",
+    "aborted before": "AbortError: This operation was aborted",
+    "aborted at once": "AbortError: This operation was aborted",
+    "aborted by progress": "Error: enough",
+    "progress that fails": "Error: of the page",
+    "after all that": "nothing went wrong",
+    "closed meanwhile": "UpscaleError: this upscaler was closed",
+    "closed": "UpscaleError: this upscaler was closed",
+}
+
+
+def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
+    whole = random_weights(Architecture(10, 6, 2, scale=2))
+    data = whole.to_bytes()
+    whole.arrays["shrinking.bias"][0] = np.nan
+    bad = {
+        "pickle": b"\x80\x04K\x01.",
+        "cut": data[:-100],
+        "bare": data.replace(b"fsrcnn.architecture", b"fsrcnn.architexture"),
+        "architecture": data.replace(b'\\"scale\\": 2', b'\\"scale\\": 5'),
+        "nan": whole.to_bytes(),
+    }
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+    command = [node, ROOT / "tests" / "web_errors.mjs", DIST, tmp_path]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200).stdout
+    ends = dict(json.loads(line) for line in printed.splitlines())
+    assert {name: end.replace(str(tmp_path), "FOLDER") for name, end in ends.items()} == ENDS
+
+
+def test_short_memory_is_said(node: str, tmp_path: Path) -> None:
+    """A tab whose WebAssembly may have 16 MB: 64 kB a page."""
+    program = f"""
+        const {{Upscaler}} = await import('{DIST}/index.js');
+        const up = await Upscaler.load('fsrcnn', {{threads: 1}});
+        const grey = (side) => ({{data: new Uint8Array(side * side), width: side, height: side, channels: 1}});
+        console.log((await up.upscale(grey(100))).width);
+        await up.upscale(grey(2000)).catch((error) => console.log(error.message));
+        console.log((await up.upscale(grey(100))).width);
+    """
+    command = [node, "--wasm-max-mem-pages=256", "--input-type=module", "--eval", program]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout.splitlines()
+    assert printed[0] == printed[2] == "200"
+    assert "memory" in printed[1]
+    assert printed[1].endswith("take a smaller picture")
+
+
+def test_types() -> None:
+    """TypeScript's compiler finds nothing, in the modules and in a program that uses the package."""
+    compiler = ROOT / "web" / "node_modules" / ".bin" / "tsc"
+    if not compiler.exists():
+        pytest.skip("TypeScript is not here (cd web && npm ci)")
+    done = subprocess.run([compiler, "--noEmit"], cwd=ROOT / "web", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +377,7 @@ BROWSERS = {
 
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_a_browser_gives_the_native_bytes(browser: str, package: Path, tmp_path: Path) -> None:
-    """In a page and in a worker, of what `npm pack` gives, from a static host. The page reports by itself: no driver is needed."""
+    """In a page and in a worker of it, from what `npm pack` gives on a static host. The page reports by itself, without a driver."""
     program = shutil.which(browser)
     if program is None:
         pytest.skip(f"there is no {browser} here (Debian: apt-get install {browser})")

@@ -71,20 +71,24 @@ export class Upscaler {
     let next = 0, done = 0;
     const lane = async () => {
       while (next < bands.length) {
-        signal?.throwIfAborted();
         const [from, to] = bands[next++];
         const band = {passes, before: /** @type {[number, number]} */ ([height, width]), after, channels, from, to};
         const [start, end] = sourceRows(band, architectures), row = width * channels;
         const samples = await this.workers.computed({...band, start, samples: data.slice(start * row, end * row)}, networks);
-        signal?.throwIfAborted();
         result.set(samples, from * after[1] * channels);
         done += to - from;
-        onProgress?.(done / after[0]);
+        if (!over.signal.aborted) onProgress?.(done / after[0]);
       }
     };
-    const aborted = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), {once: true}));
-    const lanes = Promise.all(Array.from({length: Math.min(this.workers.count, bands.length)}, lane));
-    await Promise.race([lanes, aborted]);
+    const over = new AbortController();
+    const aborted = new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), {signal: over.signal}));
+    const lanes = Array.from({length: Math.min(this.workers.count, bands.length)}, lane);
+    try {
+      await Promise.race([Promise.all(lanes), aborted]);
+    } finally {
+      next = bands.length; // after a failure no band is begun
+      over.abort();
+    }
     return asGiven(picture, {data: result, width: after[1], height: after[0], channels});
   }
 

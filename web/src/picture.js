@@ -10,21 +10,37 @@ import {UpscaleError} from './errors.js';
  * @returns {Pixels}
  */
 export function pixelsOf(picture) {
-  if (typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap) {
-    const {width, height} = picture;
-    const context = new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true});
-    if (!context) throw new UpscaleError(`${width}×${height} pixels are too many for a canvas of this browser`);
-    context.drawImage(picture, 0, 0);
-    return {data: context.getImageData(0, 0, width, height).data, width, height, channels: 4};
-  }
+  if (isImageBitmap(picture)) return drawn(picture);
   const {data, width, height, channels = isImageData(picture) ? 4 : undefined} = picture ?? {};
   const typed = [Uint8Array, Uint8ClampedArray, Uint16Array, Float32Array].some((type) => data instanceof type);
-  if (!typed) throw new UpscaleError('a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, Uint8ClampedArray, Uint16Array or Float32Array');
+  if (!typed)
+    throw new UpscaleError(
+      'a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, ' +
+        'Uint8ClampedArray, Uint16Array or Float32Array',
+    );
   if (![width, height].every((side) => Number.isSafeInteger(side) && side >= 1)) throw new UpscaleError(`a picture has at least one pixel each way, not ${width}×${height}`);
   if (![1, 2, 3, 4].includes(channels)) throw new UpscaleError(`channels is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA), not ${channels}`);
   if (data.length !== width * height * channels) throw new UpscaleError(`${width}×${height} pixels of ${channels} channels are ${width * height * channels} samples, not ${data.length}`);
   if (data instanceof Float32Array && !data.every((value) => value >= 0 && value <= 1)) throw new UpscaleError('float32 samples lie in 0 … 1: divide them by their peak first');
   return {data, width, height, channels};
+}
+
+/** @param {ImageBitmap} bitmap @returns {Pixels} */
+function drawn(bitmap) {
+  const {width, height} = bitmap;
+  if (width * height === 0) throw new UpscaleError('this ImageBitmap was closed and has no pixels any more');
+  try {
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true}));
+    context.drawImage(bitmap, 0, 0);
+    return {data: context.getImageData(0, 0, width, height).data, width, height, channels: 4};
+  } catch (cause) {
+    throw new UpscaleError(`${width}×${height} pixels are too many for a canvas of this browser`, {cause});
+  }
+}
+
+/** @param {unknown} picture @returns {picture is ImageBitmap} */
+function isImageBitmap(picture) {
+  return typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap;
 }
 
 /** @param {unknown} picture @returns {picture is ImageData} */
@@ -46,7 +62,7 @@ export function blank(like, height, width, channels) {
  * @returns {any} an ImageData for one, and for an ImageBitmap; else the pixels
  */
 export function asGiven(picture, result) {
-  if (typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap) return new ImageData(/** @type {any} */ (result.data), result.width, result.height);
+  if (isImageBitmap(picture)) return new ImageData(/** @type {any} */ (result.data), result.width, result.height);
   if (!isImageData(picture)) return result;
   return new ImageData(/** @type {any} */ (result.data), result.width, result.height, {colorSpace: picture.colorSpace});
 }

@@ -33,5 +33,6 @@ export async function bytesOf(name, base) {
 export async function workerStarter() {
   if (!onNode) return () => new Worker(new URL('./worker.js', import.meta.url), {type: 'module'});
   const {Worker: NodeWorker} = await import(/* @vite-ignore */ onNode);
-  return () => new NodeWorker(new URL('./worker.js', import.meta.url));
+  // Not the flags of the program, which may be about its own source.
+  return () => new NodeWorker(new URL('./worker.js', import.meta.url), {execArgv: []});
 }

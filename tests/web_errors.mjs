@@ -1,0 +1,60 @@
+// What goes wrong in the package of web/, each as a line of JSON: [what was tried, how it ended]. For tests/test_web_engine.py.
+
+const [, , dist, folder] = process.argv;
+const {Upscaler, UpscaleError} = await import(`${dist}/index.js`);
+const {readFile} = await import('node:fs/promises');
+
+/** @param {string} what @param {() => Promise<unknown>} attempt */
+async function ends(what, attempt) {
+  try {
+    await attempt();
+    console.log(JSON.stringify([what, 'nothing went wrong']));
+  } catch (error) {
+    console.log(JSON.stringify([what, `${error instanceof UpscaleError ? 'UpscaleError' : error.name}: ${error.message}`]));
+  }
+}
+
+const grey = (height, width) => ({data: new Uint8Array(height * width), width, height, channels: 1});
+await ends('model', () => Upscaler.load('fsrcnn-z'));
+await ends('precision', () => Upscaler.load('fsrcnn', {precision: 'quick'}));
+await ends('scale', () => Upscaler.load('fsrcnn', {scale: 1}));
+await ends('threads', () => Upscaler.load('fsrcnn', {threads: 0}));
+await ends('base', () => Upscaler.load('fsrcnn', {base: new URL(`file://${folder}/`)}));
+for (const name of ['pickle', 'cut', 'bare', 'architecture', 'nan']) await ends(name, async () => Upscaler.load(await readFile(`${folder}/${name}`)));
+
+const validate = WebAssembly.validate;
+WebAssembly.validate = () => false;
+await ends('simd', () => Upscaler.load('fsrcnn'));
+WebAssembly.validate = validate;
+
+const up = await Upscaler.load('fsrcnn', {scale: 2, threads: 2});
+await ends('nothing', () => up.upscale());
+await ends('path', () => up.upscale('photo.jpg'));
+await ends('float64', () => up.upscale({...grey(2, 2), data: new Float64Array(4)}));
+await ends('no pixels', () => up.upscale(grey(0, 5)));
+await ends('channels', () => up.upscale({...grey(2, 2), channels: 5}));
+await ends('length', () => up.upscale({...grey(2, 2), width: 3}));
+await ends('range', () => up.upscale({...grey(2, 2), data: Float32Array.of(0, 1, 2, 0)}));
+await ends('NaN', () => up.upscale({...grey(2, 2), data: Float32Array.of(0, 1, NaN, 0)}));
+await ends('two sizes', () => up.upscale(grey(2, 2), {size: {factor: 2, width: 4}}));
+await ends('half a pixel', () => up.upscale(grey(2, 2), {size: {width: 4.5}}));
+await ends('65 times', () => up.upscale(grey(2, 2), {size: {width: 130}}));
+await ends('8,590 megapixels', () => up.upscale(grey(2000, 2000), {size: {factor: 64}}));
+await ends('memory', () => up.upscale(grey(1400, 1400), {size: {factor: 64}}));
+await ends('aborted before', () => up.upscale(grey(20, 20), {signal: AbortSignal.abort()}));
+const controller = new AbortController();
+await ends('aborted at once', async () => {
+  setTimeout(() => controller.abort(), 0);
+  await up.upscale(grey(2000, 2000), {signal: controller.signal});
+});
+await ends('aborted by progress', async () => {
+  const stop = new AbortController();
+  await up.upscale(grey(3000, 2000), {signal: stop.signal, onProgress: () => stop.abort(new Error('enough'))});
+});
+await ends('progress that fails', () => up.upscale(grey(20, 20), {onProgress: () => { throw new Error('of the page'); }}));
+await ends('after all that', () => up.upscale(grey(20, 20)));
+await ends('closed meanwhile', async () => {
+  setTimeout(() => up.close(), 0);
+  await up.upscale(grey(2000, 2000));
+});
+await ends('closed', () => up.upscale(grey(2, 2)));
