@@ -284,10 +284,10 @@ def test_short_memory_is_said(node: str, tmp_path: Path) -> None:
     program = f"""
         const {{Upscaler}} = await import('{DIST}/index.js');
         const up = await Upscaler.load('fsrcnn', {{threads: 1}});
-        const grey = (side) => ({{data: new Uint8Array(side * side), width: side, height: side, channels: 1}});
-        console.log((await up.upscale(grey(100))).width);
-        await up.upscale(grey(2000)).catch((error) => console.log(error.message));
-        console.log((await up.upscale(grey(100))).width);
+        const rgba = (side) => ({{data: new Uint8Array(4 * side * side), width: side, height: side, channels: 4}});
+        console.log((await up.upscale(rgba(100))).width);
+        await up.upscale(rgba(2000)).catch((error) => console.log(error.message));
+        console.log((await up.upscale(rgba(100))).width);
     """
     command = [node, "--wasm-max-mem-pages=256", "--input-type=module", "--eval", program]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout.splitlines()

@@ -16,6 +16,7 @@ function answer({code, networks, band}) {
     const samples = computed(band, engines);
     port.postMessage({samples}, [samples.buffer]);
   } catch (error) {
+    engines.clear(); // a trap leaves a module's stack as it was; the next band brings its networks again
     port.postMessage({error: error instanceof Error ? error.message : String(error)});
   }
 }

@@ -22,14 +22,14 @@ class OneWorker {
       this.task = null;
       this.worker.unref?.();
       if (error === undefined) task?.resolve(samples);
-      else task?.reject(new UpscaleError(error));
+      else {
+        this.known.clear();
+        task?.reject(new UpscaleError(error));
+      }
       whenFree();
     };
     /** @param {any} event */
-    const failed = (event) => {
-      this.known.clear();
-      answered({error: `a worker of the engine failed: ${event.message || 'its file cannot be loaded'}`});
-    };
+    const failed = (event) => answered({error: `a worker of the engine failed: ${event.message || 'its file cannot be loaded'}`});
     if (onNode) {
       worker.on('message', answered).on('error', failed).unref(); // a program does not wait for workers that have nothing to do
     } else {
