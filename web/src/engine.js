@@ -166,7 +166,7 @@ export class Engine {
     try {
       return call(memory);
     } catch (cause) {
-      if (cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError)
+      if (cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError) // native/wasm.cpp traps where memory ends
         throw new UpscaleError('the memory of WebAssembly ran out: take a smaller picture', {cause});
       throw cause;
     } finally {
