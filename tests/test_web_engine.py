@@ -125,6 +125,11 @@ CASES = [
         for scale in (1.5, 2.5, 3.7, 5, 6, 8, 9.3)
         for precision, channels in (("fast", 4), ("exact", 3))
     ),
+    *(
+        Case(scale=scale, precision="exact", dtype="float32", height=151, threads=threads)
+        for scale in (2, 2.5)
+        for threads in (1, 3)
+    ),
     Case(scale=2.5, channels=4, hidden=0.5, height=150, threads=2),
     Case(scale=5, dtype="uint16", channels=2, hidden=0.5, height=150, threads=3),
     Case(scale=1.3, dtype="uint16", channels=1),
@@ -193,6 +198,16 @@ def test_the_engine_is_small() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_node_gives_the_native_bytes(by_node: Path, case: Case) -> None:
     check(by_node, case)
+
+
+@pytest.mark.parametrize("scale", [2, 2.5])
+def test_exact_does_not_hang_on_the_number_of_workers(by_node: Path, scale: float) -> None:
+    """The engine sums by pairs of rows, so bands begin with the same pairs."""
+    one, three = (
+        Case(scale=scale, precision="exact", dtype="float32", height=151, threads=threads) for threads in (1, 3)
+    )
+    size = f"{round(34 * scale)}x{int(151 * scale + 0.5)}"
+    assert (by_node / f"{one.name}.{size}.out").read_bytes() == (by_node / f"{three.name}.{size}.out").read_bytes()
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.on_the_command_line], ids=lambda case: case.name)
@@ -273,7 +288,7 @@ def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
     }
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-    command = [node, ROOT / "tests" / "web_errors.mjs", DIST, tmp_path]
+    command: list[str | Path] = [node, ROOT / "tests" / "web_errors.mjs", DIST, tmp_path]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200).stdout
     ends = dict(json.loads(line) for line in printed.splitlines())
     assert {name: end.replace(str(tmp_path), "FOLDER") for name, end in ends.items()} == ENDS
@@ -312,7 +327,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if npm is None:
         pytest.skip("there is no npm here (Debian: apt-get install npm)")
     folder = tmp_path_factory.mktemp("package")
-    pack = [npm, "pack", "--offline", "--pack-destination", folder, "--cache", folder / "cache"]
+    pack: list[str | Path] = [npm, "pack", "--offline", "--pack-destination", folder, "--cache", folder / "cache"]
     subprocess.run(pack, cwd=ROOT / "web", check=True, capture_output=True, timeout=120)
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as opened:

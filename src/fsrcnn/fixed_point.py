@@ -24,9 +24,7 @@ from fsrcnn.weights import Weights
 INPUT_LEVELS = 32640  # 128 · 255: 8-bit pixels are exact
 FEATURE_LEVELS = 8191  # times 3 it still fits in 16 bits: the native engine evaluates two rows of features at 2 and ½
 LARGEST_BRANCH = 5  # kernel rows that it takes at a time, as in native/packer.cpp
-HEADROOM = (
-    1.25  # features may be larger by this than on the sheet; it costs log2(1.25) = 0.3 of 13 bits
-)
+HEADROOM = 1.25  # features may be larger by this than on the sheet; it costs log2(1.25) = 0.3 of 13 bits
 LARGEST_16 = 2**15 - 1
 LARGEST_32 = 2**31 - 1
 
