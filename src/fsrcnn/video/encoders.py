@@ -106,6 +106,8 @@ class Settings:
         if self.crf is not None:
             if about.crf is None:
                 raise UsageError(f"has no meaning for {self.encoder}", argument="crf")
+            if not isinstance(self.crf, int) or isinstance(self.crf, bool):
+                raise UsageError(f"is a whole number, not {self.crf!r}", argument="crf")
             if not 0 <= self.crf <= about.worst:
                 raise UsageError(f"is 0 to {about.worst} for {self.encoder}, not {self.crf}", argument="crf")
         if self.preset is not None and self.preset not in about.presets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -391,7 +392,14 @@ def fingerprint(upscaler: Upscaler) -> str:
 
 
 def opened(film: str | Path | BinaryIO, threads: int, span: Span, deinterlace: bool) -> Source:
-    """A film by its path, or a stream of Y4M; as `Source`."""
+    """A film by its path, or a stream of Y4M; as `Source`.
+
+    Raises:
+        UsageError: it is something else.
+        FilmError: as `Source`.
+    """
+    if not isinstance(film, (str, Path)) and not hasattr(film, "read"):
+        raise UsageError(f"is a path or a stream of Y4M, not {film!r}", argument="film")
     if isinstance(film, (str, Path)):
         return Source(Path(film), None, threads, span, deinterlace=deinterlace)
     return Source(film, "standard input", threads, span, deinterlace=deinterlace)
@@ -456,7 +464,7 @@ def _check_target(target: Path, source: Path | None, reference: str | Path | Non
     for path, what in ((source, "input"), (reference, "reference")):
         if path is not None and files.resolved(Path(path)) == files.resolved(target):
             raise UsageError(f"the output {target} is also the {what}", "give another {output}")
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:  # a link to nothing, too, which is not replaced at the end, either
         raise UsageError(f"{target} exists", "give {overwrite=True} to replace it")
 
 

@@ -40,15 +40,19 @@ class Writer:
         self._number += 1
         try:
             self._container.mux(self._video.encode(frame))
-        except av.FFmpegError as error:
+        except (av.FFmpegError, OSError) as error:
             raise FilmError(f"cannot write the frames: {explained(error)}") from error
         return self._stream.bytes
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self._container.close()
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        try:
+            self._container.close()
+        except (pyav().FFmpegError, OSError) as error:
+            if kind is None:  # else that is what stopped the work, and FFmpeg meets it again
+                raise FilmError(f"cannot write the frames: {explained(error)}") from error
 
 
 class _Counted:
