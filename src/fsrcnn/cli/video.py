@@ -261,7 +261,9 @@ def _report(done: list[Done], failures: list[str], skipped: int, as_json: bool) 
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":
             wide, tall = item.output_size
-            remark(f"{item.output}  {wide}×{tall}, {item.frames} frames, by {item.model or 'bicubic interpolation'}")
+            frames = "1 frame" if item.frames == 1 else f"{item.frames} frames"
+            earlier_run = f" ({item.resumed} by an earlier run)" if item.resumed else ""
+            remark(f"{item.output}  {wide}×{tall}, {frames}{earlier_run}, by {item.model or 'bicubic interpolation'}")
     if skipped:
         remark(f"fsrcnn: {skipped} of {skipped + len(done) + len(failures)} outputs existed and were left")
     for sentence in failures:

@@ -68,6 +68,8 @@ class Enlargement:
         """A frame of any size to one of `size`; its time and its duration stay."""
         lr = self.prepared(frame)
         sr = self._scaled(lr, self.size, self.format.name)
+        if (lr.height, lr.width) == self.size:
+            sr.make_writable()  # `scale` gave the frame itself
         sr.pict_type = 0  # the encoder settles that
         self._still.fill(lr, sr, self.range)
         self.tags.put(sr)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fsrcnn.errors import FsrcnnError
@@ -42,3 +45,24 @@ def give_back_large_blocks() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or another system
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+@contextlib.contextmanager
+def own_priority() -> Iterator[None]:
+    """Around the opening of encoders: all threads of this process have the scheduling that the calling one had before.
+
+    SVT-AV1, opened by root, gives itself and its caller the highest real-time priority; then anything that waits by spinning, as a
+    BLAS does, stops the whole machine.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # other systems, on which it does not do that
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for thread in Path("/proc/self/task").iterdir():
+                with contextlib.suppress(OSError):  # it has ended
+                    if os.sched_getscheduler(int(thread.name)) != policy:
+                        os.sched_setscheduler(int(thread.name), policy, priority)
