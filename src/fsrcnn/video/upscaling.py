@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import zlib
@@ -186,11 +187,11 @@ def upscale(
             notes += _measured(scores, enlarge, span)
 
             def done(end: Fraction | None) -> Done:
-                count = sum(segment.frames for segment in workplace.done)
+                times = [time for segment in workplace.done for time in segment.times()]
                 return Done(
-                    source.label, str(target), shown(source, source.first), shown(source, picture), count, resumed,
+                    source.label, str(target), shown(source, source.first), shown(source, picture), len(times), resumed,
                     round(time.perf_counter() - started, 3), network(upscaler, source, enlargement.size), reason,
-                    (*counts.damage(), *_cut_off(source, span, end, count)), (*notes, *counts.notes()), _means(scores),
+                    (*counts.damage(), *_cut_off(source, span, end, times)), (*notes, *counts.notes()), _means(scores),
                 )  # fmt: skip
 
             written: list[Done] = []
@@ -589,13 +590,17 @@ class _Encoding:
             yield EncodedFrame(packet.pts, self._durations.pop(packet.pts, 0), packet.is_keyframe, bytes(packet))
 
 
-def _cut_off(source: Source, span: Span, end: Fraction | None, frames: int) -> list[str]:
-    """In words, that the film ends before the time that its container says, or after fewer frames."""
-    if "avi" in source.container.format.name.split(",") and span.whole and frames < source.video.frames:
-        return [f"the film is cut off: it says that it has {source.video.frames} frames, and has {frames}"]
+def _cut_off(source: Source, span: Span, end: Fraction | None, times: Sequence[int]) -> list[str]:
+    """In words, that the film ends before the time that its container says, or after fewer frames than that."""
+    if "avi" in source.container.format.name.split(",") and span.whole and len(times) < source.video.frames:
+        return [f"the film is cut off: it says that it has {source.video.frames} frames, and has {len(times)}"]
     length = source.container.duration
     if end is None or not length:
         return []
     whole = Fraction(length, 1_000_000)  # at least: some containers count from 0, not from the film's start
-    wanted = (whole if span.end is None else min(span.end, whole)) - span.start
-    return [cut_off(wanted, end)] if end < wanted - CUT_OFF else []
+    if span.end is not None and span.end < whole:
+        return []
+    wanted = whole - span.start
+    shown = sorted(times)  # the last frame may be shown for as long as another one
+    longest = max((after - before for before, after in itertools.pairwise(shown)), default=0) * source.time_base
+    return [cut_off(wanted, end)] if end < wanted - max(CUT_OFF, longest) else []
