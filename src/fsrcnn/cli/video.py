@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fsrcnn.cli.options import EngineName, Json, Overwrite, Recursive, Threads, as_option
+from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite, Recursive, Threads, Width, as_option
 from fsrcnn.cli.preview import show
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
@@ -50,27 +50,10 @@ def video(
             show_default=False,
         ),
     ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            "--scale",
-            "-s",
-            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.",
-            show_default=False,
-        ),
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False),
-    ] = None,
-    height: Annotated[
-        int | None,
-        typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False),
-    ] = None,
-    fit: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
-    ] = None,
+    scale: Factor = None,
+    width: Width = None,
+    height: Height = None,
+    fit: Fit = None,
     model: Annotated[
         str,
         typer.Option(

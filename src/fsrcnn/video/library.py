@@ -32,6 +32,17 @@ def pyav() -> Any:
     return require("av", "films", extra="video")
 
 
+def graph_for(frame: Frame) -> tuple[Any, Any]:
+    """A graph of FFmpeg's filters, and its beginning, which takes frames of the kind of one: size, pixel format, matrix and range."""
+    graph = pyav().filter.Graph()
+    known = {
+        "video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name, "time_base": "1/1000000",
+        "colorspace": frame.colorspace, "range": frame.color_range,
+    }  # fmt: skip
+    buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
+    return graph, buffer
+
+
 def explained(error: Exception) -> str:
     """What FFmpeg says, without number and path: "Invalid data found when processing input"."""
     return getattr(error, "strerror", None) or str(error)

@@ -186,8 +186,9 @@ def upscale(
             scores = [Scores(*found) for segment in workplace.done for found in segment.findings]
             notes += _measured(scores, enlarge, span)
 
+            times = [time for segment in workplace.done for time in segment.times()]
+
             def done(end: Fraction | None) -> Done:
-                times = [time for segment in workplace.done for time in segment.times()]
                 return Done(
                     source.label, str(target), shown(source, source.first), shown(source, picture), len(times), resumed,
                     round(time.perf_counter() - started, 3), network(upscaler, source, enlargement.size), reason,
@@ -197,7 +198,6 @@ def upscale(
             written: list[Done] = []
 
             def record(written_to: Path, end: Fraction | None) -> dict[str, Any]:
-                times = [time for segment in workplace.done for time in segment.times()]
                 notes.extend(trial.moved(written_to, times, source.time_base, span.start, container))
                 written.append(done(end))
                 return asdict(written[0])
