@@ -312,7 +312,10 @@ def test_all_files_are_written_here() -> None:
         "images/writing.py": "a device or pipe",
         "training/events.py": "records with checksums, each appended as it comes",
         "training/hdf5_output.py": "the part of an HDF5 file",
+        "video/colour.py": "a header in memory",
+        "video/encoders.py": "a film of one frame in memory",
         "video/segments.py": "the part of a segment, and a lock that stays empty",
+        "video/trial.py": "a film of one frame in memory",
         "video/y4m.py": "a stream",
     }
     writing = re.compile(

@@ -641,7 +641,8 @@ def test_the_command_writes_a_picture(tmp_path: Path) -> None:
         "video", small, "--preview", tmp_path / "look.png", "--reference", large, "--start", "0.04", "--overwrite"
     )
     assert (
-        f"look.png  panels of 96×72 at 0.040 s, bicubic {report['scores']['bicubic']['psnr']:.2f} dB / " in again.stderr.decode()
+        f"look.png  panels of 96×72 at 0.040 s, bicubic {report['scores']['bicubic']['psnr']:.2f} dB / "
+        in again.stderr.decode()
     )
 
 

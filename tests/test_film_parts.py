@@ -39,7 +39,23 @@ def test_times_as_they_are_given(given: Any, found: Fraction) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "soon", "-1", "1:2:3:4", "1:", "1e3", "1:02:3,5", -0.5, float("nan"), True, None, [1], Fraction(-1)],
+    [
+        "",
+        "soon",
+        "-1",
+        "1:2:3:4",
+        "1:",
+        "1e3",
+        "1:02:3,5",
+        "9" * 20,
+        1e300,
+        -0.5,
+        float("nan"),
+        True,
+        None,
+        [1],
+        Fraction(-1),
+    ],
     ids=repr,
 )
 def test_what_is_no_time(given: Any) -> None:

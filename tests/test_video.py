@@ -10,6 +10,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from films import MILLISECONDS, av, film, luma_of, seen, upscaled_luma
 from fsrcnn import Control, Size, Upscaler, UsageError, video
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.imresize import imresize
+from fsrcnn.video import source
 from fsrcnn.video.colour import header_of
 from fsrcnn.video.library import FilmError
 from fsrcnn.video.segments import Workplace
@@ -864,7 +866,7 @@ def test_what_means_nothing_for_a_pipe(tmp_path: Path, option: tuple[str, ...]) 
 @pytest.mark.parametrize(("options", "name", "size"), [
     (("--scale", "3"), "a_x3.mkv", "96×72"), (("--width", "48"), "a_w48.mkv", "48×36"), (("--height", "48"), "a_h48.mkv", "64×48"),
     (("--width", "80", "--height", "48"), "a_w80h48.mkv", "80×48"), (("--fit", "100x48"), "a_100x48.mkv", "64×48"),
-    (("--start", "0:00.1", "--duration", ".2", "--precision", "exact", "--engine", "numpy"), "a_x2.mkv", "64×48"),
+    (("--start", "0:00.1", "--duration", ".2", "--precision", "exact", "--engine", "numpy"), "a_x2_0.1-0.3s.mkv", "64×48"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")  # fmt: skip
 def test_options_of_the_command(tmp_path: Path, options: tuple[str, ...], name: str, size: str) -> None:
     film(tmp_path / "a.mkv")
@@ -938,3 +940,121 @@ def test_memory_of_an_encoder_is_returned() -> None:
     """Large blocks, small ones between them that stay: as the frames of encoders lie."""
     run = subprocess.run([sys.executable, "-c", BLOCKS], check=True, capture_output=True, text=True)
     assert run.stdout == "True\nTrue\n"
+
+
+def test_a_part_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """Else `--resume` would take it for the whole film."""
+    film(tmp_path / "a.mkv")
+    for options, name in (
+        (("--duration", "0.2"), "a_x2_0-0.2s.mkv"),
+        (("--start", "0.2"), "a_x2_0.2-end.mkv"),
+        ((), "a_x2.mkv"),
+    ):
+        done = run_command("video", "a.mkv", "--model", "fsrcnn-s", "--resume", *options, cwd=tmp_path)
+        assert (done.returncode, done.stderr.decode().split()[0]) == (0, name)
+        assert (tmp_path / name).exists()
+
+
+def test_other_files_of_a_folder_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    film(tmp_path / "films" / "a.mkv", times=(0, 40))
+    film(tmp_path / "films" / "b.nut", times=(0, 40))
+    for name in ("cover.jpg", "readme.txt"):
+        (tmp_path / "films" / name).write_bytes(b"")
+    done = run_command("video", "films", "--model", "fsrcnn-s", "--encoder", "ffv1", cwd=tmp_path)
+    assert done.returncode == 0
+    assert b"fsrcnn: films: 2 files are no films, by their endings\n" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "films_x2").iterdir()) == ["a.mkv", "b.mkv"]
+
+
+def test_no_model_is_named_where_none_is_run(tmp_path: Path, upscaler: Upscaler) -> None:
+    path = film(tmp_path / "a.mkv", times=(0, 40))
+    for width in (32, 16):
+        size = Size(width=width)
+        done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, size=size, encoder="ffv1", overwrite=True)
+        assert done.model is None
+    before, after = seen(path), seen(tmp_path / "b.mkv")
+    assert (after.frames[0].width, len(after.frames)) == (16, len(before.frames))
+    video.upscale(path, tmp_path / "c.mkv", upscaler=upscaler, size=Size(width=32), encoder="ffv1")
+    for old, new in zip(before.frames, seen(tmp_path / "c.mkv").frames, strict=True):
+        assert np.array_equal(luma_of(old), luma_of(new))  # of the same size: itself
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".avi", ".flv"])
+def test_a_film_is_no_picture(tmp_path: Path, ending: str) -> None:
+    path = film(tmp_path / f"a{ending}", codec="libx264" if ending != ".avi" else "mpeg4", size=(32, 32), times=(0, 40))
+    refused = run_command("upscale", path)
+    assert refused.returncode == 1
+    assert refused.stderr.decode().endswith("; if it is a film, type: fsrcnn video\n")
+
+
+def test_an_avi_that_lacks_frames(tmp_path: Path, upscaler: Upscaler) -> None:
+    """Of which FFmpeg takes the length from what is there."""
+    path = film(tmp_path / "a.avi", codec="mpeg4", size=(64, 64), times=tuple(range(10)), time_base=Fraction(1, 25))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    done = video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="ffv1")
+    assert any(
+        sentence.startswith("the film is cut off: it says that it has 10 frames, and has ") for sentence in done.damaged
+    )
+
+
+def test_an_empty_packet_is_no_end(tmp_path: Path, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theora writes one where a frame is shown for longer."""
+    path = film(tmp_path / "a.mkv")
+    demux = source.Source._open
+
+    def opened(self: source.Source) -> None:
+        demux(self)
+        container = self.container
+
+        class Holed:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(container, name)
+
+            def demux(self, *streams: Any) -> Any:
+                for number, packet in enumerate(container.demux(*streams)):
+                    yield av.Packet(0) if number == 3 else packet
+
+        self.container = Holed()
+
+    monkeypatch.setattr(source.Source, "_open", opened)
+    assert len(list(video.frames(path, upscaler=upscaler))) == 9
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such priorities")
+def test_no_encoder_makes_itself_more_urgent_than_all_else(tmp_path: Path, upscaler: Upscaler) -> None:
+    """SVT-AV1 does, where it may: for root."""
+    found = {os.sched_getscheduler(0)}
+
+    def look(progress: video.Progress) -> None:
+        found.update(os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir())
+
+    path = film(tmp_path / "a.mkv", size=(64, 64), times=(0, 40, 80))
+    video.upscale(path, tmp_path / "b.mkv", upscaler=upscaler, encoder="svt-av1", progress=look)
+    found.update(os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir())
+    assert found == {os.SCHED_OTHER}  # unless the tests were started otherwise
+
+
+def test_raw_dv_has_the_rate_of_its_frames() -> None:
+    stream = SimpleNamespace(average_rate=Fraction(60000), guessed_rate=Fraction(25))
+    assert source._rate(stream) == 25
+    stream = SimpleNamespace(
+        average_rate=Fraction(24), guessed_rate=Fraction(60)
+    )  # a mean of frames shown for various times
+    assert source._rate(stream) == 24
+    assert source._rate(SimpleNamespace(average_rate=None, guessed_rate=None)) == 25
+
+
+@pytest.mark.parametrize("given", [5, None, ["a.mkv"]])
+def test_what_is_no_path(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="film is a path or a stream of Y4M"):
+        video.upscale(given, tmp_path / "b.mkv")
+
+
+def test_an_output_that_is_a_link_to_nothing(tmp_path: Path, upscaler: Upscaler) -> None:
+    path, link = film(tmp_path / "a.mkv"), tmp_path / "b.mkv"
+    link.symlink_to(tmp_path / "elsewhere.mkv")
+    with pytest.raises(UsageError, match="exists"):
+        video.upscale(path, link, upscaler=upscaler)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.mkv", "b.mkv"]

@@ -23,6 +23,24 @@ Model = Annotated[
         "weights file.",
     ),
 ]
+Factor = Annotated[
+    float | None,
+    typer.Option(
+        "--scale",
+        "-s",
+        help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for auto or a family.",
+        show_default=False,
+    ),
+]
+Width = Annotated[
+    int | None, typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False)
+]
+Height = Annotated[
+    int | None, typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False)
+]
+Fit = Annotated[
+    str | None, typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False)
+]
 EngineName = Annotated[str, typer.Option("--engine", help=f"One of {', '.join(ENGINE_NAMES)}.")]
 Precision = Annotated[str, typer.Option(help="exact, or fast (16-bit whole numbers; at most 0.005 dB less on Set5).")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: all.", show_default=False)]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fsrcnn import batch, formats, images, planning
-from fsrcnn.cli.options import EngineName, Json, Overwrite, Precision, Threads, as_option
+from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite, Precision, Threads, Width, as_option
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
@@ -39,27 +39,10 @@ def upscale(
             show_default=False,
         ),
     ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            "--scale",
-            "-s",
-            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for auto or a family.",
-            show_default=False,
-        ),
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False),
-    ] = None,
-    height: Annotated[
-        int | None,
-        typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False),
-    ] = None,
-    fit: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
-    ] = None,
+    scale: Factor = None,
+    width: Width = None,
+    height: Height = None,
+    fit: Fit = None,
     model: Annotated[
         str,
         typer.Option(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fsrcnn.cli.options import EngineName, Json, Overwrite, Recursive, Threads, as_option
+from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite, Recursive, Threads, Width, as_option
 from fsrcnn.cli.preview import show
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
@@ -50,27 +50,10 @@ def video(
             show_default=False,
         ),
     ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            "--scale",
-            "-s",
-            help="Factor: 2, 3, 4, or any number above 1 up to 64. Default: the scale of the model, 2 for a family.",
-            show_default=False,
-        ),
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(help="Exact width in pixels (the height follows, unless given too).", show_default=False),
-    ] = None,
-    height: Annotated[
-        int | None,
-        typer.Option(help="Exact height in pixels (the width follows, unless given too).", show_default=False),
-    ] = None,
-    fit: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="As large as fits into this box, as 3840x2160.", show_default=False),
-    ] = None,
+    scale: Factor = None,
+    width: Width = None,
+    height: Height = None,
+    fit: Fit = None,
     model: Annotated[
         str,
         typer.Option(
@@ -261,7 +244,9 @@ def _report(done: list[Done], failures: list[str], skipped: int, as_json: bool) 
             remark(f"fsrcnn: {item.input}: {note}")
         if not as_json and item.output != "standard output":
             wide, tall = item.output_size
-            remark(f"{item.output}  {wide}×{tall}, {item.frames} frames, by {item.model or 'bicubic interpolation'}")
+            frames = "1 frame" if item.frames == 1 else f"{item.frames} frames"
+            earlier_run = f" ({item.resumed} by an earlier run)" if item.resumed else ""
+            remark(f"{item.output}  {wide}×{tall}, {frames}{earlier_run}, by {item.model or 'bicubic interpolation'}")
     if skipped:
         remark(f"fsrcnn: {skipped} of {skipped + len(done) + len(failures)} outputs existed and were left")
     for sentence in failures:

@@ -73,7 +73,15 @@ def _check_start(start: bytes, label: str) -> None:
     if not start:
         raise ImageError(f"{label} is empty (0 bytes)")
     if kind_of(start) is None:
-        raise ImageError(f"{label} is not a picture that fsrcnn reads ({endings_read()})")
+        remedy = "if it is a film, type: fsrcnn video" if _film(start) else ""
+        raise ImageError(f"{label} is not a picture that fsrcnn reads ({endings_read()})", remedy)
+
+
+def _film(start: bytes) -> bool:
+    """Whether it begins as Matroska, AVI, MP4 and QuickTime, FLV or MPEG do."""
+    starts = (b"\x1a\x45\xdf\xa3", b"FLV", b"\0\0\1\xba", b"\0\0\1\xb3")
+    boxes = (b"ftyp", b"moov", b"mdat", b"wide", b"free")
+    return start.startswith(starts) or start[4:8] in boxes or start[8:12] == b"AVI "
 
 
 def _check_length(length: int, max_pixels: int, label: str) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fsrcnn.video.library import Frame, pyav
+from fsrcnn.video.library import Frame, graph_for, pyav
 
 if TYPE_CHECKING:
     from fsrcnn.video.source import Decoded
@@ -64,12 +64,7 @@ def _ready(graph: Any, waiting: deque[_Waiting]) -> Iterator[Decoded]:
 
 
 def _graph(frame: Frame, all_of_them: bool) -> Any:
-    graph = pyav().filter.Graph()
-    known = {
-        "video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name, "time_base": "1/1000000",
-        "colorspace": frame.colorspace, "range": frame.color_range,
-    }  # fmt: skip
-    buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
+    graph, buffer = graph_for(frame)
     which = "all" if all_of_them else "interlaced"
     graph.link_nodes(buffer, graph.add("bwdif", f"mode=send_frame:deint={which}"), graph.add("buffersink"))
     graph.configure()

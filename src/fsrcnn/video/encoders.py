@@ -13,7 +13,7 @@ from fsrcnn.engines import native
 from fsrcnn.errors import MissingExtraError, UsageError
 from fsrcnn.video.colour import Hdr, Tags
 from fsrcnn.video.formats import PixelFormat, described, nearest
-from fsrcnn.video.library import Frame, pyav
+from fsrcnn.video.library import Frame, own_priority, pyav
 
 SPEEDS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 
@@ -108,6 +108,8 @@ class Settings:
         if self.crf is not None:
             if about.crf is None:
                 raise UsageError(f"has no meaning for {self.encoder}", argument="crf")
+            if not isinstance(self.crf, int) or isinstance(self.crf, bool):
+                raise UsageError(f"is a whole number, not {self.crf!r}", argument="crf")
             if not 0 <= self.crf <= about.worst:
                 raise UsageError(f"is 0 to {about.worst} for {self.encoder}, not {self.crf}", argument="crf")
         if self.preset is not None and self.preset not in about.presets:
@@ -188,7 +190,8 @@ def configure(context: Any, settings: Settings, picture: Picture, threads: int) 
 
 def encoded(video: Any, frame: Frame) -> list[Any]:
     """The packets of a film of one frame."""
-    packets = [*video.encode(frame), *video.encode(None)]
+    with own_priority():  # which opens it, where nothing has
+        packets = [*video.encode(frame), *video.encode(None)]
     for packet in packets:
         packet.dts = packet.pts  # x265 has none that means anything for so few frames
     return packets
@@ -206,7 +209,8 @@ def _opens(settings: Settings, format: str) -> bool:
     context = pyav().CodecContext.create(settings.about.codec, "w")
     try:
         configure(context, settings, _small(described(format)), 1)
-        context.open()
+        with own_priority():
+            context.open()
     except pyav().FFmpegError:
         return False
     return True
@@ -246,7 +250,8 @@ def _slicing(width: int, height: int, format: str) -> dict[str, str]:
         context.width, context.height, context.pix_fmt = width, height, format
         context.time_base, context.options = Fraction(1, 25), options
         try:
-            context.open()
+            with own_priority():
+                context.open()
         except av.FFmpegError:
             continue
         return options

@@ -16,7 +16,7 @@ from fsrcnn.planes import Range
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video.colour import FULL, RGB, SITINGS, UNSPECIFIED, Tags
 from fsrcnn.video.formats import PixelFormat, described
-from fsrcnn.video.library import Frame, pyav
+from fsrcnn.video.library import Frame, graph_for
 from fsrcnn.video.still import Still, luma
 
 BICUBIC = "flags=bicubic+accurate_rnd+full_chroma_int:param0=0:param1=0.5"  # Keys with a = -0.5, as `imresize` has it
@@ -68,6 +68,8 @@ class Enlargement:
         """A frame of any size to one of `size`; its time and its duration stay."""
         lr = self.prepared(frame)
         sr = self._scaled(lr, self.size, self.format.name)
+        if (lr.height, lr.width) == self.size:
+            sr.make_writable()  # `scale` gave the frame itself
         sr.pict_type = 0  # the encoder settles that
         self._still.fill(lr, sr, self.range)
         self.tags.put(sr)
@@ -109,12 +111,7 @@ class Enlargement:
 
     def _graph(self, frame: Frame, size: tuple[int, int], format: str) -> Any:
         source, target = described(frame.format.name), described(format)
-        graph = pyav().filter.Graph()
-        known = {
-            "video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name, "time_base": "1/1000000",
-            "colorspace": frame.colorspace, "range": frame.color_range,
-        }  # fmt: skip
-        buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
+        graph, buffer = graph_for(frame)
         arguments = [f"{size[1]}:{size[0]}", BICUBIC]
         if source.rgb:
             arguments += [f"out_color_matrix={self.tags.matrix}", f"out_range={self.range}"]

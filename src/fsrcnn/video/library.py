@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fsrcnn.errors import FsrcnnError
@@ -29,6 +32,17 @@ def pyav() -> Any:
     return require("av", "films", extra="video")
 
 
+def graph_for(frame: Frame) -> tuple[Any, Any]:
+    """A graph of FFmpeg's filters, and its beginning, which takes frames of the kind of one: size, pixel format, matrix and range."""
+    graph = pyav().filter.Graph()
+    known = {
+        "video_size": f"{frame.width}x{frame.height}", "pix_fmt": frame.format.name, "time_base": "1/1000000",
+        "colorspace": frame.colorspace, "range": frame.color_range,
+    }  # fmt: skip
+    buffer = graph.add("buffer", ":".join(f"{name}={value}" for name, value in known.items()))
+    return graph, buffer
+
+
 def explained(error: Exception) -> str:
     """What FFmpeg says, without number and path: "Invalid data found when processing input"."""
     return getattr(error, "strerror", None) or str(error)
@@ -42,3 +56,24 @@ def give_back_large_blocks() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or another system
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+@contextlib.contextmanager
+def own_priority() -> Iterator[None]:
+    """Around the opening of encoders: all threads of this process have the scheduling that the calling one had before.
+
+    SVT-AV1, opened by root, gives itself and its caller the highest real-time priority; then anything that waits by spinning, as a
+    BLAS does, stops the whole machine.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # other systems, on which it does not do that
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for thread in Path("/proc/self/task").iterdir():
+                with contextlib.suppress(OSError):  # it has ended
+                    if os.sched_getscheduler(int(thread.name)) != policy:
+                        os.sched_setscheduler(int(thread.name), policy, priority)

@@ -15,7 +15,7 @@ from fsrcnn.parallel import Control
 from fsrcnn.video import clock, streams
 from fsrcnn.video.colour import display_matrix
 from fsrcnn.video.encoders import Picture, Settings, configure
-from fsrcnn.video.library import FilmError, explained, pyav
+from fsrcnn.video.library import FilmError, explained, own_priority, pyav
 from fsrcnn.video.segments import Segment, Workplace, decoding_times
 from fsrcnn.video.source import Source
 from fsrcnn.video.span import Span
@@ -110,7 +110,8 @@ def begin(
     chapters = _chapters(original, span)
     if chapters:
         target.set_chapters(chapters)
-    target.start_encoding()
+    with own_priority():
+        target.start_encoding()
     return video, copies
 
 

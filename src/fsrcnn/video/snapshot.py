@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -91,7 +92,7 @@ def preview(
     started = time.perf_counter()
     target = Path(output)
     check_output(target, None)
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise UsageError(f"{target} exists", "give {overwrite=True} to replace it")
     upscaler = upscaler or upscaler_for_films()
     size = size or Size(factor=upscaler.scale)

@@ -26,6 +26,7 @@ OPENING: dict[str, Any] = {
     "options": {"protocol_whitelist": "file"},
 }  # nothing from a network
 ENCRYPTED = "encryption_info"  # side data of a packet
+MOST_THREADS = 64  # of a decoder: FFmpeg fails with some more, and gains nothing
 PIPE = "yuv4mpegpipe"  # the one format that is read from a pipe
 
 
@@ -232,7 +233,7 @@ class Source:
                 self.container = av.open(self._source, format=PIPE)
         except av.FileNotFoundError as error:
             raise FilmError(f"{self.label} does not exist") from error
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:  # a name may hold a zero byte
             what = (
                 "no film that can be read"
                 if isinstance(self._source, Path)
@@ -245,7 +246,7 @@ class Source:
             # Frames of FFV1 one after the other, so that a wrong checksum is of the packet that is being decoded.
             self.video.codec_context.thread_type = "SLICE" if self.video.codec_context.name == "ffv1" else "AUTO"
             if self._threads is not None:
-                self.video.codec_context.thread_count = self._threads
+                self.video.codec_context.thread_count = min(self._threads, MOST_THREADS)
 
     def _check(self) -> None:
         names = self.container.format.name.split(",")
@@ -304,10 +305,14 @@ class Source:
             except (av.FFmpegError, OSError):  # cut off, in the middle of something
                 self._count(damaged=1)
                 packet = None
-            if packet is None or packet.size == 0:  # the end: the decoder is asked for what is left
+            if packet is None:  # the end: the decoder is asked for what is left
                 with contextlib.suppress(av.FFmpegError):
-                    yield from self.video.codec_context.decode(None) if packet is None else packet.decode()
+                    for frame in self.video.codec_context.decode(None):
+                        frame.time_base = self.time_base  # as it has from a packet
+                        yield frame
                 return
+            if packet.size == 0:  # shows the frame before for longer, as in Theora; or is the sign of the end
+                continue
             if packet.has_sidedata(ENCRYPTED):
                 raise FilmError(f"{self.label} is encrypted")
             clock.shift(packet)

@@ -12,6 +12,7 @@ from fsrcnn.errors import UsageError
 
 CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d*)?)|(\d+(?:\.\d*)?|\.\d+)")
 ALLOWED = "a number of seconds or a time as 1:02:03.5"
+LONGEST = 10**8  # seconds: three years, whose nanoseconds FFmpeg can count
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,17 @@ def seconds(value: Any, name: str) -> Fraction:
     """A time in seconds, exactly.
 
     Raises:
-        UsageError: it is none, or negative.
+        UsageError: it is none, negative, or longer than any film.
     """
     if isinstance(value, str):
         found = CLOCK.fullmatch(value.strip())
         if found is None:
             raise UsageError(f"is {ALLOWED}, not {value!r}", argument=name)
         hours, minutes, rest, plain = found.groups()
-        if plain is not None:
-            return Fraction(plain)
-        return int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(rest)
-    exact = value if isinstance(value, Fraction) else Fraction(str(number(value, name, ALLOWED)))  # 0.1 is a tenth
-    if exact < 0:
-        raise UsageError(f"is {ALLOWED}, not {value!r}", argument=name)
+        exact = Fraction(plain or rest) + int(minutes or 0) * 60 + int(hours or 0) * 3600
+    else:
+        exact = value if isinstance(value, Fraction) else Fraction(str(number(value, name, ALLOWED)))  # 0.1 is a tenth
+    if not 0 <= exact <= LONGEST:
+        most = f", at most {LONGEST:,} s" if exact > 0 else ""
+        raise UsageError(f"is {ALLOWED}{most}, not {value!r}", argument=name)
     return exact

@@ -98,7 +98,7 @@ def settle(source: Source, container: str) -> Companions:
     Raises:
         UsageError: it cannot hold one that nobody would want to lose.
     """
-    copied, attached, notes, refused = [], [], [], []
+    copied, attached, notes, refused, at_odds = [], [], [], [], []
     converted: dict[int, str] = {}
     if any(name.lower() == ALPHA and value == "1" for name, value in source.video.metadata.items()):
         notes.append("its alpha is left out, which is not decoded")
@@ -122,11 +122,26 @@ def settle(source: Source, container: str) -> Companions:
         elif stream.type in ("data", "unknown"):
             notes.append(f"{label} is left out, which {container} cannot hold")
         else:
-            refused.append(f"{label}: {reason}" if container in ATTACHING else label)
+            why = "" if container not in ATTACHING or "does not support" in reason else f": {reason}"
+            refused.append(label + why)
+            at_odds.append(stream)
     if refused:
-        remedy = "give {output} an ending of .mkv, which can" if container not in ATTACHING else ""
+        remedy = "give {output} an ending of .mkv, which can"
+        if container in ATTACHING or any(refusal(stream, "matroska") is not None for stream in at_odds):
+            remedy = _others(source, at_odds)
         raise UsageError(f"{container} cannot hold {' and '.join(refused)} of {source.label}", remedy)
     return Companions(tuple(copied), converted, tuple(attached), tuple(notes))
+
+
+def _others(source: Source, refused: Sequence[Any]) -> str:
+    """As a remedy, the endings of containers that hold what Matroska does not, and the rest but for data."""
+    streams = source.container.streams
+    wanted = [*refused, *streams.audio, *streams.subtitles, *streams.attachments]
+    fitting = [
+        ending for ending, name in CONTAINERS.items()
+        if name != "mpegts" and all(refusal(each, name) is None for each in wanted)  # TS takes what it cannot give back
+    ]  # fmt: skip
+    return f"give {{output}} an ending of {' or '.join(fitting)}, which can" if fitting else ""
 
 
 def described(stream: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -27,13 +29,13 @@ from fsrcnn.video.comparison import Comparison, Scores, compared, means, said
 from fsrcnn.video.damage import Counts, cut_off
 from fsrcnn.video.encoders import Picture, Settings, configure
 from fsrcnn.video.enlargement import Enlargement, grey
-from fsrcnn.video.library import FilmError, Frame, explained, give_back_large_blocks, pyav
+from fsrcnn.video.library import FilmError, Frame, explained, give_back_large_blocks, own_priority, pyav
 from fsrcnn.video.planning import default_output
 from fsrcnn.video.segments import FRAMES, EncodedFrame, Workplace, finished, identity
 from fsrcnn.video.source import Decoded, Source
 from fsrcnn.video.span import Span, span_of
 
-CUT_OFF = Fraction(1)  # seconds that a film may end before its container says so
+CUT_OFF = Fraction(1, 4)  # seconds that a film may end before its container says so
 SAMPLES = 5  # frames by which `auto` chooses
 FLAT = 2.0  # levels of standard deviation; frames with less, as black ones, say nothing to it
 WAITING = 1  # frames between two of decoding, upscaling and encoding
@@ -184,18 +186,18 @@ def upscale(
             scores = [Scores(*found) for segment in workplace.done for found in segment.findings]
             notes += _measured(scores, enlarge, span)
 
+            times = [time for segment in workplace.done for time in segment.times()]
+
             def done(end: Fraction | None) -> Done:
                 return Done(
-                    source.label, str(target), shown(source, source.first), shown(source, picture),
-                    sum(s.frames for s in workplace.done), resumed, round(time.perf_counter() - started, 3),
-                    network(upscaler, source, enlargement.size), reason,
-                    (*counts.damage(), *_cut_off(source, span, end)), (*notes, *counts.notes()), _means(scores),
+                    source.label, str(target), shown(source, source.first), shown(source, picture), len(times), resumed,
+                    round(time.perf_counter() - started, 3), network(upscaler, source, enlargement.size), reason,
+                    (*counts.damage(), *_cut_off(source, span, end, times)), (*notes, *counts.notes()), _means(scores),
                 )  # fmt: skip
 
             written: list[Done] = []
 
             def record(written_to: Path, end: Fraction | None) -> dict[str, Any]:
-                times = [time for segment in workplace.done for time in segment.times()]
                 notes.extend(trial.moved(written_to, times, source.time_base, span.start, container))
                 written.append(done(end))
                 return asdict(written[0])
@@ -424,7 +426,8 @@ def check_encoder(settings: Settings, picture: Picture, threads: int) -> None:
     try:
         context = av.CodecContext.create(settings.about.codec, "w")
         configure(context, settings, picture, threads)
-        context.open()
+        with own_priority():
+            context.open()
     except (av.FFmpegError, ValueError) as error:
         what = f"{picture.width}×{picture.height} pixels of {picture.format.name}"
         odd = (picture.format.chroma in (420, 422) and picture.width % 2) or (
@@ -446,7 +449,14 @@ def fingerprint(upscaler: Upscaler) -> str:
 
 
 def opened(film: str | Path | BinaryIO, threads: int, span: Span, deinterlace: bool) -> Source:
-    """A film by its path, or a stream of Y4M; as `Source`."""
+    """A film by its path, or a stream of Y4M; as `Source`.
+
+    Raises:
+        UsageError: it is something else.
+        FilmError: as `Source`.
+    """
+    if not isinstance(film, (str, Path)) and not hasattr(film, "read"):
+        raise UsageError(f"is a path or a stream of Y4M, not {film!r}", argument="film")
     if isinstance(film, (str, Path)):
         return Source(Path(film), None, threads, span, deinterlace=deinterlace)
     return Source(film, "standard input", threads, span, deinterlace=deinterlace)
@@ -509,7 +519,7 @@ def _check_target(target: Path, source: Path | None, reference: str | Path | Non
     for path, what in ((source, "input"), (reference, "reference")):
         if path is not None and files.resolved(Path(path)) == files.resolved(target):
             raise UsageError(f"the output {target} is also the {what}", "give another {output}")
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:  # a link to nothing, too, which is not replaced at the end, either
         raise UsageError(f"{target} exists", "give {overwrite=True} to replace it")
 
 
@@ -565,7 +575,8 @@ class _Encoding:
         configure(self._context, settings, picture, threads)
         if av.format.ContainerFormat(container, "w").flags & av.format.Flags.global_header.value:
             self._context.flags |= av.codec.context.Flags.global_header
-        self._context.open()
+        with own_priority():
+            self._context.open()
         self._durations: dict[int, int] = {}
         self.extradata = bytes(self._context.extradata or b"")
 
@@ -579,11 +590,17 @@ class _Encoding:
             yield EncodedFrame(packet.pts, self._durations.pop(packet.pts, 0), packet.is_keyframe, bytes(packet))
 
 
-def _cut_off(source: Source, span: Span, end: Fraction | None) -> list[str]:
-    """In words, that the film ends before the time that its container says."""
+def _cut_off(source: Source, span: Span, end: Fraction | None, times: Sequence[int]) -> list[str]:
+    """In words, that the film ends before the time that its container says, or after fewer frames than that."""
+    if "avi" in source.container.format.name.split(",") and span.whole and len(times) < source.video.frames:
+        return [f"the film is cut off: it says that it has {source.video.frames} frames, and has {len(times)}"]
     length = source.container.duration
     if end is None or not length:
         return []
     whole = Fraction(length, 1_000_000)  # at least: some containers count from 0, not from the film's start
-    wanted = (whole if span.end is None else min(span.end, whole)) - span.start
-    return [cut_off(wanted, end)] if end < wanted - CUT_OFF else []
+    if span.end is not None and span.end < whole:
+        return []
+    wanted = whole - span.start
+    shown = sorted(times)  # the last frame may be shown for as long as another one
+    longest = max((after - before for before, after in itertools.pairwise(shown)), default=0) * source.time_base
+    return [cut_off(wanted, end)] if end < wanted - max(CUT_OFF, longest) else []

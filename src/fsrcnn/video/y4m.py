@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from fractions import Fraction
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -72,8 +71,14 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Into a pipe that is closed, or onto a full disk, the rest does not get either: what was said first counts.
-        with contextlib.nullcontext() if error is None else contextlib.suppress(pyav().FFmpegError, OSError):
+        try:
             self._container.close()
+        except BrokenPipeError:
+            if error is None:
+                raise
+        except (pyav().FFmpegError, OSError) as reason:
+            if error is None:
+                raise FilmError(f"cannot write the frames: {explained(reason)}") from reason
 
 
 class _Counted:
