@@ -27,7 +27,7 @@ import pytest
 from PIL import Image
 
 from fsrcnn.engines import native
-from support import ENVIRONMENT, files_below, heed_interrupts, png_bomb, run_command, saved
+from support import ENVIRONMENT, ROOT, files_below, heed_interrupts, png_bomb, run_command, saved
 
 for package in ("starlette", "uvicorn", "python_multipart"):
     pytest.importorskip(package)
@@ -257,8 +257,8 @@ BAD: dict[str, tuple[str, bytes, int, str]] = {
     "empty": ("", b"", 422, r"picture is empty \(0 bytes\)"),
     "truncated": ("?name=a.jpg", JPEG[:-200], 422, r"a\.jpg is truncated; give tolerant=true to take what is left of it"),
     "bomb": ("?name=b.png", png_bomb(50_000, 50_000), 422, "b.png has 50000×50000 = 2,500 megapixels, more than the limit of 3 "),
-    "result too large": ("?scale=64", LARGE, 400, "picture would become 11,837.4 megapixels|too much"),
-    "result beyond the limit": ("?scale=20", LARGE, 400, "would become 1,156.0 megapixels, more than the limit of 536.9"),
+    "result too large": ("?scale=64", LARGE, 400, "1700×1700 to 108800×108800 is too much"),
+    "result beyond the limit": ("?scale=20", LARGE, 400, "would become 1,156,000,000 pixels, more than the limit of 536,"),
     "size twice": ("?scale=2&width=9", JPEG, 400, "only one of these; give scale, width and/or height, or fit"),
     "field twice": ("?scale=2&scale=3", JPEG, 400, "scale is given twice"),
     "no number": ("?scale=two", JPEG, 400, "scale is a number, not 'two'"),
@@ -754,14 +754,31 @@ def test_the_page_is_served_as_it_lies_there(tmp_path: Path) -> None:
             assert server.ask("GET", path).status == 404, path
 
 
-def test_curl_is_served(server: Server, tmp_path: Path) -> None:
+COMMANDS = re.findall(r"^```console\n(.*?)^```$", (ROOT / "docs/serve.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", "".join(COMMANDS).splitlines())
+def test_what_the_page_on_it_types_works(command: str, server: Server, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     (tmp_path / "photo.jpg").write_bytes(JPEG)
-    command = ["curl", "--silent", "--show-error", "--fail", "--form", "picture=@photo.jpg", "--form", "scale=3", "-OJ"]
-    done = subprocess.run([*command, f"http://127.0.0.1:{server.port}/v1/upscale"], cwd=tmp_path, capture_output=True)
+    typed = command.replace("localhost:8420", f"127.0.0.1:{server.port}").replace("3840x2160", "384x216")
+    done = subprocess.run(["sh", "-c", typed], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr
-    (name,) = (path.name for path in tmp_path.iterdir() if path.name != "photo.jpg")
-    assert name in ("upscale", "photo_x3.jpg")
-    with Image.open(tmp_path / name) as image:
-        assert image.size == (168, 120)
+    written = [path for path in tmp_path.iterdir() if path.name != "photo.jpg"]
+    assert (typed.rpartition(" ")[2] in [path.name for path in written]) == ("--output" in typed)
+    for path in written:
+        with Image.open(path) as image:
+            assert max(image.size) > PHOTO.shape[1]
+    if not written:
+        assert json.loads(done.stdout)
+    for job in re.findall(r'"self":"([^"]+)"', done.stdout.decode()):
+        server.ask("DELETE", job)
+
+
+def test_the_page_on_it_names_every_field_and_address(server: Server) -> None:
+    from fsrcnn.serve.options import FIELDS
+
+    text = (ROOT / "docs/serve.md").read_text("utf-8")
+    assert all(f"`{name}`" in text for name in FIELDS)
+    assert all(path.replace("{id}", "ID") in text for path in server.ask("GET", "/openapi.json").json["paths"])

@@ -137,7 +137,8 @@ NAMES = (
 )
 VALUES = (
     "0", "-1", "2", "64", "65", "1e400", "nan", "-inf", "1.0000001", "99999999999999999999", "1_0", "0x10", "", " ", "true",
-    "x" * 3000, "3840x2160", "1x1", "999999999x999999999", "../../etc/passwd", "/dev/zero", "fsrcnn", "fsrcnn-photo@0.5", "fsrcnn-photo@9",
+    "x" * 3000, "3840x2160", "1x1", "999999999x999999999", "../../etc/passwd", "/dev/zero", "fsrcnn",
+    "fsrcnn-photo@0.5", "fsrcnn-photo@9",
     "auto", "http://127.0.0.1:1/", "file:///etc/passwd", "%00", "%0d%0aSet-Cookie:a=b", "é", "\u202e", "webp", "gif", "tif", "avif",
     "jpg", "fast",
 )  # fmt: skip

@@ -118,11 +118,14 @@ class Room:
         self._used = 0
         self._changed = threading.Condition()
 
-    def enter(self, bytes: int, stopped: Callable[[], bool]) -> None:
-        """Wait until a picture has room, or its run was stopped (`wake`)."""
+    def enter(self, bytes: int, stopped: Callable[[], bool]) -> bool:
+        """Wait until a picture has room (True), or its run was stopped (False; `wake` lets it look)."""
         with self._changed:
             self._changed.wait_for(lambda: stopped() or not self._used or self._used + bytes <= self.bytes)
+            if stopped():
+                return False
             self._used += bytes
+            return True
 
     def leave(self, bytes: int) -> None:
         """A picture is done."""
@@ -202,8 +205,7 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
     pixels = sum(shape[0] * shape[1] for shape in shapes)
     if pixels > options.max_output_pixels:
         raise UsageError(
-            f"{job.label} would become {pixels / 1e6:,.1f} megapixels, more than the limit of "
-            f"{options.max_output_pixels / 1e6:,.1f}",
+            f"{job.label} would become {pixels:,} pixels, more than the limit of {options.max_output_pixels:,} pixels",
             "give a smaller size",
         )
     format = formats.settle(job.format, job.target, picture.format)
@@ -329,8 +331,8 @@ class _Pipeline:
                 decoded = _decode(job, self._size, self._options)
             except BaseException as error:
                 outcome = self._failed(job, error)
-            if decoded is not None:
-                self._enter(number, decoded.bytes, control)
+            if decoded is not None and not self._enter(number, decoded.bytes, control):
+                decoded = None
         if decoded is not None:
             try:
                 outcome = _finish(job, decoded, self._upscaler, self._size, self._options, control)
@@ -358,9 +360,10 @@ class _Pipeline:
         self._failure = error
         return None
 
-    def _enter(self, number: int, bytes: int, control: Control) -> None:
-        """Wait until a picture has room; settle how many threads it gets."""
-        self._room.enter(bytes, lambda: self._stopped)
+    def _enter(self, number: int, bytes: int, control: Control) -> bool:
+        """Wait until a picture has room (False: the run was stopped), and settle how many threads it gets."""
+        if not self._room.enter(bytes, lambda: self._stopped):
+            return False
         with self._changed:
             if self._stopped:
                 control.cancel()
@@ -368,6 +371,7 @@ class _Pipeline:
             threads, left = control.threads, len(self._jobs) - number
             control.threads = min(threads, max(1, threads // left, round(threads * bytes / self._room.bytes)))
             self._under_way[number] = control
+        return True
 
 
 def _bare(error: FsrcnnError) -> FsrcnnError:
