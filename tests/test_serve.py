@@ -89,8 +89,8 @@ class Server:
 
     @property
     def kept(self) -> list[str]:
-        """Files of clients."""
-        return [name for name in files_below(self.folder) if not name.endswith("/lock")]
+        """Files of clients; folders may vanish meanwhile."""
+        return [name for _, _, names in os.walk(self.folder) for name in names if name != "lock"]
 
 
 @contextmanager
@@ -579,6 +579,28 @@ def received(connection: socket.socket) -> bytes:
     return data
 
 
+def test_connections_are_limited(tmp_path: Path) -> None:
+    before = "from fsrcnn.serve import listening; listening.MOST_CONNECTIONS = 4"
+    with serving(tmp_path, before=before) as server:
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            server.wait_until(lambda: server.ask("GET", "/healthz").status == 503)
+        server.wait_until(lambda: server.ask("GET", "/healthz").status == 200)
+
+
+def test_a_bug_is_a_sentence_and_a_traceback(tmp_path: Path) -> None:
+    before = "from fsrcnn.serve import application; application.asdict = None"
+    with serving(tmp_path, before=before) as server:
+        answer = server.ask("GET", "/v1/models")
+        assert (answer.status, answer.sentence) == (500, "this server failed; its log says how")
+        assert server.metric('fsrcnn_requests_total{status="500"}') == 1
+        assert server.ask("POST", "/v1/upscale", PNG).status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stderr is not None
+        assert "TypeError: 'NoneType' object is not callable" in server.process.stderr.read()
+
+
 def test_memory_stays(tmp_path: Path) -> None:
     picture = saved([np.kron(GENERATOR.integers(0, 256, (40, 60, 3)), np.ones((10, 10, 1))).astype(np.uint8)], "PNG")
     with serving(tmp_path, "--threads", "2") as server:
@@ -693,12 +715,12 @@ def test_the_description_is_that_of_the_routes(server: Server) -> None:
         (path, method.upper()) for path, methods in api["paths"].items() for method in methods if method != "parameters"
     }
     nothing: Any = None  # nobody asks it for anything
-    app = application.application(nothing, nothing, nothing, (), None, "")
+    app: Any = application.application(nothing, nothing, nothing, (), None, "")
     routed = {
-        (route.path, method)  # type: ignore[attr-defined]
-        for route in app.routes
+        (route.path, method)
+        for route in app.app.routes
         for method in getattr(route, "methods", None) or ()
-        if method != "HEAD" and route.path != "/"  # type: ignore[attr-defined]
+        if method != "HEAD" and route.path != "/"
     }
     assert described == routed
     for path in ("/v1/upscale", "/v1/jobs"):

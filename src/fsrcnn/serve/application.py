@@ -34,7 +34,7 @@ LONGEST_HEADER = 4000  # bytes; clients and what stands in front take 8,000 for 
 
 def application(
     jobs: Jobs, limits: Limits, counts: prometheus.Counts, names: Collection[str], token: str | None, cookie: str
-) -> Starlette:
+) -> Guard:
     """The whole of it, for an ASGI server.
 
     Args:
@@ -74,11 +74,11 @@ def application(
             FsrcnnError: _refused,
             HTTPException: _http,
             ClientDisconnect: _gone,
+            Exception: _failed,
         },
         lifespan=lifespan,
     )
-    app.add_middleware(Guard, names=names, token=token, cookie=cookie, counts=counts)
-    return app
+    return Guard(app, names, token, cookie, counts)
 
 
 def page_routes(folder: Path) -> list[Route | Mount]:
@@ -107,7 +107,6 @@ class Routes:
             if job.problem is not None:
                 self._jobs.remove(job)
             result_of(job)  # raises what went wrong
-            job.fetched = False
             return JSONResponse(job.as_json(self._jobs.keep))
         try:
             return self._file(job, BackgroundTask(self._jobs.remove, job))
@@ -194,6 +193,7 @@ class Routes:
 
     def _file(self, job: Job, after: BackgroundTask | None = None) -> Response:
         result = result_of(job)
+        job.fetched = True
         return FileResponse(
             result.path, media_type=result.media_type, filename=result.name, background=after,
             headers={"Fsrcnn-Report": _header(report(result)), "Cache-Control": "no-store"},
@@ -264,6 +264,11 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = {404: "there is nothing at this address; /docs lists what there is", 405: "this address has no such method"}
     return Problem(error.status_code, said.get(error.status_code, error.detail), dict(error.headers or {})).response()
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A bug: the server's log has the traceback."""
+    return Problem(500, "this server failed; its log says how").response()
 
 
 async def _gone(request: Request, error: Exception) -> Response:

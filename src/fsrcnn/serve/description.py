@@ -213,8 +213,8 @@ def page(api: dict[str, Any]) -> str:
     """A description in OpenAPI, as far as this module uses it, as HTML."""
     parts = [f"<p>{_marked(api['info']['description'])} Also as <a href='/openapi.json'>OpenAPI</a>.</p>"]
     parts.append(
-        "<pre>curl --form picture=@photo.jpg --form scale=3 --remote-name --remote-header-name ADDRESS/v1/upscale\n"
-        "curl --data-binary @photo.jpg 'ADDRESS/v1/upscale?scale=3&amp;format=webp' --output photo_x3.webp</pre>"
+        "<pre>curl -F picture=@photo.jpg -F scale=3 -OJ ADDRESS/v1/upscale\n"
+        "curl -F picture=@photo.jpg -F fit=3840x2160 -F format=webp -OJ ADDRESS/v1/upscale</pre>"
     )
     for path, methods in api["paths"].items():
         for method in ("get", "post", "delete"):

@@ -35,7 +35,7 @@ HEADERS = {
 
 
 class Guard:
-    """The application behind it sees only requests that may be answered."""
+    """The application behind it, `app`, sees only requests that may be answered."""
 
     def __init__(self, app: ASGIApp, names: Collection[str], token: str | None, cookie: str, counts: Counts) -> None:
         """
@@ -44,12 +44,12 @@ class Guard:
             token: that they must give; None: nobody needs one.
             cookie: the name of the one that the page gets instead of the token.
         """
-        self._app, self._names, self._token, self._cookie, self._counts = app, names, token, cookie, counts
+        self.app, self._names, self._token, self._cookie, self._counts = app, names, token, cookie, counts
         self._session = secrets.token_urlsafe(32)  # what the cookie holds: no use after this process, nor elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
 
         async def guarded(message: Message) -> None:
@@ -76,7 +76,7 @@ class Guard:
         except Problem as problem:
             await problem.response()(scope, receive, guarded)
             return
-        await self._app(scope, receive, guarded)
+        await self.app(scope, receive, guarded)
 
     def _check_host(self, headers: Headers) -> None:
         given = headers.get("host", "")

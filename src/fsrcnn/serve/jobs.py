@@ -165,8 +165,7 @@ class Jobs:
         Raises:
             Problem: 503, there is none; 507, the disk is full.
         """
-        if self.draining:
-            raise Problem(503, "this server is about to end, and takes no new work", {"Retry-After": "10"})
+        self._check_open()
         active = self._count(*ACTIVE)
         if active >= self._threads + self._queue:
             wait = min(60, max(1, round(self._seconds * active / self._threads)))
@@ -185,7 +184,12 @@ class Jobs:
         return job
 
     def start(self, job: Job) -> None:
-        """Its picture is there: it waits for its turn."""
+        """Its picture is there: it waits for its turn.
+
+        Raises:
+            Problem: 503, the server is about to end.
+        """
+        self._check_open()
         job.state = "waiting"
         job.future = self._pool.submit(self._upscale, job)
         task = asyncio.create_task(self._finish(job, job.future))
@@ -213,7 +217,7 @@ class Jobs:
         """Take no new work, and give up what waits; what runs goes on."""
         self.draining = True
         for job in self._jobs.values():
-            if job.future is not None and job.future.cancel():
+            if job.state == "waiting" and job.future is not None and job.future.cancel():
                 job.problem = Problem(503, "this server is about to end, and did not come to this picture")
 
     def drained(self) -> bool:
@@ -237,6 +241,10 @@ class Jobs:
         for job in list(self._jobs.values()):
             self.remove(job)
         self._pool.shutdown(cancel_futures=True)
+
+    def _check_open(self) -> None:
+        if self.draining:
+            raise Problem(503, "this server is about to end, and takes no new work", {"Retry-After": "10"})
 
     def _count(self, *states: State) -> int:
         return sum(job.state in states for job in self._jobs.values())
@@ -311,7 +319,7 @@ class Jobs:
 
 
 def result_of(job: Job) -> Result:
-    """The result of a job, for whoever fetches it.
+    """The result of a job.
 
     Raises:
         Problem: 409, it is not there yet; or why it never will be.
@@ -320,7 +328,6 @@ def result_of(job: Job) -> Result:
         raise job.problem
     if job.result is None or job.state != "done":
         raise Problem(409, f"the job is {job.state}: there is no result")
-    job.fetched = True
     return job.result
 
 

@@ -31,6 +31,9 @@ PORTS_LOOKED_AT = 100  # for one to offer
 SHORTEST_TOKEN = 16  # characters
 LARGEST_HEAD = 2**15  # bytes of a request's line and headers
 SLOWEST_HEAD = 20.0  # seconds until they must be there
+MOST_CONNECTIONS = (
+    500  # at a time; with the files of what is under way fewer than the 1,024 descriptors that a process mostly has
+)
 IDLE = 30  # seconds for which a connection is kept between two requests
 LAST_WORDS = 10  # seconds for answers that are being sent when a server ends
 
@@ -180,7 +183,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 app, http=_Connection, ws="none", loop="asyncio", lifespan="on", log_config=None, log_level=logging.ERROR,
                 access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=IDLE,
-                timeout_graceful_shutdown=LAST_WORDS, h11_max_incomplete_event_size=LARGEST_HEAD,
+                timeout_graceful_shutdown=LAST_WORDS, h11_max_incomplete_event_size=LARGEST_HEAD, limit_concurrency=MOST_CONNECTIONS,
             )
         )  # fmt: skip
         self.begun: Callable[[], None] = lambda: None

@@ -31,11 +31,13 @@ def private_folder() -> Iterator[Path]:
     """
     _remove_dead()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # of mode 0700
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    begun = folder / f"{LOCK}.begun"  # nobody takes it for a dead server's before it is locked
+    lock = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            begun.rename(folder / LOCK)
         yield folder
     finally:
         if fcntl is None:
