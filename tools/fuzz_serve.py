@@ -405,7 +405,8 @@ def left(server: Server, descriptors: float, warm: float) -> list[str]:
     found += [f"files outside of the folder: {strangers[:5]}"] if strangers else []
     found += [f"descriptors: {descriptors:.0f} → {open_now:.0f}"] if open_now > descriptors + DESCRIPTORS else []
     found += [f"memory: {warm / 1e6:,.0f} → {memory / 1e6:,.0f} MB"] if memory > warm + MEMORY else []
-    found += [f"the server says: {said[said.index('Traceback') :][:3000]}"] if "Traceback" in said else []
+    others = [line for line in said.splitlines() if not line.startswith("fsrcnn: ")]  # a log that strangers could fill
+    found += [f"the server says {len(others):,} lines: {others[:40]}"] if others else []
     return found
 
 

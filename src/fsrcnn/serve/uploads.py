@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ STALL = 20.0  # seconds without a byte after which a client is given up
 SLOWEST = 1024  # bytes per second that a body must reach on the whole, after the first `STALL` seconds
 LONGEST_TEXT = 1000  # bytes of a field, and of its name
 FORM = b"multipart/form-data"
+# What it has to say of a form is said to its sender, who could fill the log otherwise.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 async def receive(request: Request, path: Path, limits: Limits) -> tuple[Wanted, str]:
