@@ -391,7 +391,7 @@ def run(server: Server, seed: int, numbers: range) -> list[str]:
 def left(server: Server, descriptors: float, warm: float) -> list[str]:
     """What is left that should not be, once jobs that nobody fetched are too old."""
     for _ in range(600):
-        files = [name for _, _, names in os.walk(server.folder / "temporary") for name in names if name != "lock"]
+        files = [path.name for path in (server.folder / "temporary").glob("*/*") if path.name != "lock"]
         open_now = server.metric("process_open_fds")
         if not files and open_now <= descriptors + DESCRIPTORS and not server.metric("fsrcnn_jobs_kept"):
             break
