@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from fsrcnn import pretrained
 from fsrcnn.errors import FsrcnnError
@@ -102,17 +102,18 @@ class Routes:
         """A picture in, its larger one out; a client that goes away stops it."""
         as_json = wants_json(request)
         job = await self._received(request)
-        await self._until_over(request, job)
-        if as_json:
-            if job.problem is not None:
-                self._jobs.remove(job)
-            result_of(job)  # raises what went wrong
-            return JSONResponse(job.as_json(self._jobs.keep))
+        job.held += 1
         try:
-            return self._file(job, BackgroundTask(self._jobs.remove, job))
-        except Problem:
+            await self._until_over(request, job)
+            if as_json:
+                result_of(job)  # raises what went wrong
+                return JSONResponse(job.as_json(self._jobs.keep))
+            return self._file(job, once=True)
+        except BaseException:
             self._jobs.remove(job)
             raise
+        finally:
+            self._jobs.release(job)
 
     async def submit(self, request: Request) -> Response:
         """A picture in, the job out."""
@@ -176,7 +177,7 @@ class Routes:
     async def _until_over(self, request: Request, job: Job) -> None:
         """
         Raises:
-            ClientDisconnect: nobody waits for it any longer; it is removed.
+            ClientDisconnect: nobody waits for it any longer.
         """
         gone = asyncio.create_task(_until_gone(request))
         over = asyncio.create_task(job.over.wait())
@@ -184,18 +185,28 @@ class Routes:
             await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
             if not job.over.is_set():
                 raise ClientDisconnect
-        except BaseException:
-            self._jobs.remove(job)
-            raise
         finally:
             gone.cancel()
             over.cancel()
 
-    def _file(self, job: Job, after: BackgroundTask | None = None) -> Response:
+    def _file(self, job: Job, once: bool = False) -> Response:
+        """Its result, which holds the job until it was sent; `once`: and removes it then."""
         result = result_of(job)
         job.fetched = True
-        return FileResponse(
-            result.path, media_type=result.media_type, filename=result.name, background=after,
+        job.held += 1
+        jobs = self._jobs
+
+        class Sending(FileResponse):
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                try:
+                    await super().__call__(scope, receive, send)
+                finally:
+                    if once:
+                        jobs.remove(job)
+                    jobs.release(job)
+
+        return Sending(
+            result.path, media_type=result.media_type, filename=result.name,
             headers={"Fsrcnn-Report": _header(report(result)), "Cache-Control": "no-store"},
         )  # fmt: skip
 

@@ -67,6 +67,7 @@ class Job:
         problem: why it failed.
         over: set when nothing more is done for it.
         fetched: somebody has the result, or is getting it.
+        held: by how many answers that need its files; they stay as long.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Job:
     problem: Problem | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     fetched: bool = False
+    held: int = 0
     finished: float = 0.0  # on the monotonic clock
     removed: bool = False
     future: Future[None] | None = None
@@ -210,7 +212,13 @@ class Jobs:
         self._jobs.pop(job.id, None)
         job.removed = True
         self._cancel(job)
-        if job.state == "uploading" or not job.active:
+        if job.state == "uploading" or not (job.active or job.held):
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def release(self, job: Job) -> None:
+        """An answer needs its files no longer."""
+        job.held -= 1
+        if job.removed and not (job.active or job.held):
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def drain(self) -> None:
@@ -233,7 +241,9 @@ class Jobs:
         while True:
             await asyncio.sleep(SWEEP)
             now = time.monotonic()
-            for job in [job for job in self._jobs.values() if not job.active and now - job.finished > self.keep]:
+            for job in [
+                job for job in self._jobs.values() if not (job.active or job.held) and now - job.finished > self.keep
+            ]:
                 self.remove(job)
 
     def close(self) -> None:
@@ -275,7 +285,7 @@ class Jobs:
             job.finished, job.state = time.monotonic(), state
             job.over.set()
             self._counts.count("fsrcnn_jobs_total", "Pictures, by what became of them.", state=state)
-            if job.removed:
+            if job.removed and not job.held:
                 shutil.rmtree(job.folder, ignore_errors=True)
 
     def _upscale(self, job: Job) -> None:
