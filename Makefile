@@ -29,7 +29,7 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, the server under load, and training
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/frames.py
@@ -37,10 +37,12 @@ bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/film.py
 	$(BIN)/python benchmarks/film_memory.py
+	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/training_speed.py
 
-fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, and count what becomes of them
+fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, send 10,000 hostile requests, and count what becomes of them
 	$(BIN)/python tools/fuzz.py
+	$(BIN)/python tools/fuzz_serve.py
 
 sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSanitizer, then ThreadSanitizer
 	cmake -S native -B build/address -DFSRCNN_SANITIZE=address,undefined

@@ -109,6 +109,57 @@ def test_memory_is_bounded_by_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert upscaler.threads_of[40] == 6
 
 
+def test_runs_that_share_a_room_wait_for_each_other(tmp_path: Path) -> None:
+    """A picture that fills the room is under way; that of a second run waits, and a third run is stopped while it does."""
+    jobs = [Job(make(tmp_path / f"in/{number}.png", 16, 16), tmp_path / f"out/{number}.png") for number in range(3)]
+    room, gate, began = batch.Room(1), threading.Event(), threading.Event()
+    room.bytes = 5 * 3 * 16 * 16
+
+    class Gated(Watched):
+        def during(self, picture: Picture, control: Control) -> None:
+            began.set()
+            assert control.cancelled() or gate.wait(20)
+
+    upscaler, controls = Gated(1), [Control(1) for _ in jobs]
+    outcomes: dict[int, list[batch.Outcome] | Cancelled] = {}
+
+    def run(number: int) -> None:
+        try:
+            outcomes[number] = list(batch.run_all([jobs[number]], upscaler, DOUBLE, None, controls[number], room))
+        except Cancelled as cancelled:
+            outcomes[number] = cancelled
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(3)]
+    threads[0].start()
+    assert began.wait(20)
+    threads[2].start()
+    controls[2].cancel()
+    threads[2].join(20)
+    assert isinstance(outcomes[2], Cancelled)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert threads[1].is_alive()
+    gate.set()
+    for thread in threads[:2]:
+        thread.join(20)
+    assert [len(taken) for taken in upscaler.most] == [1, 1]
+    assert files_below(tmp_path / "out") == ["0.png", "1.png"]
+
+
+def test_results_beyond_a_limit_are_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(make(tmp_path / "a.png", 100, 50), None)
+    upscaler = Upscaler("fsrcnn-x", scale=2)
+    (fits,) = batch.run_all([job], upscaler, DOUBLE, batch.Options(max_output_pixels=20_000))
+    assert fits.result().output_size == (100, 200)
+    monkeypatch.setattr(upscaler, "picture", lambda *arguments: pytest.fail("the network was run"))
+    (refused,) = batch.run_all([job], upscaler, DOUBLE, batch.Options(max_output_pixels=19_999))
+    assert str(refused.error).endswith(
+        "a.png would become 20,000 pixels, more than the limit of 19,999 pixels; give a smaller size"
+    )
+    with pytest.raises(UsageError, match="max_output_pixels is a whole number of at least 1"):
+        batch.Options(max_output_pixels=0)
+
+
 def test_nothing_of_a_finished_picture_stays(tmp_path: Path) -> None:
     """Neither of those that succeeded nor, through a traceback, of those that failed."""
     alive: list[weakref.ref[Picture]] = []

@@ -36,6 +36,8 @@ MISTAKES = (
     ("tools/looking.py out.jpg --models fsrcnn-x --readme", 2, "the output is a PNG, not out.jpg; give a name that ends in .png"),
     ("tools/fuzz.py pictures --only -5", 2, "--only is a whole number of at least 0, not -5"),
     ("tools/fuzz.py pictures --count 0", 2, "--count is a whole number of at least 1, not 0"),
+    ("tools/fuzz_serve.py --count 0", 2, "--count is a whole number of at least 1, not 0"),
+    ("benchmarks/serve.py --clients 0", 2, "--clients is a whole number of at least 1, not 0"),
     ("tools/kill.py --count -1", 2, "--count is a whole number of at least 1, not -1"),
     (f"{CURE} --threads 0", 2, "--threads is a whole number of at least 1, not 0"),
     (f"{CURE} --share 3", 2, "--share is a number from 0 to 1, not 3"),

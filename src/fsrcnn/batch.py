@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fsrcnn import formats, images
 from fsrcnn.arguments import whole_number
-from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, of_system
+from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, UsageError, of_system
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planning import Job
-from fsrcnn.size import Size, check_size
+from fsrcnn.size import MAX_OUTPUT_PIXELS, Size, check_size
 from fsrcnn.upscaler import Upscaler, result_shapes
 
 ROOM_PER_THREAD = 2**29  # bytes of decoded pictures and their results: 24 megapixels at ×2 are 3·24·(1 + 4) = 360 MB
@@ -59,6 +59,7 @@ class Options:
         overwrite: replace outputs that exist.
         lossless: keep every pixel, in WebP and AVIF too.
         max_pixels: pictures with more are refused before they are decoded.
+        max_output_pixels: results that would have more, all pages together, are refused before the work.
         page: of pictures with several pages or frames, this one alone, counted from 1.
         tolerant: take what can be decoded of damaged pictures.
         standard_input: what standard input held, for a job without a source.
@@ -71,6 +72,7 @@ class Options:
     overwrite: bool = False
     lossless: bool = False
     max_pixels: int = images.MAX_PIXELS
+    max_output_pixels: int = MAX_OUTPUT_PIXELS
     page: int | None = None
     tolerant: bool = False
     standard_input: bytes = b""
@@ -78,6 +80,7 @@ class Options:
     def __post_init__(self) -> None:
         formats.check_quality(self.quality, self.lossless)
         whole_number(self.max_pixels, "max_pixels")
+        whole_number(self.max_output_pixels, "max_output_pixels")
         if self.page is not None:
             whole_number(self.page, "page")
 
@@ -102,8 +105,47 @@ class Outcome:
         return self.done
 
 
+class Room:
+    """The memory for pictures under way, in bytes of decoded pictures and their results; several runs may share one.
+
+    Attributes:
+        bytes: that all of them may take; a picture that needs more goes alone.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.bytes = min(ROOM_PER_THREAD * threads, (physical_memory() or 2**33) // PART_OF_MEMORY)
+        self.turn = threading.Lock()  # held by the thread that takes, decodes and finds room for the next picture
+        self._used = 0
+        self._changed = threading.Condition()
+
+    def enter(self, bytes: int, stopped: Callable[[], bool]) -> bool:
+        """Wait until a picture has room (True), or its run was stopped (False; `wake` lets it look)."""
+        with self._changed:
+            self._changed.wait_for(lambda: stopped() or not self._used or self._used + bytes <= self.bytes)
+            if stopped():
+                return False
+            self._used += bytes
+            return True
+
+    def leave(self, bytes: int) -> None:
+        """A picture is done."""
+        with self._changed:
+            self._used -= bytes
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Let those that wait look whether they were stopped."""
+        with self._changed:
+            self._changed.notify_all()
+
+
 def run_all(
-    jobs: Sequence[Job], upscaler: Upscaler, size: Size, options: Options | None = None, control: Control | None = None
+    jobs: Sequence[Job],
+    upscaler: Upscaler,
+    size: Size,
+    options: Options | None = None,
+    control: Control | None = None,
+    room: Room | None = None,
 ) -> Iterator[Outcome]:
     """Run jobs, several at a time; their outcomes in the order of the jobs, each as soon as it and all before it are there.
 
@@ -117,13 +159,15 @@ def run_all(
     Args:
         jobs: from `plan`.
         control: progress of all jobs, called in the thread that iterates; cancelling; threads, else the upscaler's.
+        room: shared with other runs at the same time; one of its own where it is not given.
 
     Raises:
         Cancelled: through the control, after the outcomes of all that had been written. No output is half-written.
         UsageError: `size` is of another kind.
     """
     check_size(size)
-    pipeline = _Pipeline(jobs, upscaler, size, options or Options(), control or Control(upscaler.threads))
+    control = control or Control(upscaler.threads)
+    pipeline = _Pipeline(jobs, upscaler, size, options or Options(), control, room or Room(control.threads))
     try:
         for number in range(len(jobs)):
             if not pipeline.wait_for(number):
@@ -158,6 +202,12 @@ def _decode(job: Job, size: Size, options: Options) -> _Decoded:
         source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
     )
     shapes = result_shapes(picture, size)
+    pixels = sum(shape[0] * shape[1] for shape in shapes)
+    if pixels > options.max_output_pixels:
+        raise UsageError(
+            f"{job.label} would become {pixels:,} pixels, more than the limit of {options.max_output_pixels:,} pixels",
+            "give a smaller size",
+        )
     format = formats.settle(job.format, job.target, picture.format)
     images.check_fits(
         picture, format, job.label, shapes=shapes, lossless=options.lossless, output=job.target if job.named else None
@@ -206,22 +256,22 @@ def _finish(job: Job, decoded: _Decoded, upscaler: Upscaler, size: Size, options
 
 
 class _Pipeline:
-    """Threads that take the jobs in order, and the room that pictures under way share.
+    """Threads that take the jobs in order.
 
     Attributes:
         outcomes: by the number of the job: finished and not yet handed out.
     """
 
-    def __init__(self, jobs: Sequence[Job], upscaler: Upscaler, size: Size, options: Options, control: Control) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], upscaler: Upscaler, size: Size, options: Options, control: Control, room: Room
+    ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self._jobs, self._upscaler, self._size, self._options = jobs, upscaler, size, options
-        self._control = control
-        self._begun, self._finished, self._used, self._stopped = 0, 0, 0, False
+        self._control, self._room = control, room
+        self._begun, self._finished, self._stopped = 0, 0, False
         self._under_way: dict[int, Control] = {}
         self._failure: BaseException | None = None  # a bug, not a picture that cannot be read
-        self._room = min(ROOM_PER_THREAD * control.threads, (physical_memory() or 2**33) // PART_OF_MEMORY)
         self._changed = threading.Condition()
-        self._turn = threading.Lock()  # held by the thread that takes, decodes and finds room for the next job
         self._threads = [
             threading.Thread(target=self._work, name=f"fsrcnn-{number}", daemon=True)
             for number in range(min(control.threads, len(jobs)))
@@ -259,6 +309,7 @@ class _Pipeline:
             for control in self._under_way.values():
                 control.cancel()
             self._changed.notify_all()
+        self._room.wake()
         for thread in self._threads:
             thread.join()
 
@@ -269,7 +320,7 @@ class _Pipeline:
     def _next(self) -> bool:
         """One job, if there is one left."""
         # Decoding in turn costs little (a 1080p JPEG at ×2: 17 ms of 560) and keeps the order in which pictures find room.
-        with self._turn:
+        with self._room.turn:
             number = self._begun
             if number >= len(self._jobs) or self._stopped:
                 return False
@@ -280,8 +331,8 @@ class _Pipeline:
                 decoded = _decode(job, self._size, self._options)
             except BaseException as error:
                 outcome = self._failed(job, error)
-            if decoded is not None:
-                self._enter(number, decoded.bytes, control)
+            if decoded is not None and not self._enter(number, decoded.bytes, control):
+                decoded = None
         if decoded is not None:
             try:
                 outcome = _finish(job, decoded, self._upscaler, self._size, self._options, control)
@@ -289,9 +340,10 @@ class _Pipeline:
                 pass
             except BaseException as error:
                 outcome = self._failed(job, error)
+        if decoded is not None:
+            self._room.leave(decoded.bytes)
         with self._changed:
             if decoded is not None:
-                self._used -= decoded.bytes
                 del self._under_way[number]
             self._finished += 1
             if outcome is not None:
@@ -308,17 +360,18 @@ class _Pipeline:
         self._failure = error
         return None
 
-    def _enter(self, number: int, bytes: int, control: Control) -> None:
-        """Wait until a picture has room; settle how many threads it gets."""
+    def _enter(self, number: int, bytes: int, control: Control) -> bool:
+        """Wait until a picture has room (False: the run was stopped), and settle how many threads it gets."""
+        if not self._room.enter(bytes, lambda: self._stopped):
+            return False
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or not self._used or self._used + bytes <= self._room)
             if self._stopped:
                 control.cancel()
             # A thread for each picture; several for one that takes the room of several, and for the last, which have no successor.
             threads, left = control.threads, len(self._jobs) - number
-            control.threads = min(threads, max(1, threads // left, round(threads * bytes / self._room)))
-            self._used += bytes
+            control.threads = min(threads, max(1, threads // left, round(threads * bytes / self._room.bytes)))
             self._under_way[number] = control
+        return True
 
 
 def _bare(error: FsrcnnError) -> FsrcnnError:

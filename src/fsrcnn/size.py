@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -84,6 +85,23 @@ def check_size(size: object) -> Size:
     if not isinstance(size, Size):
         raise UsageError(f"is a Size, as Size(factor=2), not {size!r}", argument="size")
     return size
+
+
+def wanted_size(scale: float | None, width: int | None, height: int | None, fit: str | None) -> Size | None:
+    """The size that somebody asks for in words, the box as `3840x2160`; None where nothing is asked for.
+
+    Raises:
+        UsageError: a box that is not WxH, or more than one way.
+    """
+    box = None
+    if fit is not None:
+        match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", fit)
+        if not match:
+            raise UsageError(f"is WIDTHxHEIGHT in pixels, as 3840x2160, not {fit!r}", argument="fit")
+        box = (int(match[1]), int(match[2]))
+    if scale is None and width is None and height is None and box is None:
+        return None
+    return Size(factor=scale, width=width, height=height, fit=box)
 
 
 def mark_of(size: Size) -> str:

@@ -16,6 +16,7 @@ CONTEXT = {
 COMMANDS = {
     "upscale": "upscale:upscale",
     "video": "video:video",
+    "serve": "serve:serve",
     "evaluate": "evaluate:evaluate",
     "models": "models:models",
     "prepare": "prepare:prepare",

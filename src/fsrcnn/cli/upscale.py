@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -19,7 +18,7 @@ from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printa
 from fsrcnn.files import explained
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job, Plan
-from fsrcnn.size import Size
+from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 
 
@@ -187,20 +186,3 @@ def _to_stdout(data: bytes) -> None:
         sys.stdout.buffer.flush()
     except OSError as error:
         raise ImageError(f"cannot write to standard output: {explained(error)}") from error
-
-
-def wanted_size(scale: float | None, width: int | None, height: int | None, fit: str | None) -> Size | None:
-    """The size that the options ask for; None where they ask for none.
-
-    Raises:
-        UsageError: a box that is not WxH, or more than one way.
-    """
-    box = None
-    if fit is not None:
-        match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", fit)
-        if not match:
-            raise UsageError(f"--fit is WIDTHxHEIGHT in pixels, as 3840x2160, not {fit!r}")
-        box = (int(match[1]), int(match[2]))
-    if scale is None and width is None and height is None and box is None:
-        return None
-    return Size(factor=scale, width=width, height=height, fit=box)

@@ -15,11 +15,10 @@ from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite,
 from fsrcnn.cli.preview import show
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
-from fsrcnn.cli.upscale import wanted_size
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, UsageError, of_system, printable
 from fsrcnn.parallel import Control
 from fsrcnn.planning import Existing, Job
-from fsrcnn.size import Size
+from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_films
 from fsrcnn.video.encoders import ENCODERS, available
