@@ -16,8 +16,8 @@ const PALETTE = 3;
 /** Adam7: first column and row, and steps. */
 const PASSES = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
 
-/** The first chunk of a file alone. @param {Chunk | undefined} chunk @returns {Header} @throws {DamagedError} */
-export function headerOf(chunk) {
+/** @param {Chunk | undefined} chunk @returns {Header} @throws {DamagedError} */
+function headerOf(chunk) {
   if (chunk?.kind !== 'IHDR' || chunk.data.length !== 13) throw new DamagedError({truncated: !chunk || (chunk.kind === 'IHDR' && chunk.data.length < 13)});
   const view = viewOf(chunk.data);
   const [bits, colour, compression, filter, interlace] = chunk.data.subarray(8);
@@ -25,8 +25,12 @@ export function headerOf(chunk) {
   return {width: view.getUint32(0), height: view.getUint32(4), bits, colour, interlaced: interlace === 1, samples: SAMPLES.get(colour) ?? 1};
 }
 
-/** What a file says of itself; nothing is unpacked. @param {Iterable<Chunk>} chunks @returns {Png} @throws {DamagedError} */
-export function structureOf(chunks) {
+/**
+ * What a file says of itself; nothing is unpacked.
+ * @param {Iterable<Chunk>} chunks @param {(width: number, height: number) => void} check throws what is too large
+ * @returns {Png} @throws {DamagedError}
+ */
+export function structureOf(chunks, check) {
   /** @type {Header | null} */
   let header = null;
   /** @type {Png} */
@@ -37,6 +41,7 @@ export function structureOf(chunks) {
     const {kind, data, intact} = chunk;
     if (!header) {
       header = png.header = headerOf(chunk);
+      check(header.width, header.height);
       continue;
     }
     if (kind === 'IEND') png.complete = true;
@@ -141,7 +146,7 @@ function unfilter(filter, row, above, before) {
 }
 
 /** Of left, above and above left, what lies nearest to left + above - above left. @param {number} a @param {number} b @param {number} c */
-export function paeth(a, b, c) {
+function paeth(a, b, c) {
   const toA = Math.abs(b - c), toB = Math.abs(a - c), toC = Math.abs(a + b - 2 * c);
   return toA <= toB && toA <= toC ? a : toB <= toC ? b : c;
 }

@@ -2,12 +2,12 @@
 
 import {viewOf} from './bytes.js';
 import {PNG_SIGNATURE, pngChunk} from './containers.js';
-import {paeth} from './png_reading.js';
 import {deflated} from './streams.js';
 
 /** @typedef {import('./upright.js').Pixels} Pixels */
 
 const COLOURS = [0, 0, 4, 2, 6]; // by channels
+const UP = 2; // a row's filter
 const AT_ONCE = 2 ** 18; // bytes that are packed, or made a chunk, at a time
 
 /**
@@ -37,48 +37,30 @@ export async function encoded(pixels, chunks) {
 }
 
 /**
- * Rows with the filter in front that leaves the smallest numbers, several at a time.
+ * Rows as their differences from the rows above, several at a time: what `fsrcnn upscale` does, too. Of pictures that were made larger
+ * that packs as well as the filter of each row that leaves the smallest numbers, in a fraction of the time.
  * @param {Pixels} pixels @returns {Generator<Uint8Array>}
  */
 function* filteredRows({data, width, height, channels}) {
-  const deep = data instanceof Uint16Array;
-  const before = channels * (deep ? 2 : 1), length = width * before;
-  const together = Math.max(1, Math.floor(AT_ONCE / (length + 1)));
-  let row = new Uint8Array(length), above = new Uint8Array(length);
-  const tries = [1, 2, 3, 4].map(() => new Uint8Array(length));
-  for (let y = 0; y < height; y += together) {
-    const count = Math.min(together, height - y);
-    const block = new Uint8Array(count * (length + 1));
-    for (let i = 0; i < count; i += 1) {
-      const samples = data.subarray((y + i) * width * channels, (y + i + 1) * width * channels);
-      if (deep) for (let s = 0; s < samples.length; s += 1) [row[2 * s], row[2 * s + 1]] = [samples[s] >> 8, samples[s] & 0xff];
-      else row.set(samples);
-      filter(row, above, before, tries);
-      const sums = [row, ...tries].map(sizeOf);
-      const best = sums.indexOf(Math.min(...sums));
-      block[i * (length + 1)] = best;
-      block.set(best ? tries[best - 1] : row, i * (length + 1) + 1);
-      [row, above] = [above, row];
+  const deep = data instanceof Uint16Array, samples = width * channels;
+  const length = 1 + samples * (deep ? 2 : 1);
+  const together = Math.max(1, Math.floor(AT_ONCE / length));
+  for (let top = 0; top < height; top += together) {
+    const bottom = Math.min(top + together, height);
+    const block = new Uint8Array((bottom - top) * length);
+    for (let y = top, to = 0; y < bottom; y += 1) {
+      block[to] = UP;
+      to += 1;
+      for (let at = y * samples, i = 0; i < samples; at += 1, i += 1) {
+        const value = data[at], above = y ? data[at - samples] : 0;
+        if (deep) {
+          block[to] = (value >> 8) - (above >> 8);
+          to += 1;
+        }
+        block[to] = value - above;
+        to += 1;
+      }
     }
     yield block;
   }
-}
-
-/** Sub, Up, Average and Paeth. @param {Uint8Array} row @param {Uint8Array} above @param {number} before @param {Uint8Array[]} results */
-function filter(row, above, before, [sub, up, average, byPaeth]) {
-  for (let i = 0; i < row.length; i += 1) {
-    const value = row[i], b = above[i];
-    const a = i < before ? 0 : row[i - before], c = i < before ? 0 : above[i - before];
-    sub[i] = value - a;
-    up[i] = value - b;
-    average[i] = value - ((a + b) >> 1);
-    byPaeth[i] = value - paeth(a, b, c);
-  }
-}
-
-/** The sum of bytes as signed numbers, without their signs: small where a row packs well. @param {Uint8Array} bytes */
-function sizeOf(bytes) {
-  let sum = 0;
-  for (let i = 0; i < bytes.length; i += 1) sum += bytes[i] < 128 ? bytes[i] : 256 - bytes[i];
-  return sum;
 }

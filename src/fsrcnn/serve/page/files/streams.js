@@ -44,6 +44,13 @@ export async function* deflated(plain) {
   await fed;
 }
 
+/** @param {Uint8Array} plain */
+export async function deflatedWhole(plain) {
+  const pieces = [];
+  for await (const piece of deflated([plain])) pieces.push(piece);
+  return joined(pieces);
+}
+
 /** What goes wrong is said by the readable side. @param {WritableStreamDefaultWriter<any>} writer @param {Iterable<Uint8Array>} parts */
 async function feed(writer, parts) {
   try {

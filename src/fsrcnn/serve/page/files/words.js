@@ -32,6 +32,7 @@ export const ERRORS = {
   noWriter: (/** @type {string} */ format) => `this browser writes no ${format}; give png or jpg as the format, or take ${SERVER}`,
   noEncoding: (/** @type {number} */ width, /** @type {number} */ height, /** @type {string} */ format) =>
     `this browser cannot encode ${width}×${height} pixels as ${format}; give png as the format, or take ${SERVER}`,
+  altered: `this browser alters what a page reads of pictures (a guard against fingerprints); allow it for this page, or take ${SERVER}`,
   outOfMemory: 'the memory of this tab is not enough for this picture; give a smaller size, or take “On this computer”',
   broken: (/** @type {string} */ name) => `${name}: the part of this page that reads and writes files failed; load the page again`,
 };
@@ -40,6 +41,7 @@ export const NOTES = {
   endMissing: 'its end marker is missing; every pixel is there',
   damagedPart: 'a part of its metadata is damaged and left out',
   damaged: (/** @type {string} */ what) => `its ${what} is damaged and left out`,
+  afterPixels: (/** @type {string} */ kind) => `its ${kind} is left out: it follows the pixels`,
   profile: (/** @type {boolean} */ grey) => `its ICC profile is left out: it is damaged, or not one of ${grey ? 'grey' : 'RGB'}`,
   further: (/** @type {number} */ count) => `${count} more picture${count > 1 ? 's' : ''} in its file (MPF) ${count > 1 ? 'are' : 'is'} left out`,
   extension: 'the extension of its XMP is left out',
