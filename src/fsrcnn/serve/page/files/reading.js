@@ -31,8 +31,8 @@ export async function read(blob, name) {
   };
   try {
     const {pixels, metadata, compression} = await {png: readPng, jpg: readJpeg, webp: readWebp}[kind](file, name, check, notes);
-    const turn = orientationOf(metadata, notes);
-    return {pixels: upright(pixels, turn), format: kind, metadata: {...ownBytes(metadata), format: kind}, compression, notes};
+    const turned = upright(pixels, orientationOf(metadata, notes));
+    return {pixels: turned, format: kind, metadata: {...ownBytes(metadata), format: kind, size: {width: turned.width, height: turned.height}}, compression, notes};
   } catch (error) {
     if (error instanceof DamagedError) throw new PictureError(error.truncated ? ERRORS.truncated(name) : ERRORS.damaged(name), {cause: error});
     if (error instanceof RangeError) throw new PictureError(ERRORS.memory(name, size.width, size.height), {cause: error});
@@ -77,7 +77,7 @@ function counted(pixels) {
 async function readPng(file, name, check, notes) {
   const png = structureOfPng(pngChunks(file), check);
   if (png.frames > 1) throw new PictureError(ERRORS.frames(name, png.frames));
-  const metadata = await ofPng(png.before, png.after, notes);
+  const metadata = await ofPng(png.before, png.after, [0, 4].includes(png.header.colour), notes);
   return {pixels: await pixelsOf(png), metadata, compression: null};
 }
 

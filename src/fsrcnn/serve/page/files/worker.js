@@ -6,9 +6,12 @@ import {write} from './writing.js';
 
 addEventListener('message', async ({data: {task, given}}) => {
   try {
-    const result = await (task === 'read' ? read : write)(...given);
-    const transfer = task === 'read' ? [result.pixels.data.buffer] : [];
-    postMessage({result}, {transfer});
+    if (task === 'read') {
+      const picture = await read(given[0], given[1]);
+      postMessage({result: picture}, {transfer: [picture.pixels.data.buffer]});
+    } else {
+      postMessage({result: await write(given[0], given[1])});
+    }
   } catch (error) {
     postMessage({sentence: error instanceof PictureError ? error.message : null, detail: String(error)});
   }
