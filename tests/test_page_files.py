@@ -4,6 +4,7 @@ it in Chromium and Firefox."""
 from __future__ import annotations
 
 import base64
+import codecs
 import io
 import json
 import queue
@@ -514,9 +515,6 @@ def enlarged(picture: images.Picture) -> images.Picture:
     return replace(picture, pages=(picture.pages[0].repeat(2, 0).repeat(2, 1),), resolution=resolution)
 
 
-LOST_BY_LIBEXIF = "of its EXIF"  # which writes it for the command; here the block stays as it is
-
-
 def exif_of(data: bytes) -> dict[tuple[str, int], bytes]:
     """The tags of a block, in one order."""
     block = images.read(data).metadata.get("exif-data")
@@ -547,8 +545,13 @@ def check_metadata(engine: Engine, source: bytes, format: str, **options: Any) -
     picture = enlarged(images.read(source))
     expected = images.write(picture, None, format=format, **options)
     written, notes = engine.write(source, picture.pages[0], format=format, **options)
-    assert notes == (*picture.notes, *(note for note in expected.notes if not note.startswith(LOST_BY_LIBEXIF)))
+    utf_16 = format == "png" and picture.metadata.get("xmp-data", b"").startswith(codecs.BOM_UTF16)
+    lost = ("of its EXIF", *(["its XMP could not be written"] if utf_16 else []))  # by libexif and libvips
+    assert notes == (*picture.notes, *(note for note in expected.notes if not note.startswith(lost)))
     ours, theirs = (images.read(data).metadata for data in (written, expected.data or b""))
+    if utf_16:
+        assert ours.pop("xmp-data").decode().startswith("<x:xmpmeta")
+        theirs.pop("xmp-data", None)
     for key in ("exif-data", "resolution-unit"):
         ours.pop(key, None)
         theirs.pop(key, None)
@@ -696,7 +699,6 @@ JPEGS = {
     "long profile": jpeg_of(icc_profile=bytes(LONG_PROFILE)),
     "profile of grey": jpeg_of(icc_profile=GREY_PROFILE),
     "no end": jpeg_of()[:-2],
-    "extended XMP": jpeg_of((0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)),
     "gain map": jpeg_of((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")),
     "motion": jpeg_of(xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d xmlns:G="http://ns.google.com/photos/1.0/camera/" G:MotionPhoto="1" '
                           b'xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" x:Kept="yes"/></x:xmpmeta>') + b"mp4",
@@ -714,11 +716,20 @@ WEBPS = {
 }  # fmt: skip
 
 
+LESS_EXACT = "colours under low transparency are less exact: this browser reads and writes them multiplied by it"
+
+
 def check_read(engine: Engine, data: bytes) -> None:
     """The pixels, compression and notes of the command."""
     expected = images.read(data)
     found = engine.read(data)
-    np.testing.assert_array_equal(found["pixels"], expected.pages[0])
+    pixels, page = found["pixels"], expected.pages[0]
+    if LESS_EXACT in found["notes"]:  # where there is no WebGL
+        found["notes"].remove(LESS_EXACT)
+        assert page.shape[2] == 4
+        np.testing.assert_array_equal(pixels[..., 3], page[..., 3])
+        pixels, page = pixels[page[..., 3] == 255], page[page[..., 3] == 255]
+    np.testing.assert_array_equal(pixels, page)
     assert found["format"] == expected.format
     assert found["compression"] == (expected.compression and expected.compression._asdict())
     assert tuple(found["notes"]) == expected.notes
@@ -740,8 +751,16 @@ def test_what_a_jpeg_carries(browser: Engine, name: str, format: str) -> None:
     check_metadata(browser, JPEGS[name], format)
 
 
+def test_the_extension_of_xmp_is_left_out(browser: Engine) -> None:
+    """libvips takes it for the XMP."""
+    main, extension = b"http://ns.adobe.com/xap/1.0/\0" + XMP, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)
+    written, notes = browser.write(jpeg_of((0xE1, extension), (0xE1, main), (0xE1, extension)), format="jpg")
+    assert notes == ("the extension of its XMP is left out",)
+    assert images.read(written).metadata["xmp-data"] == XMP.replace(b't:Orientation="6"', b't:Orientation="1"')
+
+
 @pytest.mark.parametrize("format", ["png", "jpg", "webp"])
-@pytest.mark.parametrize("name", [name for name in WEBPS if "full" in name])
+@pytest.mark.parametrize("name", [name for name in WEBPS if name.startswith("full") and "alpha" not in name])
 def test_what_a_webp_carries(browser: Engine, name: str, format: str) -> None:
     check_metadata(browser, WEBPS[name], format)
 

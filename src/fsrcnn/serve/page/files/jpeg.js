@@ -110,7 +110,7 @@ export function carried(file, notes) {
   /** @type {Map<number, Uint8Array>} */
   const profile = new Map();
   const comments = [], resources = [];
-  let parts = 0, gainMap = false, further = 0;
+  let parts = 0, gainMap = false, video = false, further = 0;
   for (const {marker, at, data} of jpegSegments(file)) {
     const named = (/** @type {string} */ name) => startsWith(data, name);
     const rest = (/** @type {string} */ name) => data.subarray(name.length);
@@ -139,9 +139,10 @@ export function carried(file, notes) {
     const {xmp, attached} = withoutAttachments(metadata.xmp);
     metadata.xmp = xmp;
     gainMap ||= attached.includes('gain map');
-    if (attached.includes('video')) notes.push(NOTES.video);
+    video = attached.includes('video');
   }
   if (gainMap) notes.push(NOTES.gainMap);
+  if (video) notes.push(NOTES.video);
   if (further) notes.push(NOTES.further(further));
   return metadata;
 }

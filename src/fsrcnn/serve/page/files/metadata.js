@@ -32,7 +32,7 @@ import * as xmp from './xmp.js';
 
 const LIGHT = ['mDCV', 'cLLI'], COLOUR = ['gAMA', 'cHRM', 'sRGB', ...LIGHT], TEXT = ['tEXt', 'zTXt', 'iTXt'];
 const XMP_TEXT = 'XML:com.adobe.xmp';
-const NAMES = {icc: 'ICC profile', exif: 'EXIF', xmp: 'XMP', iptc: 'IPTC', comment: 'comment'};
+const NAMES = {icc: 'ICC profile', exif: 'EXIF', xmp: 'XMP', comment: 'comment', iptc: 'IPTC'};
 /** @type {Record<Format, (keyof typeof NAMES)[]>} */
 const HELD = {png: ['icc', 'exif', 'xmp', 'comment'], jpg: ['icc', 'exif', 'xmp', 'iptc', 'comment'], webp: ['icc', 'exif', 'xmp']};
 const LARGEST_EXIF = 65_533 - 2_000, LARGEST_XMP = 65_533 - 29; // in a JPEG, as the command line has it
@@ -246,7 +246,7 @@ export async function pngChunksOf({metadata, resolution, chunks}) {
     all.push(['pHYs', data]);
   }
   if (metadata.exif) all.push(['eXIf', metadata.exif]);
-  if (metadata.xmp) all.push(['iTXt', joined([bytesOf(`${XMP_TEXT}\0\0\0\0\0`), metadata.xmp])]);
+  if (metadata.xmp) all.push(['iTXt', joined([bytesOf(`${XMP_TEXT}\0\0\0\0\0`), xmp.inUtf8(metadata.xmp)])]);
   return all;
 }
 

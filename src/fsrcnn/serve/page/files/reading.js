@@ -91,8 +91,7 @@ async function readJpeg(file, name, check, notes) {
   if (components !== 1 && components !== 3) throw new DamagedError();
   if (!complete) notes.push(NOTES.endMissing);
   const metadata = jpeg.carried(file, notes);
-  const bare = new Blob(/** @type {any[]} */ (jpeg.bare(complete ? file : jpeg.withEnd(file))), {type: 'image/jpeg'});
-  const {pixels} = await decoded(bare, {width, height, channels: components});
+  const {pixels} = await decoded(jpeg.bare(complete ? file : jpeg.withEnd(file)), 'image/jpeg', {width, height, channels: components});
   return {pixels, metadata, compression: {format: 'JPEG', quality: jpeg.qualityOf(file)}};
 }
 
@@ -102,8 +101,7 @@ async function readWebp(file, name, check, notes) {
   check(width, height);
   if (frames > 1) throw new PictureError(ERRORS.frames(name, frames));
   const metadata = webp.carried(file, structure);
-  const bare = new Blob(/** @type {any[]} */ (webp.bare(file)), {type: 'image/webp'});
-  const {pixels, exact} = await decoded(bare, {width, height, channels: alpha ? 4 : 3});
+  const {pixels, exact} = await decoded(webp.bare(file), 'image/webp', {width, height, channels: alpha ? 4 : 3});
   if (!exact) notes.push(NOTES.premultiplied);
   return {pixels, metadata, compression: lossless ? null : {format: 'WebP', quality: null}};
 }

@@ -13,6 +13,8 @@ addEventListener('message', async ({data: {task, given}}) => {
       postMessage({result: await write(given[0], given[1])});
     }
   } catch (error) {
-    postMessage({sentence: error instanceof PictureError ? error.message : null, detail: String(error)});
+    const causes = [];
+    for (let cause = error; cause instanceof Error; cause = cause.cause) causes.push(String(cause));
+    postMessage({sentence: error instanceof PictureError ? error.message : null, detail: causes.join('; ')});
   }
 });
