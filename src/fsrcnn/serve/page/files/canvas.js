@@ -1,5 +1,5 @@
-// What only a browser does: JPEG and WebP decoded, WebP encoded. Its canvas multiplies colours by their transparency, and some browsers
-// alter what is read from it; so what is transparent passes through WebGL, and each way is tried with pixels that are known.
+// What only a browser does: JPEG and WebP decoded, lossy WebP encoded. Its canvas multiplies colours by their transparency, and some
+// browsers alter what is read from it; so what is transparent passes through WebGL, and each way is tried with pixels that are known.
 
 import {bytesOf, joined} from './bytes.js';
 import {DamagedError, PictureError} from './errors.js';
@@ -109,17 +109,17 @@ function glReader() {
 }
 
 /**
- * A WebP by this browser; null where it writes none.
- * @param {Pixels} pixels 8 bit, RGB or RGBA @param {number} quality 1 to 100
+ * A lossy WebP by this browser; null where it writes none.
+ * @param {Pixels} pixels 8 bit, RGB or RGBA, of which the colours alone are encoded @param {number} quality 1 to 100
  */
 export async function encodedWebp({data, width, height, channels}, quality) {
-  const picture = new ImageData(width, height);
-  if (channels === 4) picture.data.set(data);
-  else for (let i = 0, from = 0; from < data.length; i += 4, from += 3) [picture.data[i], picture.data[i + 1], picture.data[i + 2], picture.data[i + 3]] = [data[from], data[from + 1], data[from + 2], 255];
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('bitmaprenderer');
-  if (context) context.transferFromImageBitmap(await createImageBitmap(picture, AS_IT_IS));
-  else canvas.getContext('2d')?.putImageData(picture, 0, 0);
+  const canvas = new OffscreenCanvas(width, height), context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', {willReadFrequently: true}));
+  const together = Math.max(1, Math.min(height, Math.floor(STRIP / width)));
+  for (let top = 0, from = 0; top < height; top += together) {
+    const strip = new ImageData(width, Math.min(together, height - top)), rgba = strip.data;
+    for (let i = 0; i < rgba.length; i += 4, from += channels) [rgba[i], rgba[i + 1], rgba[i + 2], rgba[i + 3]] = [data[from], data[from + 1], data[from + 2], 255];
+    context.putImageData(strip, 0, top);
+  }
   // 1 means lossless to Chromium, which is another thing than the quality of 100.
   const blob = await canvas.convertToBlob({type: 'image/webp', quality: Math.min(quality, 99.9) / 100});
   return blob.type === 'image/webp' ? new Uint8Array(await blob.arrayBuffer()) : null;
