@@ -740,6 +740,45 @@ def test_a_browser_reads_jpeg(browser: Engine, name: str) -> None:
     check_read(browser, JPEGS[name])
 
 
+def damaged(data: bytes, seed: int) -> bytes:
+    """A JPEG with two other bytes in its coded data."""
+    generator = np.random.default_rng(seed)
+    changed = bytearray(data)
+    start = data.index(b"\xff\xda") + 20
+    for at in generator.integers(start, len(data) - 2, 2):
+        changed[at] = generator.integers(0, 256)
+    return bytes(changed)
+
+
+SCANNED = {
+    "sequential": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 5}, "4:2:0": {"subsampling": 2},
+    "progressive restarts": {"progressive": True, "restart_marker_rows": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCANNED)
+def test_damage_of_a_jpeg_is_found_as_libjpeg_finds_it(browser: Engine, name: str) -> None:
+    """Browsers go on, and say nothing."""
+    whole = jpeg_of(pixels=SMOOTH[:60, :90], **SCANNED[name])
+    check_read(browser, whole)
+    found = 0
+    for seed in range(25):
+        data = damaged(whole, seed)
+        try:
+            images.read(data)
+        except ImageError:
+            found += 1
+            assert browser.error(data) in (DAMAGED, TRUNCATED), seed
+        else:
+            check_read(browser, data)
+    assert found > 2
+
+
+def test_bytes_after_the_last_row_of_a_jpeg_hurt_nobody(browser: Engine) -> None:
+    whole = jpeg_of()
+    check_read(browser, whole[:-2] + bytes(3) + whole[-2:])
+
+
 @pytest.mark.parametrize("name", WEBPS)
 def test_a_browser_reads_webp(browser: Engine, name: str) -> None:
     check_read(browser, WEBPS[name])

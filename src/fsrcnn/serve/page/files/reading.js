@@ -5,6 +5,7 @@ import {pngChunks} from './containers.js';
 import {DamagedError, PictureError} from './errors.js';
 import {MAX_PIXELS, MOST_BYTES, START, isFormat, kindOf} from './formats.js';
 import * as jpeg from './jpeg.js';
+import {checkScans} from './jpeg_scans.js';
 import {ofPng, orientationOf} from './metadata.js';
 import {pixelsOf, structureOf as structureOfPng} from './png_reading.js';
 import {upright} from './upright.js';
@@ -91,7 +92,9 @@ async function readJpeg(file, name, check, notes) {
   if (components !== 1 && components !== 3) throw new DamagedError();
   if (!complete) notes.push(NOTES.endMissing);
   const metadata = jpeg.carried(file, notes);
-  const {pixels} = await decoded(jpeg.bare(complete ? file : jpeg.withEnd(file)), 'image/jpeg', {width, height, channels: components});
+  const whole = complete ? file : jpeg.withEnd(file);
+  checkScans(whole);
+  const {pixels} = await decoded(jpeg.bare(whole), 'image/jpeg', {width, height, channels: components});
   return {pixels, metadata, compression: {format: 'JPEG', quality: jpeg.qualityOf(file)}};
 }
 
