@@ -724,7 +724,8 @@ JPEGS = {
     "no end": jpeg_of()[:-2],
     "gain map": jpeg_of((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")),
     "motion": jpeg_of(xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d xmlns:G="http://ns.google.com/photos/1.0/camera/" '
-                          b'G:MotionPhoto="1" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" x:Kept="yes"/></x:xmpmeta>')
+                          b'G:MotionPhoto="1" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" '
+                          b'x:Kept="yes"/></x:xmpmeta>')
               + b"mp4",
     **{f"orientation {number}": jpeg_of(exif=exif_block(number)) for number in range(10)},
 }  # fmt: skip
