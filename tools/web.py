@@ -1,4 +1,4 @@
-"""What the npm package in `web/` has beside the compiled engine: its modules and the bundled weights; and a copy of it all for the page.
+"""What the npm package in `web/` has beside the compiled engine: its modules and the bundled weights; and the copy for the page.
 
 `make web` compiles `web/dist/fsrcnn.wasm` first. The weights are the safetensors files of the Python package, to the byte.
 """
