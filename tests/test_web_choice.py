@@ -101,29 +101,25 @@ def made() -> Iterator[tuple[str, Sample]]:
         unit = base(150, 170, channels, seed=channels)
         if channels in (2, 4):
             unit[:, :, -1] = 1
-        for dtype in (np.uint8, np.uint16):
-            yield f"{np.dtype(dtype)}-{channels}", Sample(whole(unit, dtype))
+        yield f"uint8-{channels}", Sample(whole(unit))
+        yield f"uint16-{channels}", Sample(whole(unit, np.uint16))
         yield f"float32-{channels}", Sample(unit)
     yield "float32-of-8-bit", Sample(whole(base(100, 100)) / np.float32(255))
     yield "float32-fine", Sample(base(100, 100) / 1000)
-    for hidden in ("some", "holes", "most", "all", "half", "translucent"):
-        for dtype in (np.uint8, np.uint16, np.float32):
-            unit = base(150, 170, 4, seed=11)
-            alpha = np.ones((150, 170), np.float32)
-            if hidden == "some":
-                alpha[:40, 100:] = 0
-            elif hidden == "holes":
-                alpha[generator.random(alpha.shape) < 0.02] = 0
-            elif hidden == "most":
-                alpha[generator.random(alpha.shape) < 0.97] = 0
-            elif hidden == "all":
-                alpha[...] = 0
-            elif hidden == "half":
-                alpha[:, :90] = 0
-            else:
-                alpha[...] = generator.random(alpha.shape) / 2 + 0.01
-            unit[:, :, 3] = alpha
-            yield f"hidden-{hidden}-{np.dtype(dtype)}", Sample(unit if dtype == np.float32 else whole(unit, dtype))
+    scattered = generator.random((150, 170))
+    for name, alpha in {
+        "rows": np.where(np.indices((150, 170))[0] < 40, 0, 1),
+        "columns": np.where(np.indices((150, 170))[1] < 90, 0, 1),
+        "holes": scattered > 0.02,
+        "corner": np.where(np.indices((150, 170)).sum(axis=0) < 70, 0, 1),
+        "most": scattered > 0.97,
+        "all": 0 * scattered,
+        "translucent": scattered / 2 + 0.01,
+    }.items():
+        unit = np.dstack([base(150, 170, 3, seed=11), alpha.astype(np.float32)])
+        yield f"hidden-{name}-uint8", Sample(whole(unit))
+        yield f"hidden-{name}-uint16", Sample(whole(unit, np.uint16))
+        yield f"hidden-{name}-float32", Sample(unit)
     for level in (0, 255):
         bars = np.pad(whole(base(136, 152)), ((40, 8), (72, 16), (0, 0)), constant_values=level)
         yield f"margin-{level}", Sample(bars)
@@ -140,8 +136,8 @@ def made() -> Iterator[tuple[str, Sample]]:
     for ink in ("light on dark", "black on white", "yellow on blue"):
         sheet = sheets.text_sheet(np.random.default_rng(5), sheets.INKS[ink], "DejaVuSans", (18, 24), (256, 320)).rgb
         small = degradation.rounded(degradation.shrunk((sheet / 255).astype(np.float32), 2, "area"))
-        for quality in (None, 75):
-            yield f"letters-{ink.replace(' ', '-')}-{quality}", compressed(small, quality)
+        yield f"letters-{ink.replace(' ', '-')}", compressed(small, None)
+        yield f"letters-{ink.replace(' ', '-')}-75", compressed(small, 75)
 
 
 def photos() -> Iterator[tuple[str, Sample]]:
