@@ -1,6 +1,7 @@
-"""What the npm package in `web/` has beside the compiled engine: its modules and the bundled weights; and the copy for the page.
+"""What the npm package in `web/` has beside the compiled engine: its modules, the bundled weights, and what chooses among them.
 
-`make web` compiles `web/dist/fsrcnn.wasm` first. The weights are the safetensors files of the Python package, to the byte.
+`make web` compiles `web/dist/fsrcnn.wasm` first. Weights and `choice.json` are the files of the Python package, to the byte.
+The page gets a copy of it all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import pretrained
+from fsrcnn import choice, pretrained
 from fsrcnn.architecture import SCALES
 from fsrcnn.fixed_point import sheet
 
@@ -39,6 +40,7 @@ def fill(dist: Path) -> None:
     names = [pretrained.name_of(family, scale) for family in pretrained.FAMILIES for scale in SCALES]
     for name in names:
         shutil.copyfile(pretrained.FOLDER / f"{name}.safetensors", models / f"{name}.safetensors")
+    shutil.copyfile(choice.TABLE, dist / choice.TABLE.name)
     (dist / "bundled.js").write_text(_bundled(names), "utf-8")
 
 

@@ -293,6 +293,7 @@ byId('save').addEventListener('click', () => shown && saveOne(shown));
 byId('copy').addEventListener('click', () =>
   attempt(async () => {
     if (!shown?.result) return;
+    tell(words.copying);
     await copyPicture(shown.result.blob);
     tell(words.copyPicture(shown.result.name));
   }),

@@ -15,7 +15,7 @@ function bytes(bytes) {
   if (bytes < 1000) return counted(bytes, 'byte', 'bytes');
   const unit = bytes < 1e6 ? 'kB' : bytes < 1e9 ? 'MB' : 'GB';
   const value = bytes / {kB: 1e3, MB: 1e6, GB: 1e9}[unit];
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0${unit}`;
 }
 
 /** @param {number} seconds */
@@ -28,7 +28,7 @@ function duration(seconds) {
 
 /** @param {[number, number]} size */
 function size([width, height]) {
-  return `${whole(width)} × ${whole(height)}`;
+  return `${whole(width)}\u00a0×\u00a0${whole(height)}`;
 }
 
 /** What the browser's own errors mean here, by their name. @type {Record<string, string>} */
@@ -194,6 +194,7 @@ export const words = {
   grown: (/** @type {string} */ before, /** @type {string} */ after) => `${before} → ${after}`,
   because: (/** @type {string} */ model, /** @type {string} */ reason) => `${model}: ${reason}`,
   noModel: 'none',
+  noLarger: 'no network was run, as the result is no larger than the picture',
   engineOfBrowser: (/** @type {string} */ precision) => `WebAssembly in this browser, ${precision}`,
   engineOfServer: (/** @type {string} */ host, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${precision}`,
   sameBytes: 'This command writes the same bytes.',
@@ -206,6 +207,7 @@ export const words = {
 
   // Saving.
   copied: 'Copied.',
+  copying: 'Copying …',
   copyPicture: (/** @type {string} */ name) => `${name} is in the clipboard, as PNG.`,
   cannotCopyText: 'This page may not use the clipboard: mark the text and copy it.',
   cannotCopy: 'This browser lets no page put pictures into the clipboard; save it instead.',
