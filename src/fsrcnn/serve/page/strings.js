@@ -148,7 +148,7 @@ export const words = {
   badLossless: (/** @type {string} */ format) => `${format.toUpperCase()} has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.`,
   qualityOfLossless: 'Lossless has no quality: leave one of the two out.',
   serverOnly: (/** @type {string} */ format) => `${format.toUpperCase()} is written by the server only: choose to compute there, or take PNG, JPEG or WebP.`,
-  badOptions: (/** @type {string} */ problem) => `the options cannot be: ${problem} Put them right and try again.`,
+  badOptions: (/** @type {string} */ problem) => `the options are not right: ${problem}`,
   summary: (/** @type {string[]} */ parts) => parts.join(' · '),
   sameFormat: 'same format',
 
