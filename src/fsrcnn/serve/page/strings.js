@@ -199,9 +199,9 @@ export const words = {
   engineOfServer: (/** @type {string} */ host, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${precision}`,
   sameBytes: 'This command writes the same bytes.',
   samePixels: 'This command writes the same pixels; the file around them is written by this page.',
-  nearlyPixels: 'This command writes the same pixels but for a rounding now and then: floating point differs between processors.',
-  decodedHere: 'This command starts from slightly different pixels: here the browser decoded the picture.',
-  encodedHere: 'This command writes a slightly different file: here the browser encoded it.',
+  decodedHere: 'This command may start from slightly different pixels: here the browser decoded the picture.',
+  encodedHere: 'This command encodes a little differently: here the browser did it.',
+  roundedHere: 'This command may round a pixel now and then the other way: floating point differs between processors.',
   copyCommand: 'Copy command',
   notes: 'Notes',
 
