@@ -41,6 +41,9 @@ const CAUSES = {
   RangeError: 'there is too little memory for this picture in a tab',
 };
 
+/** Errors that nobody wrote a sentence for. */
+const BUGS = ['TypeError', 'ReferenceError', 'SyntaxError'];
+
 /** Static texts, by the names that index.html gives them. @type {Record<string, string>} */
 export const labels = {
   'tagline': 'Pictures made larger, sharply',
@@ -222,5 +225,8 @@ export const words = {
   cutOff: 'the server ended before it came to this picture; start it and try again',
   answered: (/** @type {number} */ status) => `the server answered ${status} without saying why`,
   /** An error in one sentence. @param {any} error */
-  sentence: (error) => CAUSES[error?.name] ?? (error?.name === 'Error' ? error.message : `this page failed: ${error?.message ?? error}`),
+  sentence: (error) => {
+    const isBug = !(error instanceof Error) || error instanceof DOMException || BUGS.includes(error.name);
+    return CAUSES[error?.name] ?? (isBug ? `this page failed: ${error?.message ?? error}` : error.message);
+  },
 };
