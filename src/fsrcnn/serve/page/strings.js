@@ -114,6 +114,8 @@ export const labels = {
   'divider': 'Divider between before and after',
   'keys': 'Keys: arrows pan, + and − zoom, 0 fits, 1, 2 and 4 are pixels; with two fingers or Ctrl and the wheel, too.',
   'stage': 'The picture, before and after: arrow keys pan, plus and minus zoom',
+  'previous': 'Show the picture before',
+  'next': 'Show the next picture',
   'save': 'Save',
   'copy': 'Copy picture',
   'facts': 'What was done',
@@ -124,7 +126,7 @@ export const words = {
   bytes,
   duration,
   size,
-  title: 'fsrcnn',
+  title: (/** @type {string} */ progress) => (progress ? `${progress} · fsrcnn` : 'fsrcnn'),
 
   // Where it computes.
   onServer: (/** @type {string} */ host) => (host ? `On ${host}` : 'On this computer'),
@@ -158,7 +160,7 @@ export const words = {
   // The queue.
   waiting: 'waits for its turn',
   uploading: 'is being sent',
-  busy: (/** @type {number} */ seconds) => `the server is busy: tries again in ${duration(seconds)}`,
+  busy: (/** @type {number} */ seconds) => `the server is busy: tries again in ${seconds} s`,
   percent: (/** @type {number} */ part) => `${Math.floor(100 * part)} %`,
   cancelled: 'cancelled',
   saved: 'saved',
