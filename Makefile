@@ -15,8 +15,8 @@ demo: .venv/installed  ## upscale a real picture with the bundled weights
 	$(BIN)/fsrcnn upscale examples/astronaut.png --scale 3 -o demo_output/ --overwrite
 	@echo "Open demo_output/astronaut.png (and examples/astronaut.png beside it)."
 
-test: .venv/developing  ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/developing  ## run the tests, on all processors
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: .venv/developing  ## style, types, the floors of the architecture, the measured tables in README and docs
 	$(BIN)/ruff check .

@@ -519,13 +519,18 @@ print(started, np.array_equal(result, alone), len(os.listdir("/proc/self/task"))
 
 @linux
 def test_short_memory_is_said() -> None:
-    """There is room for what Python makes of a call, but not for the strip: about 1 kB for each of its columns."""
+    """There is room for what Python makes of a call, but not for the strip, which has some MB: what was free before is taken up."""
     printed = in_process("""
 import resource
 engine = NativeEngine(pretrained.load("fsrcnn-x2"), "exact")
 wide, wider = Planes.luma(np.zeros((64, 40_000), np.float32)), Planes.luma(np.zeros((128, 80_000), np.float32))
-pages = int(open("/proc/self/statm").read().split()[0])
+pages, taken = int(open("/proc/self/statm").read().split()[0]), []
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 300_000, resource.getrlimit(resource.RLIMIT_AS)[1]))
+try:
+    while True:
+        taken.append(bytearray(500_000))
+except MemoryError:
+    pass
 try:
     engine.planes(wide, wider, Control(1))
 except ShortMemoryError as error:

@@ -294,6 +294,36 @@ def chain() -> str:
     return table(["in this order", *(f"`{name}`" for name in columns), "BSRGAN", "Real-ESRGAN"], rows)
 
 
+def films() -> str:
+    result = saved("film")
+    by_threads, versions = result["results"], result["versions"]
+    text = (
+        f"{result['what']}, an {result['machine']['processor']} processor; medians. x264 veryfast, CRF 18: that of PyAV "
+        f"{versions['av']}, for ffmpeg {versions['ffmpeg']} its own; OpenVINO {versions['openvino']} "
+        "([results](../benchmarks/results/film.json)):"
+    )
+    columns = ("frames per second", "CPU seconds a frame")
+    head = ["", *(f"{column}, {threads}" for column in columns for threads in by_threads), "MB at most"]
+    rows = []
+    for name, last in list(by_threads.values())[-1]["films"].items():
+        cells = [found["films"][name] for found in by_threads.values()]
+        rates = [f"{cell['frames_per_second']:.2f}" for cell in cells]
+        seconds = [f"{cell['cpu_seconds_per_frame']:.2f}" for cell in cells]
+        rows.append([name, *rates, *seconds, f"{last['peak_mb']:,}"])
+    shares = [row["frame / network"] for found in by_threads.values() for row in found["milliseconds"].values()]
+    share = (
+        f"All that is done with a frame between decoder and encoder takes {min(shares):.2f} to {max(shares):.2f} times as long "
+        "as its network alone."
+    )
+    return f"{text}\n\n{table(head, rows)}\n\n{share}"
+
+
+def film_memory() -> str:
+    result = saved("film_memory")["results"]
+    peaks = [f"{name} {found['peak_mb']} MB" for name, found in result.items()]
+    return f"Resident memory at most ([results](../benchmarks/results/film_memory.json)): {'; '.join(peaks)}."
+
+
 def transition() -> str:
     """Computed, not measured; the example prints it."""
     command = [sys.executable, "examples/transition.py"]
@@ -313,6 +343,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "auto": auto,
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
+    "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
     "docs/from-srcnn-to-fsrcnn.md": {"transition": transition},
