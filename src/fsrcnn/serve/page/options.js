@@ -83,7 +83,7 @@ export class OptionsForm extends EventTarget {
     const {model, size, precision, format, quality, lossless} = this.options;
     const {factor, width, height, fit} = size;
     const large = factor ? `×${factor}` : fit ? `≤ ${fit.join(' × ')}` : `${width ?? '…'} × ${height ?? '…'}`;
-    const written = [format?.toUpperCase() ?? words.sameFormat, quality, lossless && 'lossless'].filter(Boolean).join(' ');
+    const written = [format ? words.named(format) : words.sameFormat, quality, lossless && words.lossless].filter(Boolean).join(' ');
     return words.summary([large, model, precision, written]);
   }
 
