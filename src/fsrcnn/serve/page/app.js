@@ -134,8 +134,13 @@ for (const [button, input] of [['choose-files', 'files'], ['choose-folder', 'fol
 byId('choose-folder').hidden = !('webkitdirectory' in HTMLInputElement.prototype);
 
 let depth = 0; // elements under the pointer that a drag has entered and not left
+/** @param {DragEvent} event @returns {boolean} */
+function hasFiles(event) {
+  return event.dataTransfer?.types.includes('Files') ?? false;
+}
+
 document.addEventListener('dragenter', (event) => {
-  if (![...(event.dataTransfer?.types ?? [])].includes('Files')) return;
+  if (!hasFiles(event)) return;
   depth++;
   byId('curtain').hidden = false;
 });
@@ -143,8 +148,9 @@ document.addEventListener('dragleave', () => {
   depth = Math.max(0, depth - 1);
   if (depth === 0) byId('curtain').hidden = true;
 });
-document.addEventListener('dragover', (event) => event.preventDefault());
+document.addEventListener('dragover', (event) => hasFiles(event) && event.preventDefault());
 document.addEventListener('drop', (event) => {
+  if (!hasFiles(event)) return;
   event.preventDefault();
   depth = 0;
   byId('curtain').hidden = true;
