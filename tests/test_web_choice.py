@@ -148,7 +148,7 @@ def made() -> Iterator[tuple[str, Sample]]:
     slits[:40, 301, 3] = 255
     yield "slits", Sample(slits)
     seen = np.zeros((64, 64, 2), np.uint8)
-    seen[5, 6], seen[40, 41] = (20, 255), (23, 255)
+    seen[5, 6], seen[63, 63] = (20, 255), (23, 255)
     yield "two-pixels-seen", Sample(seen)
     # 20 levels, and 60 beside them: three times as much.
     yield "steps-beside", Sample(np.tile(np.repeat(np.array([0, 20, 80], np.uint8), [30, 1, 33]), (64, 1)))

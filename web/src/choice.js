@@ -29,7 +29,7 @@ function reasonOf(expected, noise, compression) {
   const {format, quality} = compression ?? {};
   const file = quality != null ? `JPEG quality about ${quality}, ` : format ? `${format}, ` : '';
   const gains = Object.entries(expected).map(([name, gain]) => {
-    const short = rounded(gain, 1) + 0; // + 0: -0 becomes 0
+    const short = rounded(gain, 1);
     return `${name} ${short < 0 ? '' : '+'}${short.toFixed(1)} dB`;
   });
   return `${file}noise or fine texture ${rounded(noise, 1).toFixed(1)}; expected over bicubic: ${gains.join(', ')}`;
@@ -73,7 +73,7 @@ function rounded(value, digits) {
  * @throws UpscaleError it is none.
  */
 export function checkedCompression(compression) {
-  if (compression == null) return null;
+  if (compression === null) return null;
   const {format, quality = null} = compression;
   if (typeof format === 'string' && format && (quality === null || (Number.isInteger(quality) && quality >= 1 && quality <= 100)))
     return {format, quality};
