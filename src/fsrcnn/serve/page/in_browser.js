@@ -1,0 +1,83 @@
+// Pictures computed in this tab, by the engine in `engine/`, which `make web` puts there.
+
+import {command, resultName} from './names.js';
+import {words} from './strings.js';
+
+const SHARES = {read: 0.05, computed: 0.9}; // of the way, when the picture has been read, and computed
+
+/** @type {any} */
+let engine = null;
+/** The engine with the weights that were wanted last: each has workers and memory of its own. */
+let loaded = {key: '', upscaler: /** @type {Promise<any> | null} */ (null)};
+
+/** Why no picture can be computed here; empty where they can. @returns {Promise<string>} */
+export async function obstacle() {
+  try {
+    engine = await import('./engine/index.js');
+  } catch {
+    return words.noEngine;
+  }
+  try {
+    await upscalerOf('fsrcnn', 'fast');
+    return '';
+  } catch (error) {
+    return `${words.sentence(error)}.`;
+  }
+}
+
+/** @param {string} model @param {string} precision @returns {Promise<any>} */
+function upscalerOf(model, precision) {
+  const key = `${model} ${precision}`;
+  if (loaded.key !== key || !loaded.upscaler) {
+    loaded.upscaler?.then((upscaler) => upscaler.close(), () => {});
+    const upscaler = engine.Upscaler.load(model, {precision});
+    loaded = {key, upscaler};
+    upscaler.catch(() => (loaded = {key: '', upscaler: null})); // another try loads it again
+  }
+  return /** @type {Promise<any>} */ (loaded.upscaler);
+}
+
+/** @type {import('./queue.js').Door} */
+export const browser = {
+  lanes: 1, // each picture has all threads
+  async compute(file, options, {signal, onProgress}) {
+    const {read, write} = await import('./files/index.js');
+    const began = performance.now();
+    const {pixels, format, metadata, compression, notes} = await read(file, file.name, {signal});
+    onProgress(SHARES.read);
+    const upscaler = await upscalerOf(options.model, options.precision);
+    const large = await upscaler.upscale(pixels, {
+      size: options.size,
+      signal,
+      compression,
+      onProgress: (/** @type {number} */ done) => onProgress(SHARES.read + (SHARES.computed - SHARES.read) * done),
+    });
+    const target = options.format ?? format;
+    const {blob, notes: more} = await write(large, {format: target, quality: options.quality, lossless: options.lossless, metadata});
+    signal.throwIfAborted();
+    return {
+      blob,
+      name: resultName(file.name, options.size, target),
+      notes: [...notes, ...more],
+      facts: {
+        input: [pixels.width, pixels.height],
+        output: [large.width, large.height],
+        seconds: (performance.now() - began) / 1000,
+        model: options.model,
+        reason: null,
+        engine: words.engineOfBrowser(options.precision),
+        sameness: sameness(format, target, options.precision),
+        command: command(file.name, options),
+      },
+    };
+  },
+};
+
+/** What is the same with the command line's result. @param {string} from @param {string} to @param {string} precision */
+function sameness(from, to, precision) {
+  const parts = [];
+  if (from !== 'png') parts.push(words.decodedHere);
+  if (to !== 'png') parts.push(words.encodedHere);
+  if (parts.length === 0) parts.push(precision === 'fast' ? words.samePixels : words.nearlyPixels);
+  return parts.join(' ');
+}

@@ -1,0 +1,46 @@
+// The page without a network, also after a reload: what its host answers is kept, and used where the host cannot be reached.
+
+const CACHE = 'fsrcnn';
+const FILES = [
+  './', 'app.js', 'bicubic.js', 'element.js', 'facts.js', 'icon.svg', 'in_browser.js', 'intake.js', 'list.js', 'names.js', 'on_server.js',
+  'options.js', 'queue.js', 'saving.js', 'strings.js', 'style.css', 'viewer.js', 'zip.js',
+];
+const ENGINE = 'engine/files.json'; // what `make web` put there
+
+self.addEventListener('install', (event) => {
+  self.skipWaiting();
+  event.waitUntil(fill());
+});
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('fetch', (event) => {
+  const {request} = event, scope = new URL(self.registration.scope);
+  const path = new URL(request.url).pathname.slice(scope.pathname.length);
+  if (request.method !== 'GET' || !request.url.startsWith(scope.origin) || /^(v1\/|docs|openapi|healthz|metrics)/.test(path)) return;
+  event.respondWith(answered(request));
+  if (request.mode === 'navigate') event.waitUntil(fill()); // a newer page brings newer files
+});
+
+/** The host's answer; what was kept of it where there is none. @param {Request} request */
+async function answered(request) {
+  const cache = await caches.open(CACHE);
+  const found = () => cache.match(request, {ignoreSearch: true});
+  try {
+    const answer = await fetch(request);
+    return answer.ok || request.mode === 'navigate' ? answer : ((await found()) ?? answer);
+  } catch {
+    return (await found()) ?? Response.error();
+  }
+}
+
+/** Keep all files, the engine's and its weights too. */
+async function fill() {
+  const cache = await caches.open(CACHE);
+  const listed = await fetch(ENGINE, {cache: 'no-cache'}).catch(() => null);
+  const engine = listed?.ok ? (await listed.json()).map((name) => `engine/${name}`) : [];
+  await Promise.all(
+    [...FILES, ...engine].map(async (name) => {
+      const answer = await fetch(name, {cache: 'no-cache'}).catch(() => null);
+      if (answer?.ok) await cache.put(name, answer);
+    }),
+  );
+}
