@@ -225,7 +225,7 @@ function sum() {
   byId('cancel-all').hidden = !busy;
   byId('retry-failed').hidden = failed + count(({state}) => state === 'cancelled') === 0;
   byId('zip').hidden = finished === 0;
-  byId('save-folder').hidden = finished === 0 || !foldersAreWritten;
+  byId('save-folder').hidden = !foldersAreWritten;
   byId('forget').hidden = count(({saved}) => saved) === 0;
   const held = (/** @type {(item: Item) => boolean} */ which) => items.filter(which).reduce((total, {result}) => total + (result?.blob.size ?? 0), 0);
   const inMemory = (/** @type {Item} */ {result}) => result !== null && !(result.blob instanceof File);
@@ -252,6 +252,7 @@ queue.addEventListener('change', (event) => {
   list.update(item);
   if (item === shown && item.state !== 'done') show(null);
   if (!shown && item.state === 'done') show(item);
+  if (folder && item.state === 'done') saveAll();
   changed();
 });
 queue.addEventListener('order', () => {
@@ -283,6 +284,7 @@ function show(item) {
 
 /** @param {string} text */
 async function copyText(text) {
+  if (!navigator.clipboard) throw new Error(words.cannotCopyText);
   await navigator.clipboard.writeText(text);
   tell(words.copied);
 }
@@ -291,6 +293,7 @@ byId('save').addEventListener('click', () => shown && saveOne(shown));
 byId('copy').addEventListener('click', () =>
   attempt(async () => {
     if (!shown?.result) return;
+    tell(words.copying);
     await copyPicture(shown.result.blob);
     tell(words.copyPicture(shown.result.name));
   }),
@@ -331,19 +334,31 @@ byId('zip').addEventListener('click', () =>
     }
   }),
 );
-byId('save-folder').addEventListener('click', () =>
-  attempt(async () => {
-    const folder = await folderChosen();
-    const items = results().filter((item) => !item.saved);
-    for (const item of items) {
+/** Where results are saved as they get done. @type {any} */
+let folder = null;
+let saving = Promise.resolve();
+
+/** Save what is not saved yet, one after the other. */
+function saveAll() {
+  saving = saving.then(async () => {
+    for (const item of results()) {
+      if (!folder || item.saved) continue;
       try {
         await saveInto(folder, item);
+        saved(item);
       } catch (error) {
-        throw new Error(words.stopped(item.file.name, words.sentence(error)));
+        folder = null; // asked for anew
+        tell(words.notIntoFolder(item.file.name, words.sentence(error)));
       }
-      saved(item);
     }
-    tell(words.intoFolder(items.length, folder.name));
+  });
+}
+
+byId('save-folder').addEventListener('click', () =>
+  attempt(async () => {
+    folder ??= await folderChosen();
+    tell(words.intoFolder(folder.name));
+    saveAll();
   }),
 );
 

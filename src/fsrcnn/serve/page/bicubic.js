@@ -140,20 +140,24 @@ function divided(data) {
   return data.map((value, i) => (i % 4 === 3 || data[i | 3] === 0 ? value : (255 * value) / data[i | 3]));
 }
 
-/** @type {Picture | null} */
-let picture = null;
+/** @param {Blob} file @returns {Promise<Picture>} */
+async function pixelsOf(file) {
+  const bitmap = await createImageBitmap(file), {width, height} = bitmap;
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(width, height).getContext('2d', {willReadFrequently: true}));
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return {data: context.getImageData(0, 0, width, height).data, width, height};
+}
 
-// Asked with {bitmap} once, then with {width, height, box}; answers {box, bitmap} of the window.
-if (typeof WorkerGlobalScope !== 'undefined' && globalThis instanceof WorkerGlobalScope)
-  globalThis.onmessage = async ({data: {bitmap, width, height, box}}) => {
-    if (bitmap) {
-      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d', {willReadFrequently: true});
-      context.drawImage(bitmap, 0, 0);
-      picture = context.getImageData(0, 0, bitmap.width, bitmap.height);
-      bitmap.close();
-    } else {
-      const {data, ...size} = resized(/** @type {Picture} */ (picture), width, height, box);
-      const made = await createImageBitmap(new ImageData(data, size.width, size.height));
-      globalThis.postMessage({width, height, box, bitmap: made}, [made]);
-    }
-  };
+/** @type {Promise<Picture>} */
+let picture;
+
+// Asked with {file} once, then with {width, height, box}; answers the same, and the bitmap of the window.
+globalThis.onmessage = async ({data: {file, width, height, box}}) => {
+  if (file) picture = pixelsOf(file);
+  else {
+    const window = resized(await picture, width, height, box);
+    const bitmap = await createImageBitmap(new ImageData(/** @type {any} */ (window.data), window.width, window.height));
+    /** @type {any} */ (globalThis).postMessage({width, height, box, bitmap}, [bitmap]);
+  }
+};

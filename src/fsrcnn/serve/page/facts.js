@@ -8,11 +8,11 @@ export function facts({file, result}, copy) {
   if (!result) return [];
   const {blob, facts, notes} = result;
   const rows = [
-    [words.factSize, facts.input ? words.grown(words.size(facts.input), words.size(facts.output)) : words.size(facts.output)],
+    [words.factSize, words.grown(words.size(facts.input), words.size(facts.output))],
     [words.factBytes, words.grown(`${file.name}, ${words.bytes(file.size)}`, `${result.name}, ${words.bytes(blob.size)}`)],
     [words.factTime, words.duration(facts.seconds)],
-    [words.factModel, facts.reason ? words.because(facts.model ?? words.noModel, facts.reason) : (facts.model ?? words.noModel)],
     [words.factEngine, facts.engine],
+    [words.factModel, facts.reason ? words.because(facts.model ?? words.noModel, facts.reason) : (facts.model ?? words.noModel)],
   ];
   const button = element('button', {type: 'button', className: 'small', onclick: () => copy(facts.command)}, words.copyCommand);
   const made = [

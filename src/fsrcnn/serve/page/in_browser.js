@@ -46,12 +46,15 @@ export const browser = {
     const {pixels, format, metadata, compression, notes} = await read(file, file.name, {signal});
     onProgress(SHARES.read);
     const upscaler = await upscalerOf(options.model, options.precision);
+    let choice = /** @type {{model: string, reason: string} | null} */ (null); // of `auto`
     const large = await upscaler.upscale(pixels, {
       size: options.size,
       signal,
       compression,
+      onChoice: (/** @type {any} */ made) => (choice = made),
       onProgress: (/** @type {number} */ done) => onProgress(SHARES.read + (SHARES.computed - SHARES.read) * done),
     });
+    const isLarger = large.width > pixels.width || large.height > pixels.height;
     const target = options.format ?? format;
     const {blob, notes: more} = await write(large, {format: target, quality: options.quality, lossless: options.lossless, metadata});
     signal.throwIfAborted();
@@ -63,8 +66,8 @@ export const browser = {
         input: [pixels.width, pixels.height],
         output: [large.width, large.height],
         seconds: (performance.now() - began) / 1000,
-        model: options.model,
-        reason: null,
+        model: isLarger ? (choice?.model ?? options.model) : null,
+        reason: isLarger ? (choice?.reason ?? null) : words.noLarger,
         engine: words.engineOfBrowser(options.precision),
         sameness: sameness(format, target, options.precision),
         command: command(file.name, options),

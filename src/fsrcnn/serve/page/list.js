@@ -25,7 +25,7 @@ export class List {
           const line = [...this.lines.values()].find(({row}) => row === target);
           if (line) this.thumbnails = this.thumbnails.then(() => line.drawThumbnail());
         }
-    });
+    }, {rootMargin: '600px'});
   }
 
   /** Lines for these, in their order. @param {Item[]} items */
@@ -82,7 +82,7 @@ class Line {
     const remarks = {
       waiting: words.waiting,
       running: [item.remark, words.percent(progress)].filter(Boolean).join(' · '),
-      done: result && [words.grown(words.size(result.facts.input ?? [0, 0]), words.size(result.facts.output)), words.bytes(result.blob.size), item.saved && words.saved].filter(Boolean).join(' · '),
+      done: result && [words.size(result.facts.output), words.bytes(result.blob.size), item.saved && words.saved].filter(Boolean).join(' · '),
       failed: problem,
       cancelled: words.cancelled,
     };

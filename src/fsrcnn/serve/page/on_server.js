@@ -28,6 +28,7 @@ export const server = {
     const job = await submitted(file, options, signal, onProgress);
     const place = `v1/jobs/${job.id}`;
     try {
+      signal.throwIfAborted();
       const {result} = await watched(place, signal, (done) => onProgress(SHARES.sent + (SHARES.computed - SHARES.sent) * done));
       const answer = await reached(fetch(`${place}/result`, {signal}));
       if (!answer.ok) throw new Error(await said(answer));
@@ -87,12 +88,14 @@ function form(file, {model, size, precision, format, quality, lossless}) {
 function posted(body, signal, onSent) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let sent = false; // from then on there is a job, which must be deleted, so that its answer is waited for
     request.open('POST', 'v1/jobs');
+    request.upload.onload = () => (sent = true);
     request.upload.onprogress = ({loaded, total}) => onSent(loaded / (total || 1));
     request.onload = () => resolve({status: request.status, text: request.responseText, retryAfter: Number(request.getResponseHeader('Retry-After'))});
     request.onerror = () => reject(new Error(words.gone));
     request.onabort = () => reject(signal.reason);
-    signal.addEventListener('abort', () => request.abort());
+    signal.addEventListener('abort', () => sent || request.abort());
     if (signal.aborted) request.abort();
     else request.send(body);
   });

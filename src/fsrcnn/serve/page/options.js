@@ -60,13 +60,14 @@ export class OptionsForm extends EventTarget {
   /** What is wrong with each field. @private @returns {Record<string, string>} */
   get problems() {
     const {where, size, format, quality, lossless} = this.options;
+    const isQuality = quality === null ? !this.field('quality').validity.badInput : Number.isSafeInteger(quality) && quality >= 1 && quality <= 100;
     const side = (/** @type {number | undefined} */ value) => (value === undefined || (Number.isSafeInteger(value) && value >= 1) ? '' : words.badSide);
     return {
       factor: size.factor === undefined || (size.factor > 1 && size.factor <= 64) ? '' : words.badFactor,
       width: side(size.width ?? size.fit?.[0]),
       height: side(size.height ?? size.fit?.[1]),
       format: where === 'browser' && format && !IN_BROWSER.includes(format) ? words.serverOnly(format) : '',
-      quality: quality === null || (Number.isSafeInteger(quality) && quality >= 1 && quality <= 100) ? (quality && lossless ? words.qualityOfLossless : '') : words.badQuality,
+      quality: !isQuality ? words.badQuality : quality && lossless ? words.qualityOfLossless : '',
       lossless: lossless && format && !LOSSLESS.includes(format) ? words.badLossless(format) : '',
     };
   }

@@ -6,7 +6,7 @@ import {words} from './strings.js';
  * @typedef {'waiting' | 'running' | 'done' | 'failed' | 'cancelled'} State
  * @typedef {import('./options.js').Options} Options
  * @typedef {{
- *   input: [number, number] | null, output: [number, number], seconds: number, model: string | null, reason: string | null,
+ *   input: [number, number], output: [number, number], seconds: number, model: string | null, reason: string | null,
  *   engine: string, sameness: string, command: string,
  * }} Facts what is known of a result: sizes in pixels
  * @typedef {{blob: Blob, name: string, facts: Facts, notes: string[]}} Result

@@ -23,7 +23,7 @@ self.addEventListener('fetch', (event) => {
 /** The host's answer; what was kept of it where there is none. @param {Request} request */
 async function answered(request) {
   const cache = await caches.open(CACHE);
-  const found = () => cache.match(request, {ignoreSearch: true});
+  const found = async () => (await cache.match(request, {ignoreSearch: true})) ?? (request.mode === 'navigate' ? cache.match('./') : undefined);
   try {
     const answer = await fetch(request);
     return answer.ok || request.mode === 'navigate' ? answer : ((await found()) ?? answer);

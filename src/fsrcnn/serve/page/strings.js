@@ -15,7 +15,7 @@ function bytes(bytes) {
   if (bytes < 1000) return counted(bytes, 'byte', 'bytes');
   const unit = bytes < 1e6 ? 'kB' : bytes < 1e9 ? 'MB' : 'GB';
   const value = bytes / {kB: 1e3, MB: 1e6, GB: 1e9}[unit];
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0${unit}`;
 }
 
 /** @param {number} seconds */
@@ -28,7 +28,7 @@ function duration(seconds) {
 
 /** @param {[number, number]} size */
 function size([width, height]) {
-  return `${whole(width)} × ${whole(height)}`;
+  return `${whole(width)}\u00a0×\u00a0${whole(height)}`;
 }
 
 /** What the browser's own errors mean here, by their name. @type {Record<string, string>} */
@@ -96,7 +96,7 @@ export const labels = {
   'queue.cancel': 'Cancel all',
   'queue.retry': 'Try failed ones again',
   'queue.zip': 'Save all as zip',
-  'queue.folder': 'Save all into a folder',
+  'queue.folder': 'Save into a folder',
   'queue.forget': 'Remove saved ones',
   'queue.clear': 'Remove all',
   'viewer': 'Before and after',
@@ -130,9 +130,9 @@ export const words = {
     host
       ? `Pictures are sent to ${host}, computed there, and deleted when they were fetched.`
       : 'Pictures go to fsrcnn on this computer and no further: faster, and with TIFF, AVIF and GIF.',
-  noServer: 'There is no server behind this page; `fsrcnn serve` starts one, with this page.',
+  noServer: 'There is no server behind this page; the command fsrcnn serve starts one, with this page.',
   noEngine: 'The engine for browsers is not part of this installation: pictures are computed by the server.',
-  nowhere: 'This page has neither its engine nor a server, and can compute nothing: start `fsrcnn serve` and open its address.',
+  nowhere: 'This page has neither its engine nor a server, and can compute nothing: start fsrcnn serve and open its address.',
   wantsToken: 'The server wants its token: open its address once with ?token=TOKEN behind.',
 
   // Pictures that come in.
@@ -194,6 +194,7 @@ export const words = {
   grown: (/** @type {string} */ before, /** @type {string} */ after) => `${before} → ${after}`,
   because: (/** @type {string} */ model, /** @type {string} */ reason) => `${model}: ${reason}`,
   noModel: 'none',
+  noLarger: 'no network was run, as the result is no larger than the picture',
   engineOfBrowser: (/** @type {string} */ precision) => `WebAssembly in this browser, ${precision}`,
   engineOfServer: (/** @type {string} */ host, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${precision}`,
   sameBytes: 'This command writes the same bytes.',
@@ -206,13 +207,15 @@ export const words = {
 
   // Saving.
   copied: 'Copied.',
+  copying: 'Copying …',
   copyPicture: (/** @type {string} */ name) => `${name} is in the clipboard, as PNG.`,
+  cannotCopyText: 'This page may not use the clipboard: mark the text and copy it.',
   cannotCopy: 'This browser lets no page put pictures into the clipboard; save it instead.',
   archive: 'pictures.zip',
   zipping: (/** @type {number} */ part) => `Making the zip: ${Math.floor(100 * part)} %`,
   zipped: (/** @type {number} */ count) => `${counted(count, 'picture', 'pictures')} in the zip.`,
-  intoFolder: (/** @type {number} */ count, /** @type {string} */ folder) => `${counted(count, 'picture', 'pictures')} saved into ${folder}.`,
-  stopped: (/** @type {string} */ name, /** @type {string} */ problem) => `${name}: ${problem}`,
+  intoFolder: (/** @type {string} */ folder) => `Results are saved into ${folder}, those to come as soon as they are done.`,
+  notIntoFolder: (/** @type {string} */ name, /** @type {string} */ problem) => `${name} was not saved: ${problem}.`,
 
   // What goes wrong.
   gone: 'the server does not answer: it was ended, or the connection is gone; start it and try again',

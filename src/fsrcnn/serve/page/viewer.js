@@ -61,6 +61,7 @@ export class Viewer {
     this.stage.addEventListener('pointerdown', (event) => this.down(event));
     this.stage.addEventListener('pointermove', (event) => this.move(event));
     for (const name of ['pointerup', 'pointercancel']) this.stage.addEventListener(name, (event) => this.up(/** @type {PointerEvent} */ (event)));
+    this.stage.addEventListener('touchstart', (event) => event.touches.length > 1 && event.preventDefault(), {passive: false}); // two fingers zoom the picture
     this.stage.addEventListener('wheel', (event) => this.wheel(event), {passive: false});
     this.stage.addEventListener('dblclick', (event) => (this.fitted ? this.zoomBy(1 / this.scale, this.at(event)) : this.zoomTo('fit')));
   }
@@ -287,7 +288,7 @@ export class Viewer {
     const divided = this.after !== null && this.before !== null && !beside;
     for (const name of ['divider-line', 'label-before']) byId(name).hidden = name === 'divider-line' ? !divided : !(divided || beside);
     byId('label-after').hidden = !this.after;
-    if (!this.after) return;
+    if (!this.after || canvas.width < 2) return; // nothing to show, or a stage that is hidden
     this.settle();
     const {width, height} = this.pane, kind = byId('before-kind').value;
     const whole = {left: 0, top: 0, width: canvas.width, height};
@@ -300,6 +301,7 @@ export class Viewer {
     }
     byId('label-before').textContent = kind === 'bicubic' ? words.bicubic : words.original;
     byId('label-after').textContent = this.result?.facts.model ?? words.after;
+    this.slider.disabled = !divided;
     const line = this.line / devicePixelRatio;
     byId('divider-line').style.transform = `translateX(${line}px)`;
     this.slider.setAttribute('aria-valuetext', words.dividerAt(Number(this.slider.value) / Number(this.slider.max)));
@@ -333,7 +335,7 @@ export class Viewer {
     const visible = within({left: (this.center.x - half.x) * x, top: (this.center.y - half.y) * y, width: 2 * half.x * x, height: 2 * half.y * y}, width, height);
     const {tile} = this;
     const fits = tile && tile.width === width && tile.height === height;
-    if (tile) {
+    if (tile && (fits || tile.width >= before.width)) {
       const [u, v] = [this.width / tile.width, this.height / tile.height], {box} = tile;
       this.drawBitmap(tile.bitmap, clip, middle, {left: box.left * u, top: box.top * v, width: box.width * u, height: box.height * v}, this.scale < 1 && !fits);
     }
@@ -362,19 +364,16 @@ export class Viewer {
   }
 
   /** Ask the worker for a window of the bicubic picture; of several wishes only the last is kept. @private @param {{width: number, height: number, box: Box}} wish */
-  async ask(wish) {
-    if (same(wish, this.asked) || same(wish, this.wanted)) return;
+  ask(wish) {
+    if (same(wish, this.asked)) return;
     this.wanted = wish;
     if (this.asked) return;
     if (!this.worker) {
-      const worker = (this.worker = new Worker(new URL('./bicubic.js', import.meta.url), {type: 'module'}));
-      worker.onmessage = ({data}) => this.answered(data);
-      const copy = await createImageBitmap(/** @type {ImageBitmap} */ (this.before)).catch(() => null);
-      if (this.worker !== worker || !copy) return;
-      worker.postMessage({bitmap: copy}, [copy]);
-      this.asked = null;
-      this.askNext();
-    } else this.askNext();
+      this.worker = new Worker(new URL('./bicubic.js', import.meta.url), {type: 'module'});
+      this.worker.onmessage = ({data}) => this.answered(data);
+      this.worker.postMessage({file: this.item?.file});
+    }
+    this.askNext();
   }
 
   /** @private */
