@@ -80,8 +80,7 @@ def photograph(
             print(f"{state} at {width}, {scheme}: {wide} pixels wide, so that it scrolls sideways")
 
     page.goto(address)
-    page.get_by_role("radio", name="On this computer").wait_for(state="attached")
-    page.wait_for_function("!document.querySelector('input[name=where]:checked').disabled")
+    page.locator("input[name=where]:checked").wait_for(state="attached")
     shoot("empty")
     page.locator("#files").set_input_files(ROOT / "examples" / "astronaut.png")
     page.get_by_role("button", name="Show astronaut.png").and_(page.locator(":enabled")).wait_for()

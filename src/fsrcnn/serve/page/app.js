@@ -139,7 +139,6 @@ async function look() {
   computeAt(/** @type {Where} */ (obstacles[/** @type {Where} */ (wanted)] ? other : wanted));
 }
 
-computeAt('browser');
 const looked = look();
 
 // Pictures that come in.

@@ -1,5 +1,6 @@
 // Pictures computed in this tab, by the engine in `engine/`, which `make web` puts there.
 
+import {read, write} from './files/index.js';
 import {command, resultName} from './names.js';
 import {words} from './strings.js';
 
@@ -41,7 +42,6 @@ function upscalerOf(model, precision) {
 export const browser = {
   lanes: 1, // each picture has all threads
   async compute(file, options, {signal, onProgress}) {
-    const {read, write} = await import('./files/index.js');
     const began = performance.now();
     const {pixels, format, metadata, compression, notes} = await read(file, file.name, {signal});
     onProgress(SHARES.read);
@@ -56,8 +56,9 @@ export const browser = {
     });
     const isLarger = large.width > pixels.width || large.height > pixels.height;
     const target = options.format ?? format;
-    const {blob, notes: more} = await write(large, {format: target, quality: options.quality, lossless: options.lossless, metadata});
-    signal.throwIfAborted();
+    const {quality, lossless} = options;
+    const {blob, notes: more} = await write(large, {format: /** @type {typeof format} */ (target), quality, lossless, metadata, signal});
+    const keepsAll = target !== 'webp' || lossless || (quality === null && Boolean(metadata.lossless));
     return {
       blob,
       name: resultName(file.name, options.size, target),
@@ -69,18 +70,18 @@ export const browser = {
         model: isLarger ? (choice?.model ?? options.model) : null,
         reason: isLarger ? (choice?.reason ?? null) : words.noLarger,
         engine: words.engineOfBrowser(options.precision),
-        sameness: sameness(format, target, options.precision),
+        sameness: sameness(compression === null, keepsAll, options.precision),
         command: command(file.name, options),
       },
     };
   },
 };
 
-/** What is the same with the command line's result. @param {string} from @param {string} to @param {string} precision */
-function sameness(from, to, precision) {
-  const parts = [];
-  if (from !== 'png') parts.push(words.decodedHere);
-  if (to !== 'png') parts.push(words.encodedHere);
-  if (parts.length === 0) parts.push(precision === 'fast' ? words.samePixels : words.nearlyPixels);
-  return parts.join(' ');
+/**
+ * What is the same with the command line's result.
+ * @param {boolean} isRead not decoded by the browser's own ways @param {boolean} isWritten not encoded by them @param {string} precision
+ */
+function sameness(isRead, isWritten, precision) {
+  const differences = [!isRead && words.decodedHere, !isWritten && words.encodedHere, precision === 'exact' && words.roundedHere].filter(Boolean);
+  return differences.length > 0 ? differences.join(' ') : words.samePixels;
 }

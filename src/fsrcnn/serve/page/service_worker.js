@@ -1,19 +1,25 @@
 // The page without a network, also after a reload: what its host answers is kept, and used where the host cannot be reached.
 
+/** @type {any} */
+const worker = globalThis; // a ServiceWorkerGlobalScope
 const CACHE = 'fsrcnn';
 const FILES = [
-  './', 'app.js', 'bicubic.js', 'element.js', 'facts.js', 'icon.svg', 'in_browser.js', 'intake.js', 'list.js', 'names.js', 'on_server.js',
-  'options.js', 'queue.js', 'saving.js', 'strings.js', 'style.css', 'viewer.js', 'zip.js',
+  './', 'app.js', 'bicubic.js', 'element.js', 'facts.js', 'files/bytes.js', 'files/canvas.js', 'files/colour.js',
+  'files/containers.js', 'files/errors.js', 'files/formats.js', 'files/huffman.js', 'files/index.js', 'files/jpeg.js',
+  'files/jpeg_writing.js', 'files/metadata.js', 'files/png_reading.js', 'files/png_writing.js', 'files/reading.js',
+  'files/streams.js', 'files/tags.js', 'files/upright.js', 'files/webp.js', 'files/webp_lossless.js', 'files/words.js',
+  'files/worker.js', 'files/writing.js', 'files/xmp.js', 'icon.svg', 'in_browser.js', 'intake.js', 'list.js', 'names.js',
+  'on_server.js', 'options.js', 'queue.js', 'saving.js', 'strings.js', 'style.css', 'viewer.js', 'zip.js',
 ];
 const ENGINE = 'engine/files.json'; // what `make web` put there
 
-self.addEventListener('install', (event) => {
-  self.skipWaiting();
+worker.addEventListener('install', (/** @type {any} */ event) => {
+  worker.skipWaiting();
   event.waitUntil(fill());
 });
-self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
-self.addEventListener('fetch', (event) => {
-  const {request} = event, scope = new URL(self.registration.scope);
+worker.addEventListener('activate', (/** @type {any} */ event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener('fetch', (/** @type {any} */ event) => {
+  const {request} = event, scope = new URL(worker.registration.scope);
   const path = new URL(request.url).pathname.slice(scope.pathname.length);
   if (request.method !== 'GET' || !request.url.startsWith(scope.origin) || /^(v1\/|docs|openapi|healthz|metrics)/.test(path)) return;
   event.respondWith(answered(request));
@@ -36,7 +42,7 @@ async function answered(request) {
 async function fill() {
   const cache = await caches.open(CACHE);
   const listed = await fetch(ENGINE, {cache: 'no-cache'}).catch(() => null);
-  const engine = listed?.ok ? (await listed.json()).map((name) => `engine/${name}`) : [];
+  const engine = listed?.ok ? (await listed.json()).map((/** @type {string} */ name) => `engine/${name}`) : [];
   await Promise.all(
     [...FILES, ...engine].map(async (name) => {
       const answer = await fetch(name, {cache: 'no-cache'}).catch(() => null);

@@ -148,7 +148,7 @@ export const words = {
   badLossless: (/** @type {string} */ format) => `${format.toUpperCase()} has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.`,
   qualityOfLossless: 'Lossless has no quality: leave one of the two out.',
   serverOnly: (/** @type {string} */ format) => `${format.toUpperCase()} is written by the server only: choose to compute there, or take PNG, JPEG or WebP.`,
-  badOptions: (/** @type {string} */ problem) => `the options cannot be: ${problem} Put them right and try again.`,
+  badOptions: (/** @type {string} */ problem) => `the options are not right: ${problem}`,
   summary: (/** @type {string[]} */ parts) => parts.join(' · '),
   sameFormat: 'same format',
 
@@ -199,9 +199,9 @@ export const words = {
   engineOfServer: (/** @type {string} */ host, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${precision}`,
   sameBytes: 'This command writes the same bytes.',
   samePixels: 'This command writes the same pixels; the file around them is written by this page.',
-  nearlyPixels: 'This command writes the same pixels but for a rounding now and then: floating point differs between processors.',
-  decodedHere: 'This command starts from slightly different pixels: here the browser decoded the picture.',
-  encodedHere: 'This command writes a slightly different file: here the browser encoded it.',
+  decodedHere: 'This command may start from slightly different pixels: here the browser decoded the picture.',
+  encodedHere: 'This command encodes a little differently: here the browser did it.',
+  roundedHere: 'This command may round a pixel now and then the other way: floating point differs between processors.',
   copyCommand: 'Copy command',
   notes: 'Notes',
 
