@@ -149,7 +149,7 @@ async function take(coming) {
   await looked;
   if (pictures.length > 0) queue.add(pictures, form.options, problem());
   const said = [pictures.length > 0 ? words.added(pictures.length) : words.nothingFound, others > 0 && words.leftOut(others)];
-  if (pictures.length + others > 0) tell(said.filter(Boolean).join(' '));
+  tell(said.filter(Boolean).join(' '));
 }
 
 for (const [button, input] of [['choose-files', 'files'], ['choose-folder', 'folder']]) {
@@ -163,7 +163,7 @@ byId('choose-folder').hidden = !('webkitdirectory' in HTMLInputElement.prototype
 
 let depth = 0; // elements under the pointer that a drag has entered and not left
 document.addEventListener('dragenter', (event) => {
-  if (![...(event.dataTransfer?.types ?? [])].includes('Files')) return;
+  if (!event.dataTransfer?.types.includes('Files')) return;
   depth++;
   byId('curtain').hidden = false;
 });
@@ -176,7 +176,8 @@ document.addEventListener('drop', (event) => {
   event.preventDefault();
   depth = 0;
   byId('curtain').hidden = true;
-  if (event.dataTransfer) attempt(() => take(dropped(/** @type {DataTransfer} */ (event.dataTransfer))));
+  const transfer = event.dataTransfer;
+  if (transfer?.types.includes('Files')) attempt(() => take(dropped(transfer)));
 });
 document.addEventListener('paste', (event) => {
   if ((event.clipboardData?.files.length ?? 0) > 0) attempt(() => take(pasted(event.clipboardData)));
