@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fsrcnn
 from fsrcnn.arrays import Array
@@ -325,16 +327,10 @@ class Tab:
 
     def canvas(self) -> Array:
         """What the viewer has drawn: (h, w, 4), in pixels of the screen."""
-        said = self.page.evaluate(
-            """() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
-                 const {width, height} = canvas, {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
-                 let text = '';
-                 for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
-                 resolve({width, height, text: btoa(text)});
-               })))"""
+        drawn = self.page.evaluate(
+            "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(canvas.toDataURL()))))"
         )
-        data = np.frombuffer(base64.b64decode(said["text"]), np.uint8)
-        return data.reshape(said["height"], said["width"], 4)
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))))
 
 
 def plain(text: str | None) -> str:

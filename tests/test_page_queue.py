@@ -191,9 +191,9 @@ def test_twenty_and_more_while_it_runs(tab: Tab) -> None:
 def test_progress_of_one_moves(visit: Visits, slow: Server) -> None:
     tab = visit(slow.address, "server")
     tab.page.evaluate(WATCH)
-    tab.choose(factor=4)
-    tab.add(*pictures(1, 900))
-    tab.done("0.png")
+    tab.choose(factor=3, precision="exact")
+    tab.add(("large.png", FLAT))
+    tab.done("large.png")
     seen = tab.page.evaluate("seen.ofOne")
     print(seen)
     assert len([value for value in seen if 0.2 < value < 0.95]) >= 2  # while it is computed
