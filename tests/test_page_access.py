@@ -192,6 +192,7 @@ NAMES = r"fsrcnn(-[\w@.-]+)?|fsrcnn upscale .*|photo\.png|none\.png|running\.png
 def test_all_words_come_from_one_file(visit: Visits, server: Server) -> None:
     """With each of its words marked, what is said without a mark is a name, a number or what the server says."""
     context = visit.context(service_workers="block")
+    visit.expected.append("Service Worker registration blocked by Playwright")
 
     def answer(route: Route) -> None:
         if route.request.url.endswith("?all"):
