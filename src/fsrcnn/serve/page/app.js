@@ -1,6 +1,6 @@
 // The page: what is clicked, dropped and typed, to what is done about it.
 
-import {byId} from './element.js';
+import {byId, icon} from './element.js';
 import {facts} from './facts.js';
 import * as inBrowser from './in_browser.js';
 import {chosen, dropped, pasted} from './intake.js';
@@ -15,6 +15,7 @@ import {Viewer} from './viewer.js';
 /** @typedef {import('./queue.js').Item} Item @typedef {import('./options.js').Options['where']} Where */
 
 const QUIET = 10_000; // milliseconds between two announcements of progress
+const OFTEN = 100; // milliseconds between two sums of it
 
 for (const place of document.querySelectorAll('[data-word]')) place.textContent = labels[/** @type {HTMLElement} */ (place).dataset.word ?? ''];
 for (const place of document.querySelectorAll('[data-label]')) place.setAttribute('aria-label', labels[/** @type {HTMLElement} */ (place).dataset.label ?? '']);
@@ -220,6 +221,7 @@ function sum() {
   byId('tally').textContent = words.tally(finished, items.length, failed);
   byId('progress').value = done / all;
   byId('progress').hidden = !busy;
+  document.title = words.title(busy ? words.percent(done / all) : '');
   byId('remaining').textContent = busy && left !== null ? words.left(left) : '';
   byId('remaining').hidden = !busy;
   byId('cancel-all').hidden = !busy;
@@ -241,10 +243,10 @@ let summing = false;
 function changed() {
   if (summing) return;
   summing = true;
-  requestAnimationFrame(() => {
+  setTimeout(() => {
     summing = false;
     sum();
-  });
+  }, OFTEN);
 }
 
 queue.addEventListener('change', (event) => {
@@ -281,6 +283,17 @@ function show(item) {
   }
   viewer.show(item);
 }
+
+/** Show the next picture that is done, or the one before. @param {1 | -1} step */
+function turn(step) {
+  const done = results(), at = shown ? done.indexOf(shown) : -1;
+  show(done[(at + step + done.length) % done.length] ?? null);
+}
+
+byId('previous').append(icon('left'));
+byId('next').append(icon('right'));
+byId('previous').addEventListener('click', () => turn(-1));
+byId('next').addEventListener('click', () => turn(1));
 
 /** @param {string} text */
 async function copyText(text) {

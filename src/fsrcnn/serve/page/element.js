@@ -21,6 +21,8 @@ const STROKES = {
   again: 'M20 11a8 8 0 1 0-2.3 6.3M20 4v7h-7',
   save: 'M12 4v11m-5-5l5 5 5-5M5 20h14',
   bin: 'M4 7h16M10 11v6m4-6v6M6 7l1 13h10l1-13M9 7V4h6v3',
+  left: 'M15 5l-7 7 7 7',
+  right: 'M9 5l7 7-7 7',
   picture: 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15 9h.01',
 };
 

@@ -12,11 +12,12 @@ import {words} from './strings.js';
  * @returns {Promise<Found>}
  */
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-  if (entries.length === 0) return {pictures: [...transfer.files].map((file) => ({file, folder: ''})), others: 0};
+  const things = [...transfer.items].filter(({kind}) => kind === 'file').map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
   /** @type {Found} */
   const found = {pictures: [], others: 0};
-  for (const entry of entries) await collect(entry, '', found);
+  for (const thing of things)
+    if (thing instanceof File) found.pictures.push({file: thing, folder: ''});
+    else if (thing) await collect(thing, '', found);
   return found;
 }
 

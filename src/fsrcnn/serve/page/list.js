@@ -34,6 +34,8 @@ export class List {
     for (const [item, line] of this.lines)
       if (!wanted.has(item)) {
         this.seen.unobserve(line.row);
+        const next = line.row.nextElementSibling ?? line.row.previousElementSibling;
+        if (line.row.contains(document.activeElement)) /** @type {HTMLElement | null | undefined} */ (next?.querySelector('button:enabled'))?.focus();
         line.row.remove();
         this.lines.delete(item);
       }
@@ -81,7 +83,7 @@ class Line {
     this.bar.value = progress;
     const remarks = {
       waiting: words.waiting,
-      running: [item.remark, words.percent(progress)].filter(Boolean).join(' · '),
+      running: [item.remark, progress > 0 && words.percent(progress)].filter(Boolean).join(' · '),
       done: result && [words.size(result.facts.output), words.bytes(result.blob.size), item.saved && words.saved].filter(Boolean).join(' · '),
       failed: problem,
       cancelled: words.cancelled,

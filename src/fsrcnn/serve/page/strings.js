@@ -41,6 +41,9 @@ const CAUSES = {
   RangeError: 'there is too little memory for this picture in a tab',
 };
 
+/** Errors that nobody wrote a sentence for. */
+const BUGS = ['TypeError', 'ReferenceError', 'SyntaxError'];
+
 /** Static texts, by the names that index.html gives them. @type {Record<string, string>} */
 export const labels = {
   'tagline': 'Pictures made larger, sharply',
@@ -111,6 +114,8 @@ export const labels = {
   'divider': 'Divider between before and after',
   'keys': 'Keys: arrows pan, + and − zoom, 0 fits, 1, 2 and 4 are pixels; with two fingers or Ctrl and the wheel, too.',
   'stage': 'The picture, before and after: arrow keys pan, plus and minus zoom',
+  'previous': 'Show the picture before',
+  'next': 'Show the next picture',
   'save': 'Save',
   'copy': 'Copy picture',
   'facts': 'What was done',
@@ -121,7 +126,7 @@ export const words = {
   bytes,
   duration,
   size,
-  title: 'fsrcnn',
+  title: (/** @type {string} */ progress) => (progress ? `${progress} · fsrcnn` : 'fsrcnn'),
 
   // Where it computes.
   onServer: (/** @type {string} */ host) => (host ? `On ${host}` : 'On this computer'),
@@ -155,7 +160,7 @@ export const words = {
   // The queue.
   waiting: 'waits for its turn',
   uploading: 'is being sent',
-  busy: (/** @type {number} */ seconds) => `the server is busy: tries again in ${duration(seconds)}`,
+  busy: (/** @type {number} */ seconds) => `the server is busy: tries again in ${seconds} s`,
   percent: (/** @type {number} */ part) => `${Math.floor(100 * part)} %`,
   cancelled: 'cancelled',
   saved: 'saved',
@@ -222,5 +227,8 @@ export const words = {
   cutOff: 'the server ended before it came to this picture; start it and try again',
   answered: (/** @type {number} */ status) => `the server answered ${status} without saying why`,
   /** An error in one sentence. @param {any} error */
-  sentence: (error) => CAUSES[error?.name] ?? (error?.name === 'Error' ? error.message : `this page failed: ${error?.message ?? error}`),
+  sentence: (error) => {
+    const isBug = !(error instanceof Error) || error instanceof DOMException || BUGS.includes(error.name);
+    return CAUSES[error?.name] ?? (isBug ? `this page failed: ${error?.message ?? error}` : error.message);
+  },
 };

@@ -47,6 +47,7 @@ export class Viewer {
     this.pointers = new Map();
     /** @type {'divider' | 'pan' | null} */
     this.gesture = null;
+    this.undivided = this.slider.value; // where the divider was before a gesture
     this.listen();
   }
 
@@ -212,6 +213,13 @@ export class Viewer {
     if (!this.after || event.button > 0) return;
     this.stage.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, {x: event.clientX, y: event.clientY});
+    if (this.pointers.size > 1) {
+      if (this.gesture === 'divider') this.slider.value = this.undivided; // what the first of two fingers did was not meant
+      this.gesture = null;
+      this.draw();
+      return;
+    }
+    this.undivided = this.slider.value;
     const box = this.stage.getBoundingClientRect(), divided = this.before && !this.beside;
     const near = Math.abs(event.clientX - box.left - this.line / devicePixelRatio) <= REACH;
     this.gesture = divided && (near || !this.pannable) ? 'divider' : 'pan';
@@ -228,7 +236,6 @@ export class Viewer {
       const far = (/** @type {{x: number, y: number}} */ point) => Math.hypot(point.x - other.x, point.y - other.y);
       this.pan(((to.x - from.x) * devicePixelRatio) / 2, ((to.y - from.y) * devicePixelRatio) / 2);
       this.zoomBy(far(to) / Math.max(1, far(from)), this.at(event));
-      this.gesture = null;
     } else if (this.gesture === 'divider') this.divideAt(event);
     else if (this.gesture === 'pan') this.pan((to.x - from.x) * devicePixelRatio, (to.y - from.y) * devicePixelRatio);
     this.pointers.set(event.pointerId, to);
