@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -309,6 +310,14 @@ class Tab:
     def save(self, name: str) -> tuple[str, bytes]:
         """Save the result of a picture: the file's name and what it holds."""
         return self.downloaded(self.button(f"Save {name}"))
+
+    def save_all(self) -> dict[str, bytes]:
+        """Save all results as a zip: the files' names and what they hold."""
+        name, data = self.downloaded(self.button("Save all as zip"))
+        assert name == "pictures.zip"
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert archive.testzip() is None
+            return {entry: archive.read(entry) for entry in archive.namelist()}
 
     def downloaded(self, button: Locator) -> tuple[str, bytes]:
         with self.page.expect_download() as download:
