@@ -133,6 +133,25 @@ def made() -> Iterator[tuple[str, Sample]]:
         striped[:, :16:2] = 100 + step
         yield f"step-{step}", Sample(striped)
         yield f"deep-step-{step}", Sample(striped.astype(np.uint16) * 257)
+    # Float32 rounds this difference to more than 10 / 255.
+    fine = np.pad(base(64, 64), ((72, 0), (16, 0), (0, 0)), constant_values=1.6e-9)
+    fine[:72:3] = fine[:, :16:2] = 10 / 255
+    yield "fine-step", Sample(fine)
+    # Of a row of 600 pixels every second one is looked at for a margin, but every one for alpha.
+    for column in (1, 2):
+        dotted = np.pad(whole(base(64, 600)), ((72, 0), (0, 0), (0, 0)), constant_values=100)
+        dotted[:72, column] = 200
+        yield f"dots-{column}", Sample(dotted)
+        yield f"dots-{column}-across", Sample(np.ascontiguousarray(dotted.transpose(1, 0, 2)))
+    slits = whole(np.dstack([base(100, 600), np.ones((100, 600))]))
+    slits[:40, :, 3] = 0
+    slits[:40, 301, 3] = 255
+    yield "slits", Sample(slits)
+    seen = np.zeros((64, 64, 2), np.uint8)
+    seen[5, 6], seen[40, 41] = (20, 255), (23, 255)
+    yield "two-pixels-seen", Sample(seen)
+    # 20 levels, and 60 beside them: three times as much.
+    yield "steps-beside", Sample(np.tile(np.repeat(np.array([0, 20, 80], np.uint8), [30, 1, 33]), (64, 1)))
     for ink in ("light on dark", "black on white", "yellow on blue"):
         sheet = sheets.text_sheet(np.random.default_rng(5), sheets.INKS[ink], "DejaVuSans", (18, 24), (256, 320)).rgb
         small = degradation.rounded(degradation.shrunk((sheet / 255).astype(np.float32), 2, "area"))

@@ -16,6 +16,7 @@ import {Viewer} from './viewer.js';
 
 const QUIET = 10_000; // milliseconds between two announcements of progress
 const OFTEN = 100; // milliseconds between two sums of it
+const MANY = 12; // pictures, of which not all are seen at a time
 
 for (const place of document.querySelectorAll('[data-word]')) place.textContent = labels[/** @type {HTMLElement} */ (place).dataset.word ?? ''];
 for (const place of document.querySelectorAll('[data-label]')) place.setAttribute('aria-label', labels[/** @type {HTMLElement} */ (place).dataset.label ?? '']);
@@ -229,6 +230,7 @@ function sum() {
   byId('remaining').textContent = busy && left !== null ? words.left(left) : '';
   byId('remaining').hidden = !busy;
   byId('cancel-all').hidden = !busy;
+  byId('first-failed').hidden = failed === 0 || items.length < MANY;
   byId('retry-failed').hidden = failed + count(({state}) => state === 'cancelled') === 0;
   byId('zip').hidden = finished === 0;
   byId('save-folder').hidden = !foldersAreWritten;
@@ -268,6 +270,7 @@ queue.addEventListener('order', () => {
 });
 byId('progress').setAttribute('aria-label', words.allProgress);
 byId('cancel-all').addEventListener('click', () => queue.items.filter(({active}) => active).reverse().forEach((item) => queue.cancel(item))); // the last first: none begins meanwhile
+byId('first-failed').addEventListener('click', () => list.go(queue.items.find(({state}) => state === 'failed')));
 byId('retry-failed').addEventListener('click', () => {
   for (const item of queue.items) if (item.state === 'failed' || item.state === 'cancelled') queue.retry(item, form.options, problem());
 });

@@ -53,6 +53,13 @@ export class List {
     this.lines.get(item)?.update();
   }
 
+  /** Bring one into view, its first button focused. @param {Item | undefined} item */
+  go(item) {
+    const row = item && this.lines.get(item)?.row;
+    row?.scrollIntoView({block: 'center'});
+    /** @type {HTMLElement | null | undefined} */ (row?.querySelector('button:enabled'))?.focus({preventScroll: true});
+  }
+
   /** @param {Item | null} shown */
   mark(shown) {
     for (const [item, line] of this.lines) line.mark(item === shown);

@@ -61,7 +61,10 @@ function facts(file, options, result, seconds) {
  */
 async function submitted(file, options, signal, onProgress) {
   for (;;) {
-    const answer = await posted(form(file, options), signal, (done) => onProgress(SHARES.sent * done, words.uploading));
+    const answer = await posted(form(file, options), signal, (done) => onProgress(SHARES.sent * done, words.uploading)).catch(async (error) => {
+      await file.slice(0, 1).arrayBuffer(); // a file that was changed since it was chosen fails here, and says so
+      throw error;
+    });
     if (answer.status === 202) return JSON.parse(answer.text);
     if (answer.status !== 503) throw new Error(detail(answer.text, answer.status));
     const seconds = answer.retryAfter || RETRY;

@@ -37,6 +37,7 @@ const CAUSES = {
   NotFoundError: 'the file is not there any more; add it again',
   NotAllowedError: 'the browser did not allow it; try again, and agree when it asks',
   QuotaExceededError: 'the disk is full, and nothing of this picture was written; make room and save it again',
+  TypeMismatchError: 'there is a file where a folder of that name is wanted; choose another folder',
   NoModificationAllowedError: 'the folder cannot be written to; choose another one',
   RangeError: 'there is too little memory for this picture in a tab',
 };
@@ -98,6 +99,7 @@ export const labels = {
   'queue': 'Pictures',
   'queue.cancel': 'Cancel all',
   'queue.retry': 'Try failed ones again',
+  'queue.failed': 'Go to the first that failed',
   'queue.zip': 'Save all as zip',
   'queue.folder': 'Save into a folder',
   'queue.forget': 'Remove saved ones',

@@ -1,6 +1,7 @@
-// What only a browser does: JPEG and WebP decoded, WebP encoded. Its canvas multiplies colours by their transparency, and some browsers
-// alter what is read from it; so what is transparent passes through WebGL, and each way is tried with pixels that are known.
+// What only a browser does: JPEG and WebP decoded, lossy WebP encoded. Its canvas multiplies colours by their transparency, and some
+// browsers alter what is read from it; so what is transparent passes through WebGL, and each way is tried with pixels that are known.
 
+import {bytesOf, joined} from './bytes.js';
 import {DamagedError, PictureError} from './errors.js';
 import {ERRORS} from './words.js';
 
@@ -15,12 +16,12 @@ const KNOWN_FILE = 'UklGRj4AAABXRUJQVlA4TDIAAAAvAwAAEB+goG0bph/T4A+mmrYNmG7+ZPsr
 
 /**
  * The pixels of a file without metadata; `exact`: not changed by transparency.
- * @param {Blob} file @param {{width: number, height: number, channels: number}} about what it says of itself
+ * @param {readonly Uint8Array[]} file its parts @param {string} type @param {{width: number, height: number, channels: number}} about what it says of itself
  * @returns {Promise<{pixels: Pixels, exact: boolean}>}
  * @throws {DamagedError} it cannot be decoded
  */
-export async function decoded(file, {width, height, channels}) {
-  const bitmap = await bitmapOf(file);
+export async function decoded(file, type, {width, height, channels}) {
+  const bitmap = await bitmapOf(joined(file), type);
   try {
     if (bitmap.width !== width || bitmap.height !== height) throw new DamagedError();
     const data = new Uint8Array(width * height * channels);
@@ -40,10 +41,10 @@ export async function decoded(file, {width, height, channels}) {
   }
 }
 
-/** @param {Blob} file @throws {DamagedError} */
-async function bitmapOf(file) {
+/** @param {Uint8Array<ArrayBuffer>} file in one piece: Firefox decodes no Blob of several @param {string} type @throws {DamagedError} */
+async function bitmapOf(file, type) {
   try {
-    return await createImageBitmap(file, AS_IT_IS);
+    return await createImageBitmap(new Blob([file], {type}), AS_IT_IS);
   } catch (cause) {
     throw new DamagedError({cause});
   }
@@ -79,7 +80,7 @@ function checkCanvas() {
 async function straightReader() {
   const read = glReader();
   if (read) {
-    const bitmap = await bitmapOf(new Blob([Uint8Array.from(atob(KNOWN_FILE), (character) => character.charCodeAt(0))], {type: 'image/webp'}));
+    const bitmap = await bitmapOf(bytesOf(atob(KNOWN_FILE)), 'image/webp');
     const rgba = await read(bitmap, 0, 1);
     bitmap.close();
     if (KNOWN.every((value, i) => rgba[i] === value)) return {read, exact: true};
@@ -108,17 +109,17 @@ function glReader() {
 }
 
 /**
- * A WebP by this browser; null where it writes none.
- * @param {Pixels} pixels 8 bit, RGB or RGBA @param {number} quality 1 to 100
+ * A lossy WebP by this browser; null where it writes none.
+ * @param {Pixels} pixels 8 bit, RGB or RGBA, of which the colours alone are encoded @param {number} quality 1 to 100
  */
 export async function encodedWebp({data, width, height, channels}, quality) {
-  const picture = new ImageData(width, height);
-  if (channels === 4) picture.data.set(data);
-  else for (let i = 0, from = 0; from < data.length; i += 4, from += 3) [picture.data[i], picture.data[i + 1], picture.data[i + 2], picture.data[i + 3]] = [data[from], data[from + 1], data[from + 2], 255];
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('bitmaprenderer');
-  if (context) context.transferFromImageBitmap(await createImageBitmap(picture, AS_IT_IS));
-  else canvas.getContext('2d')?.putImageData(picture, 0, 0);
+  const canvas = new OffscreenCanvas(width, height), context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', {willReadFrequently: true}));
+  const together = Math.max(1, Math.min(height, Math.floor(STRIP / width)));
+  for (let top = 0, from = 0; top < height; top += together) {
+    const strip = new ImageData(width, Math.min(together, height - top)), rgba = strip.data;
+    for (let i = 0; i < rgba.length; i += 4, from += channels) [rgba[i], rgba[i + 1], rgba[i + 2], rgba[i + 3]] = [data[from], data[from + 1], data[from + 2], 255];
+    context.putImageData(strip, 0, top);
+  }
   // 1 means lossless to Chromium, which is another thing than the quality of 100.
   const blob = await canvas.convertToBlob({type: 'image/webp', quality: Math.min(quality, 99.9) / 100});
   return blob.type === 'image/webp' ? new Uint8Array(await blob.arrayBuffer()) : null;

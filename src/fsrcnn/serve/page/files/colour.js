@@ -69,7 +69,7 @@ export function profileOfGamma(gamma, chromaticities, grey) {
 }
 
 /** The colours that an ICC profile is for (`RGB `, `GRAY` …); null where it is cut short, or none. @param {Uint8Array} profile */
-function spaceOf(profile) {
+export function spaceOf(profile) {
   if (profile.length < 132 || latin1(profile, 36, 40) !== 'acsp') return null;
   const length = viewOf(profile).getUint32(0);
   return length >= 132 && length <= profile.length ? latin1(profile, 16, 20) : null;

@@ -110,7 +110,7 @@ export function carried(file, notes) {
   /** @type {Map<number, Uint8Array>} */
   const profile = new Map();
   const comments = [], resources = [];
-  let parts = 0, gainMap = false, further = 0;
+  let parts = 0, gainMap = false, video = false, further = 0;
   for (const {marker, at, data} of jpegSegments(file)) {
     const named = (/** @type {string} */ name) => startsWith(data, name);
     const rest = (/** @type {string} */ name) => data.subarray(name.length);
@@ -139,9 +139,10 @@ export function carried(file, notes) {
     const {xmp, attached} = withoutAttachments(metadata.xmp);
     metadata.xmp = xmp;
     gainMap ||= attached.includes('gain map');
-    if (attached.includes('video')) notes.push(NOTES.video);
+    video = attached.includes('video');
   }
   if (gainMap) notes.push(NOTES.gainMap);
+  if (video) notes.push(NOTES.video);
   if (further) notes.push(NOTES.further(further));
   return metadata;
 }
@@ -153,14 +154,15 @@ function ofJfif(data) {
   return unit === 1 ? {x: x / 25.4, y: y / 25.4, unit: 'in'} : {x: x / 10, y: y / 10, unit: 'cm'};
 }
 
-/** Segments of metadata that fit a JPEG. @param {Metadata} metadata @param {Resolution} resolution @returns {Uint8Array[]} */
+/** Segments of metadata that fit a JPEG. @param {Metadata} metadata @param {Resolution | null} resolution @returns {Uint8Array[]} */
 export function segmentsOf({icc, exif, xmp, iptc, comment}, resolution) {
-  const head = new Uint8Array(14), view = viewOf(head);
-  const perUnit = resolution.unit === 'cm' ? 10 : 25.4;
-  head.set(bytesOf('JFIF\0\x01\x01'));
-  head[7] = resolution.unit === 'cm' ? 2 : 1;
-  view.setUint16(8, Math.min(65_535, Math.round(resolution.x * perUnit)));
-  view.setUint16(10, Math.min(65_535, Math.round(resolution.y * perUnit)));
+  const head = bytesOf('JFIF\0\x01\x01\0\0\x01\0\x01\0\0'), view = viewOf(head); // square pixels
+  if (resolution) {
+    const perUnit = resolution.unit === 'cm' ? 10 : 25.4;
+    head[7] = resolution.unit === 'cm' ? 2 : 1;
+    view.setUint16(8, Math.min(65_535, Math.round(resolution.x * perUnit)));
+    view.setUint16(10, Math.min(65_535, Math.round(resolution.y * perUnit)));
+  }
   const segments = [jpegSegment(0xe0, head)];
   if (exif) segments.push(jpegSegment(0xe1, bytesOf(EXIF), exif));
   if (xmp) segments.push(jpegSegment(0xe1, bytesOf(XMP), xmp));

@@ -1,7 +1,7 @@
 // What a file carries beside its pixels, made fit for the format that is written, as src/fsrcnn/images/metadata.py does it.
 
 import {bytesOf, joined, latin1, viewOf} from './bytes.js';
-import {fittingProfile, hdrOf, isPlain, profileOfCodePoints, profileOfGamma} from './colour.js';
+import {fittingProfile, hdrOf, isPlain, profileOfCodePoints, profileOfGamma, spaceOf} from './colour.js';
 import {DamagedError, PictureError} from './errors.js';
 import {deflatedWhole, inflatedWhole} from './streams.js';
 import * as tags from './tags.js';
@@ -25,24 +25,24 @@ import * as xmp from './xmp.js';
  * @property {[string, Uint8Array][]} [chunks] of a PNG: gAMA, cHRM, sRGB, mDCV, cLLI, and texts, in their order
  * @property {boolean} [lossless] of a WebP
  * @property {Resolution} [resolution]
+ * @property {{width: number, height: number}} [size] upright, for which the resolution is
  */
 
-/** @typedef {{metadata: Metadata, resolution: Resolution, chunks: [string, Uint8Array][], notes: string[]}} Fitted chunks: of a PNG, beside what `metadata` says */
+/** @typedef {{metadata: Metadata, resolution: Resolution | null, chunks: [string, Uint8Array][], notes: string[]}} Fitted chunks: of a PNG, beside what `metadata` says */
 
-/** What is written where nobody says. @type {Resolution} */
-const SCREEN = {x: 72 / 25.4, y: 72 / 25.4, unit: 'in'};
 const LIGHT = ['mDCV', 'cLLI'], COLOUR = ['gAMA', 'cHRM', 'sRGB', ...LIGHT], TEXT = ['tEXt', 'zTXt', 'iTXt'];
 const XMP_TEXT = 'XML:com.adobe.xmp';
-const NAMES = {icc: 'ICC profile', exif: 'EXIF', xmp: 'XMP', iptc: 'IPTC', comment: 'comment'};
+const NAMES = {icc: 'ICC profile', exif: 'EXIF', xmp: 'XMP', comment: 'comment', iptc: 'IPTC'};
 /** @type {Record<Format, (keyof typeof NAMES)[]>} */
 const HELD = {png: ['icc', 'exif', 'xmp', 'comment'], jpg: ['icc', 'exif', 'xmp', 'iptc', 'comment'], webp: ['icc', 'exif', 'xmp']};
 const LARGEST_EXIF = 65_533 - 2_000, LARGEST_XMP = 65_533 - 29; // in a JPEG, as the command line has it
 
 /**
  * What a PNG carries.
- * @param {readonly Chunk[]} before chunks before the pixels @param {readonly Chunk[]} after @param {string[]} notes @returns {Promise<Metadata>}
+ * @param {readonly Chunk[]} before chunks before the pixels @param {readonly Chunk[]} after
+ * @param {boolean} grey as it lies in the file @param {string[]} notes @returns {Promise<Metadata>}
  */
-export async function ofPng(before, after, notes) {
+export async function ofPng(before, after, grey, notes) {
   /** @type {Metadata} */
   const metadata = {};
   /** @type {[string, Uint8Array][]} */
@@ -60,18 +60,24 @@ export async function ofPng(before, after, notes) {
       } else if (!early) {
         notes.push(NOTES.afterPixels(kind));
       } else if (kind === 'cICP' && data.length === 4) metadata.codePoints = {primaries: data[0], transfer: data[1], full: data[3] !== 0};
-      else if (kind === 'iCCP') metadata.icc ??= await inflatedWhole(data.subarray(data.indexOf(0) + 2));
+      else if (kind === 'iCCP') metadata.icc ??= profileOf(await inflatedWhole(data.subarray(data.indexOf(0) + 2)), grey);
       else if (kind === 'eXIf') metadata.exif ??= latin1(data, 0, 6) === 'Exif\0\0' ? data.subarray(6) : data;
       else if (kind === 'pHYs' && data.length === 9) metadata.resolution ??= ofPhys(data) ?? undefined;
       else if (COLOUR.includes(kind)) chunks.push([kind, data]);
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
-      const note = kind === 'iCCP' ? NOTES.damaged(NAMES.icc) : NOTES.damagedPart;
+      const note = kind === 'iCCP' ? NOTES.profile(grey) : NOTES.damagedPart;
       if (!notes.includes(note)) notes.push(note);
     }
   }
   if (chunks.length) metadata.chunks = chunks;
   return metadata;
+}
+
+/** A profile of the colours that it lies beside, which in a PNG it must be. @param {Uint8Array} icc @param {boolean} grey @throws {DamagedError} */
+function profileOf(icc, grey) {
+  if (spaceOf(icc) !== (grey ? 'GRAY' : 'RGB ')) throw new DamagedError();
+  return icc;
 }
 
 /** What a text chunk says, after its keyword. @param {string} kind @param {Uint8Array} data @returns {Promise<Uint8Array>} */
@@ -123,7 +129,7 @@ export function fitted(given, format, {grey, width, height}) {
   /** @type {string[]} */
   const notes = [];
   const metadata = {...given};
-  const resolution = given.resolution ?? SCREEN;
+  const resolution = grown(given, width, height);
   const colour = colourIn(given, metadata, format, grey, notes);
   replace(metadata, 'exif', (block) => tags.resized(block, width, height, resolution), notes);
   replace(metadata, 'xmp', (packet) => xmp.resized(packet, width, height), notes);
@@ -143,8 +149,14 @@ export function fitted(given, format, {grey, width, height}) {
     if (texts.length) notes.push(NOTES.texts(listed(texts.map(([, data]) => latin1(data, 0, data.indexOf(0))))));
   }
   if (format === 'jpg') fitIntoJpeg(metadata, notes);
-  if (format === 'webp' && !metadata.exif && given.resolution) metadata.exif = tags.blockOf(resolution); // it has no other place for it
+  if (format === 'webp' && !metadata.exif && resolution) metadata.exif = tags.blockOf(resolution); // it has no other place for it
   return {metadata, resolution, chunks, notes};
+}
+
+/** The resolution grows with the picture. @param {Metadata} metadata @param {number} width @param {number} height @returns {Resolution | null} */
+function grown({resolution, size}, width, height) {
+  if (!resolution) return null;
+  return size ? {...resolution, x: (resolution.x * width) / size.width, y: (resolution.y * height) / size.height} : resolution;
 }
 
 /**
@@ -226,13 +238,15 @@ export async function pngChunksOf({metadata, resolution, chunks}) {
   /** @type {[string, Uint8Array][]} */
   const all = [...chunks];
   if (metadata.icc) all.push(['iCCP', joined([bytesOf('icc\0\0'), await deflatedWhole(metadata.icc)])]);
-  const phys = new Uint8Array(9);
-  viewOf(phys).setUint32(0, Math.min(0x7fffffff, Math.round(resolution.x * 1000)));
-  viewOf(phys).setUint32(4, Math.min(0x7fffffff, Math.round(resolution.y * 1000)));
-  phys[8] = 1;
-  all.push(['pHYs', phys]);
+  if (resolution) {
+    const data = new Uint8Array(9), view = viewOf(data);
+    view.setUint32(0, Math.min(0x7fffffff, Math.round(resolution.x * 1000)));
+    view.setUint32(4, Math.min(0x7fffffff, Math.round(resolution.y * 1000)));
+    data[8] = 1;
+    all.push(['pHYs', data]);
+  }
   if (metadata.exif) all.push(['eXIf', metadata.exif]);
-  if (metadata.xmp) all.push(['iTXt', joined([bytesOf(`${XMP_TEXT}\0\0\0\0\0`), metadata.xmp])]);
+  if (metadata.xmp) all.push(['iTXt', joined([bytesOf(`${XMP_TEXT}\0\0\0\0\0`), xmp.inUtf8(metadata.xmp)])]);
   return all;
 }
 

@@ -5,6 +5,7 @@ import {pngChunks} from './containers.js';
 import {DamagedError, PictureError} from './errors.js';
 import {MAX_PIXELS, MOST_BYTES, START, isFormat, kindOf} from './formats.js';
 import * as jpeg from './jpeg.js';
+import {checkScans} from './jpeg_scans.js';
 import {ofPng, orientationOf} from './metadata.js';
 import {pixelsOf, structureOf as structureOfPng} from './png_reading.js';
 import {upright} from './upright.js';
@@ -31,8 +32,8 @@ export async function read(blob, name) {
   };
   try {
     const {pixels, metadata, compression} = await {png: readPng, jpg: readJpeg, webp: readWebp}[kind](file, name, check, notes);
-    const turn = orientationOf(metadata, notes);
-    return {pixels: upright(pixels, turn), format: kind, metadata: {...ownBytes(metadata), format: kind}, compression, notes};
+    const turned = upright(pixels, orientationOf(metadata, notes));
+    return {pixels: turned, format: kind, metadata: {...ownBytes(metadata), format: kind, size: {width: turned.width, height: turned.height}}, compression, notes};
   } catch (error) {
     if (error instanceof DamagedError) throw new PictureError(error.truncated ? ERRORS.truncated(name) : ERRORS.damaged(name), {cause: error});
     if (error instanceof RangeError) throw new PictureError(ERRORS.memory(name, size.width, size.height), {cause: error});
@@ -77,7 +78,7 @@ function counted(pixels) {
 async function readPng(file, name, check, notes) {
   const png = structureOfPng(pngChunks(file), check);
   if (png.frames > 1) throw new PictureError(ERRORS.frames(name, png.frames));
-  const metadata = await ofPng(png.before, png.after, notes);
+  const metadata = await ofPng(png.before, png.after, [0, 4].includes(png.header.colour), notes);
   return {pixels: await pixelsOf(png), metadata, compression: null};
 }
 
@@ -91,8 +92,9 @@ async function readJpeg(file, name, check, notes) {
   if (components !== 1 && components !== 3) throw new DamagedError();
   if (!complete) notes.push(NOTES.endMissing);
   const metadata = jpeg.carried(file, notes);
-  const bare = new Blob(/** @type {any[]} */ (jpeg.bare(complete ? file : jpeg.withEnd(file))), {type: 'image/jpeg'});
-  const {pixels} = await decoded(bare, {width, height, channels: components});
+  const whole = complete ? file : jpeg.withEnd(file);
+  checkScans(whole);
+  const {pixels} = await decoded(jpeg.bare(whole), 'image/jpeg', {width, height, channels: components});
   return {pixels, metadata, compression: {format: 'JPEG', quality: jpeg.qualityOf(file)}};
 }
 
@@ -102,8 +104,7 @@ async function readWebp(file, name, check, notes) {
   check(width, height);
   if (frames > 1) throw new PictureError(ERRORS.frames(name, frames));
   const metadata = webp.carried(file, structure);
-  const bare = new Blob(/** @type {any[]} */ (webp.bare(file)), {type: 'image/webp'});
-  const {pixels, exact} = await decoded(bare, {width, height, channels: alpha ? 4 : 3});
+  const {pixels, exact} = await decoded(webp.bare(file), 'image/webp', {width, height, channels: alpha ? 4 : 3});
   if (!exact) notes.push(NOTES.premultiplied);
   return {pixels, metadata, compression: lossless ? null : {format: 'WebP', quality: null}};
 }

@@ -84,11 +84,12 @@ export function described(block) {
 /**
  * A block of an upright picture of another size and of a resolution: edited in place, so that what points into it (maker notes) stays
  * right. Sizes are set where they are said; the thumbnail, of the old pixels, is taken out.
- * @param {Uint8Array} block @param {number} width @param {number} height @param {Resolution} resolution
+ * @param {Uint8Array} block @param {number} width @param {number} height @param {Resolution | null} resolution
  * @throws {DamagedError}
  */
 export function resized(block, width, height, resolution) {
   const form = formOf(block);
+  /** @type {Uint8Array} */
   let data = block.slice();
   const view = viewOf(data);
   const {entries, link} = entriesOf(block, form, form.first);
@@ -99,13 +100,12 @@ export function resized(block, width, height, resolution) {
     if (HEIGHTS.includes(entry.tag)) setNumber(view, form, entry, height);
     if (entry.tag === ORIENTATION) setNumber(view, form, entry, 1);
   }
-  const wanted = new Map([[X_RESOLUTION, rational(perUnit(resolution, 'x'))], [Y_RESOLUTION, rational(perUnit(resolution, 'y'))]]);
-  const missing = new Map([...wanted, [RESOLUTION_UNIT, short(unitNumber(resolution))]]);
+  const missing = tagsOf(resolution);
   for (const entry of entries) {
-    const value = wanted.get(entry.tag);
-    if (value && entry.kind === 5 && entry.length === 1 && entry.values + 8 <= data.length) data.set(ordered(value, form.little), entry.values);
-    if (entry.tag === RESOLUTION_UNIT && entry.kind === 3 && entry.length === 1) setNumber(view, form, entry, unitNumber(resolution));
+    const value = missing.get(entry.tag);
     missing.delete(entry.tag);
+    const place = value && entry.kind === value.kind && entry.length === 1 ? entry.values : Infinity;
+    if (value && place + value.data.length <= data.length) data.set(ordered(value, form.little), place);
   }
   if (link + 4 <= data.length) {
     data = withoutThumbnail(data, form, view.getUint32(link, form.little));
@@ -193,14 +193,14 @@ function ordered({kind, data, little: own}, little) {
   return turned;
 }
 
-/** @param {Resolution} resolution @param {'x' | 'y'} axis */
-function perUnit(resolution, axis) {
-  return resolution[axis] * (resolution.unit === 'cm' ? 10 : 25.4);
-}
-
-/** @param {Resolution} resolution */
-function unitNumber(resolution) {
-  return resolution.unit === 'cm' ? 3 : 2;
+/** @param {Resolution | null} resolution @returns {Directory} */
+function tagsOf(resolution) {
+  if (!resolution) return new Map();
+  const perUnit = resolution.unit === 'cm' ? 10 : 25.4;
+  return new Map([
+    [X_RESOLUTION, rational(resolution.x * perUnit)], [Y_RESOLUTION, rational(resolution.y * perUnit)],
+    [RESOLUTION_UNIT, {kind: 3, data: Uint8Array.of(resolution.unit === 'cm' ? 3 : 2, 0), little: true}],
+  ]);
 }
 
 /** @param {number} value @returns {Tag} */
@@ -213,17 +213,9 @@ function rational(value) {
   return {kind: 5, data, little: true};
 }
 
-/** @param {number} value @returns {Tag} */
-function short(value) {
-  return {kind: 3, data: Uint8Array.of(value & 0xff, value >> 8), little: true};
-}
-
 /** A block that says a resolution alone. @param {Resolution} resolution */
 export function blockOf(resolution) {
-  const tags = new Map([
-    [X_RESOLUTION, rational(perUnit(resolution, 'x'))], [Y_RESOLUTION, rational(perUnit(resolution, 'y'))], [RESOLUTION_UNIT, short(unitNumber(resolution))],
-  ]);
-  return joined([Uint8Array.of(0x49, 0x49, 42, 0, 8, 0, 0, 0), laidOut(tags, new Map(), true, 8)]);
+  return joined([Uint8Array.of(0x49, 0x49, 42, 0, 8, 0, 0, 0), laidOut(tagsOf(resolution), new Map(), true, 8)]);
 }
 
 /** A block without its maker note: written anew, so that the note's bytes are gone. @param {Uint8Array} block @throws {DamagedError} */

@@ -77,22 +77,27 @@ function withoutFlags(header) {
   return plain;
 }
 
+/** The lossy colours of a file that a browser encoded. @param {Uint8Array} file @throws {DamagedError} there are none */
+export function coloursOf(file) {
+  const found = [...webpChunks(file)].find(({kind}) => kind === 'VP8 ');
+  if (!found) throw new DamagedError();
+  return found.data;
+}
+
 /**
- * A file with the coded data of one and these metadata.
- * @param {Uint8Array} encoded with chunks of its own @param {Metadata} metadata fit for a WebP @returns {Uint8Array[]}
+ * A file.
+ * @param {{width: number, height: number}} size @param {readonly [string, Uint8Array][]} pictures VP8L; or VP8 alone or after ALPH
+ * @param {boolean} alpha whether there is any @param {Metadata} metadata fit for a WebP @returns {Uint8Array[]}
  */
-export function withMetadata(encoded, {icc, exif, xmp}) {
-  const {width, height, alpha} = structureOf(encoded);
-  const pictures = [...webpChunks(encoded)].filter(({kind}) => ['ALPH', 'VP8 ', 'VP8L'].includes(kind)).flatMap(({kind, data}) => webpChunk(kind, data));
-  if (!icc && !exif && !xmp && !startsWith(pictures[0], 'ALPH')) return webpFile(pictures);
+export function fileOf({width, height}, pictures, alpha, {icc, exif, xmp}) {
+  const parts = pictures.flatMap(([kind, data]) => webpChunk(kind, data));
+  if (!icc && !exif && !xmp && pictures.length === 1) return webpFile(parts);
   const header = new Uint8Array(10), view = viewOf(header);
   header[0] = (icc ? WITH_PROFILE : 0) | (alpha ? WITH_ALPHA : 0) | (exif ? WITH_EXIF : 0) | (xmp ? WITH_XMP : 0);
-  for (const [at, side] of [[4, width], [7, height]]) {
-    view.setUint16(at, (side - 1) & 0xffff, true);
-    header[at + 2] = (side - 1) >> 16;
-  }
+  view.setUint16(4, width - 1, true);
+  view.setUint16(7, height - 1, true);
   return webpFile([
-    ...webpChunk('VP8X', header), ...(icc ? webpChunk('ICCP', icc) : []), ...pictures, ...(exif ? webpChunk('EXIF', exif) : []),
+    ...webpChunk('VP8X', header), ...(icc ? webpChunk('ICCP', icc) : []), ...parts, ...(exif ? webpChunk('EXIF', exif) : []),
     ...(xmp ? webpChunk('XMP ', xmp) : []),
   ]);
 }

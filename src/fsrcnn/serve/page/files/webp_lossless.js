@@ -1,7 +1,6 @@
 // Pixels as lossless WebP (RFC 9649, section 3), every one of them, colours under full transparency too, which a canvas does not keep.
 
 import {joined} from './bytes.js';
-import {webpChunk, webpFile} from './containers.js';
 import {codeSizes, codesOf, ordered} from './huffman.js';
 
 /** @typedef {import('./upright.js').Pixels} Pixels */
@@ -12,12 +11,13 @@ const BLOCK_BITS = 5; // squares of 32 pixels have a predictor each
 const TOP = 2, AVERAGE = 7, SELECT = 11, GRADIENT = 12; // predictors, of 14 that there are
 const PREDICTORS = [TOP, AVERAGE, SELECT, GRADIENT];
 const LITERALS = 256, LENGTHS = 24, DISTANCES = 40;
+const LOSSLESS_ALPHA = 1; // how ALPH is packed; 0 is not at all
 const LEFT = 1; // the distance symbol of the pixel before
 const LONGEST_RUN = 4096, SHORTEST_RUN = 4;
 const LONGEST_CODE = 15, LONGEST_CODE_OF_LENGTHS = 7;
 const ORDER_OF_LENGTHS = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/** @param {Pixels} pixels 8 bit, RGB or RGBA @returns {Uint8Array} a file without metadata */
+/** @param {Pixels} pixels 8 bit, RGB or RGBA @returns {Uint8Array} data of a chunk VP8L */
 export function encoded({data, width, height, channels}) {
   const bits = new Bits();
   bits.put(0x2f, 8);
@@ -27,7 +27,22 @@ export function encoded({data, width, height, channels}) {
   bits.put(0, 3);
   bits.put(1, 1);
   bits.put(SUBTRACT_GREEN, 2);
-  const rgba = withoutGreen(data, channels, width * height);
+  putPicture(bits, withoutGreen(data, channels, width * height), width, height);
+  return bits.bytes();
+}
+
+/** Transparency alone, which goes beside lossy colours. @param {Pixels} pixels 8 bit, RGBA @returns {Uint8Array} data of a chunk ALPH */
+export function encodedAlpha({data, width, height}) {
+  const rgba = new Uint8Array(4 * width * height);
+  for (let i = 0; i < rgba.length; i += 4) [rgba[i + 1], rgba[i + 3]] = [data[i + 3], 255];
+  const bits = new Bits();
+  bits.put(LOSSLESS_ALPHA, 8);
+  putPicture(bits, rgba, width, height);
+  return bits.bytes();
+}
+
+/** @param {Bits} bits @param {Uint8Array} rgba @param {number} width @param {number} height */
+function putPicture(bits, rgba, width, height) {
   const {residuals, modes} = predicted(rgba, width, height);
   bits.put(1, 1);
   bits.put(PREDICTOR, 2);
@@ -35,7 +50,6 @@ export function encoded({data, width, height, channels}) {
   putPixels(bits, modes, false);
   bits.put(0, 1); // no further transform
   putPixels(bits, residuals, true);
-  return joined(webpFile(webpChunk('VP8L', bits.bytes())));
 }
 
 /** Bits, the lowest first. */

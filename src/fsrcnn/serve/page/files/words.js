@@ -57,5 +57,5 @@ export const NOTES = {
   largeInJpeg: (/** @type {string} */ what) => `its ${what} is left out: jpg holds at most 64 kB of it`,
   bits: (/** @type {string} */ format) => `its 16 bits became 8: ${format} holds no more`,
   transparency: 'its transparency is left out: jpg holds none, so what was transparent became white',
-  premultiplied: 'colours under low transparency are less exact: this browser reads and writes them multiplied by it',
+  premultiplied: 'colours under low transparency are less exact: this browser reads them multiplied by it',
 };

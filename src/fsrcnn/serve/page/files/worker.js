@@ -6,10 +6,15 @@ import {write} from './writing.js';
 
 addEventListener('message', async ({data: {task, given}}) => {
   try {
-    const result = await (task === 'read' ? read : write)(...given);
-    const transfer = task === 'read' ? [result.pixels.data.buffer] : [];
-    postMessage({result}, {transfer});
+    if (task === 'read') {
+      const picture = await read(given[0], given[1]);
+      postMessage({result: picture}, {transfer: [picture.pixels.data.buffer]});
+    } else {
+      postMessage({result: await write(given[0], given[1])});
+    }
   } catch (error) {
-    postMessage({sentence: error instanceof PictureError ? error.message : null, detail: String(error)});
+    const causes = [];
+    for (let cause = error; cause instanceof Error; cause = cause.cause) causes.push(String(cause));
+    postMessage({sentence: error instanceof PictureError ? error.message : null, detail: causes.join('; ')});
   }
 });

@@ -1,14 +1,14 @@
-// A picture as a file. PNG and JPEG are written here, WebP's lossy one by the browser.
+// A picture as a file. PNG, JPEG and lossless WebP are written here, the colours of a lossy WebP by the browser.
 
 import {encodedWebp} from './canvas.js';
-import {PictureError} from './errors.js';
+import {DamagedError, PictureError} from './errors.js';
 import {FORMATS, isFormat} from './formats.js';
 import * as jpeg from './jpeg.js';
 import {encoded as encodedJpeg} from './jpeg_writing.js';
 import {checkColours, fitted, pngChunksOf} from './metadata.js';
 import {encoded as encodedPng} from './png_writing.js';
 import * as webp from './webp.js';
-import {encoded as encodedLossless} from './webp_lossless.js';
+import {encodedAlpha, encoded as encodedLossless} from './webp_lossless.js';
 import {ERRORS, NOTES} from './words.js';
 
 /** @typedef {import('./formats.js').Format} Format */
@@ -27,6 +27,8 @@ export async function write(pixels, options) {
     return await written(pixels, options);
   } catch (cause) {
     if (cause instanceof RangeError) throw new PictureError(ERRORS.outOfMemory, {cause});
+    // Of a canvas that is too large; or what it gives is no lossy WebP.
+    if (cause instanceof DOMException || cause instanceof DamagedError) throw new PictureError(ERRORS.noEncoding(pixels.width, pixels.height, options.format), {cause});
     throw cause;
   }
 }
@@ -58,12 +60,19 @@ async function written(pixels, {format, quality, lossless = false, metadata = {}
   let parts;
   if (format === 'jpg') parts = encodedJpeg(opaque(shallow), asked, jpeg.segmentsOf(fit.metadata, fit.resolution));
   else {
-    const exact = lossless || (quality == null && metadata.format === 'webp' && metadata.lossless);
-    const encoded = exact ? encodedLossless(coloured(shallow)) : await encodedWebp(coloured(shallow), asked);
-    if (!encoded) throw new PictureError(ERRORS.noWriter(format));
-    parts = webp.withMetadata(encoded, fit.metadata);
+    const rgb = coloured(shallow), exact = lossless || (quality == null && metadata.format === 'webp' && metadata.lossless);
+    parts = webp.fileOf(rgb, exact ? [['VP8L', encodedLossless(rgb)]] : await lossy(rgb, asked), rgb.channels === 4, fit.metadata);
   }
   return {blob: new Blob(/** @type {any[]} */ (parts), {type}), notes};
+}
+
+/** The chunks of a lossy WebP. @param {Pixels} pixels 8 bit, RGB or RGBA @param {number} quality @returns {Promise<[string, Uint8Array][]>} */
+async function lossy(pixels, quality) {
+  const file = await encodedWebp(pixels, quality);
+  if (!file) throw new PictureError(ERRORS.noWriter('webp'));
+  /** @type {[string, Uint8Array]} */
+  const colours = ['VP8 ', webp.coloursOf(file)];
+  return pixels.channels === 4 ? [['ALPH', encodedAlpha(pixels)], colours] : [colours];
 }
 
 /** Whether a pixel lets through what is behind it. @param {Pixels} pixels */

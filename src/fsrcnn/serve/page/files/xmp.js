@@ -54,23 +54,33 @@ export function withoutAttachments(xmp) {
   return {xmp: attached.length ? alone : xmp, attached};
 }
 
+/** @param {Uint8Array} xmp @returns {'utf-16le' | 'utf-16be' | null} null: UTF-8 */
+function wideEncoding([first, second]) {
+  if ((first === 0x3c && second === 0) || (first === 0xff && second === 0xfe)) return 'utf-16le';
+  return (first === 0 && second === 0x3c) || (first === 0xfe && second === 0xff) ? 'utf-16be' : null;
+}
+
+/** In the only encoding that a PNG's text has. @param {Uint8Array} xmp */
+export function inUtf8(xmp) {
+  const wide = wideEncoding(xmp);
+  return wide ? new TextEncoder().encode(new TextDecoder(wide).decode(xmp)) : xmp;
+}
+
 /**
  * Bytes edited as text. What is edited is ASCII, so UTF-8 is taken byte by byte, and UTF-16 by its pairs.
  * @param {Uint8Array} xmp @param {(text: string) => string} edit
  */
 function edited(xmp, edit) {
-  const [first, second] = xmp;
-  const little = (first === 0x3c && second === 0) || (first === 0xff && second === 0xfe);
-  const big = (first === 0 && second === 0x3c) || (first === 0xfe && second === 0xff);
-  if (!little && !big) return bytesOf(edit(latin1(xmp)));
+  const wide = wideEncoding(xmp);
+  if (!wide) return bytesOf(edit(latin1(xmp)));
+  const [low, high] = wide === 'utf-16le' ? [0, 1] : [1, 0];
   const units = [];
-  for (let at = 0; at + 1 < xmp.length; at += 2) units.push(String.fromCharCode(little ? xmp[at] | (xmp[at + 1] << 8) : (xmp[at] << 8) | xmp[at + 1]));
+  for (let at = 0; at + 1 < xmp.length; at += 2) units.push(String.fromCharCode(xmp[at + low] | (xmp[at + high] << 8)));
   const text = edit(units.join(''));
   const bytes = new Uint8Array(2 * text.length);
   for (let i = 0; i < text.length; i += 1) {
-    const unit = text.charCodeAt(i);
-    bytes[2 * i + (little ? 0 : 1)] = unit & 0xff;
-    bytes[2 * i + (little ? 1 : 0)] = unit >> 8;
+    bytes[2 * i + low] = text.charCodeAt(i) & 0xff;
+    bytes[2 * i + high] = text.charCodeAt(i) >> 8;
   }
   return bytes;
 }
