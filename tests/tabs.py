@@ -29,7 +29,7 @@ from PIL import Image
 
 import fsrcnn
 from fsrcnn.arrays import Array
-from support import ENVIRONMENT, ROOT, heed_interrupts, run_command, saved
+from support import ENVIRONMENT, heed_interrupts, run_command, saved
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page
@@ -96,7 +96,11 @@ def hosting(folder: Path, path: str = "/tools/fsrcnn/") -> Iterator[Host]:
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
-        extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript", ".wasm": "application/wasm"}
+        extensions_map = {
+            **SimpleHTTPRequestHandler.extensions_map,
+            ".js": "text/javascript",
+            ".wasm": "application/wasm",
+        }
 
         def translate_path(self, given: str) -> str:
             within = given.split("?")[0].removeprefix(path)
@@ -155,7 +159,9 @@ def engine() -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="tests of the page need playwright (requirements-dev.txt)")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="tests of the page need playwright (requirements-dev.txt)"
+    )
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
     with sync_api.sync_playwright() as playwright:
@@ -177,9 +183,16 @@ class Visits:
     def context(self, **options: Any) -> BrowserContext:
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         context.set_default_timeout(LONGEST)
-        context.on("console", lambda message: message.type in ("error", "warning") and self._complain(f"{message.text} {message.location['url']}"))
+        context.on(
+            "console",
+            lambda message: (
+                message.type in ("error", "warning") and self._complain(f"{message.text} {message.location['url']}")
+            ),
+        )
         context.on("weberror", lambda error: self._complain(str(error.error)))
-        context.add_init_script("addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))")
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"
+        )
         self._contexts.append(context)
         return context
 
@@ -205,7 +218,9 @@ class Visits:
     def close(self) -> None:
         for context in self._contexts:
             context.close()
-        unexpected = [text for text in self.complaints if not any(re.search(pattern, text) for pattern in self.expected)]
+        unexpected = [
+            text for text in self.complaints if not any(re.search(pattern, text) for pattern in self.expected)
+        ]
         assert unexpected == []
 
 

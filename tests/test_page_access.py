@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from support import ROOT, saved
-from tabs import PAGE, PNG, RGB, Server, Tab, Visits, by_command
+from tabs import PNG, Server, Tab, Visits, by_command
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route
@@ -129,12 +129,21 @@ def seen(tab: Tab, stop: dict[str, Any]) -> bool:
     """Whether the screen differs around an element while it has the focus."""
     room = 8
     left, top = max(0, stop["x"] - room), max(0, stop["y"] - room)
-    clip: Any = {"x": left, "y": top, "width": stop["x"] + stop["width"] + room - left, "height": stop["y"] + stop["height"] + room - top}
+    clip: Any = {
+        "x": left,
+        "y": top,
+        "width": stop["x"] + stop["width"] + room - left,
+        "height": stop["y"] + stop["height"] + room - top,
+    }
     element = tab.page.evaluate_handle("() => document.activeElement")
     photos = []
     for focus in ("focus", "blur"):
         element.evaluate(f"(element) => element.{focus}({{focusVisible: true, preventScroll: true}})")
-        photos.append(np.asarray(Image.open(io.BytesIO(tab.page.screenshot(clip=clip, animations="disabled"))).convert("RGB"), np.int16))
+        photos.append(
+            np.asarray(
+                Image.open(io.BytesIO(tab.page.screenshot(clip=clip, animations="disabled"))).convert("RGB"), np.int16
+            )
+        )
     element.evaluate("(element) => element.focus({focusVisible: true, preventScroll: true})")
     changed = (abs(photos[0] - photos[1]).max(2) > 60).sum()
     return bool(changed > 2 * min(photos[0].shape[:2]))

@@ -6,11 +6,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from support import png_bomb, run_command, saved
-from tabs import PNG, RGB, Server, Tab, Visits, plain
+from tabs import PNG, RGB, Server, Tab, Visits
 
 JPEG = saved([RGB], "JPEG")
 WEBP = saved([RGB], "WEBP")
@@ -84,8 +83,13 @@ def test_the_server_says_what_the_command_says(visit: Visits, server: Server, tm
         (tmp_path / name).write_bytes(data)
         done = run_command("upscale", name, "--precision", "fast", "--max-pixels", str(2**27), cwd=tmp_path)
         assert done.returncode != 0
-        sentences[name] = plain(done.stderr.decode().strip().removeprefix("fsrcnn: ").removeprefix("error: "))
-    assert {name: tab.remark(name) for name in BAD} == sentences
+        sentences[name] = done.stderr.decode().strip().removeprefix("fsrcnn: ").removeprefix("error: ")
+    # What to do about it differs: the command's options are not the server's.
+    said, wanted = (
+        {name: text.partition(";")[0] for name, text in found.items()}
+        for found in ({name: tab.remark(name) for name in BAD}, sentences)
+    )
+    assert said == wanted
     tab.done("good 1.png")
     tab.done("good 2.jpg")
 

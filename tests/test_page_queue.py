@@ -43,7 +43,14 @@ def pictures(count: int, side: int = 200) -> list[tuple[str, bytes]]:
 
 def tree(folder: Path) -> Path:
     """A folder of pictures and of what is none."""
-    for name in ("photos/b.png", "photos/a 10.png", "photos/a 9.JPG", "photos/notes.txt", "photos/.hidden.png", "photos/inner/c.png"):
+    for name in (
+        "photos/b.png",
+        "photos/a 10.png",
+        "photos/a 9.JPG",
+        "photos/notes.txt",
+        "photos/.hidden.png",
+        "photos/inner/c.png",
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(NONE if path.suffix == ".txt" else JPEG if path.suffix == ".JPG" else PNG)
@@ -269,7 +276,12 @@ def test_a_busy_server_is_waited_for(visit: Visits, slow: Server) -> None:
 
 
 def test_the_server_ends_in_mid_work(visit: Visits, tmp_path: Path) -> None:
-    visit.expected += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"]
+    visit.expected += [
+        "ERR_CONNECTION_REFUSED",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONNECTION_RESET",
+        "ERR_EMPTY_RESPONSE",
+    ]
     gone = "the server does not answer: it was ended, or the connection is gone; start it and try again"
     with serving(tmp_path) as first:
         tab = visit(first.address, "server")
@@ -325,7 +337,10 @@ def test_all_are_saved_as_a_zip(tab: Tab, tmp_path: Path) -> None:
         "größe 寸_x2.png", "same_x2.png", "same_x2 (2).png", "SAME_x2 (3).png",
     ]  # fmt: skip
     assert len({entry.lower() for entry in entries}) == len(entries)
-    singles = [tab.downloaded(button)[1] for button in tab.page.get_by_role("button", name=re.compile("^Save .*[.](png|JPG)$")).all()]
+    singles = [
+        tab.downloaded(button)[1]
+        for button in tab.page.get_by_role("button", name=re.compile("^Save .*[.](png|JPG)$")).all()
+    ]
     assert singles == list(entries.values())
     tab.told("8 pictures in the zip.")
 
@@ -352,7 +367,9 @@ def test_a_result_is_copied(visit: Visits, server: Server) -> None:
 
 def test_a_clipboard_that_is_refused_is_said(visit: Visits, server: Server) -> None:
     tab = visit(server.address, "server")
-    tab.page.evaluate("navigator.clipboard.write = async () => { throw new DOMException('Write permission denied.', 'NotAllowedError'); }; 0")
+    tab.page.evaluate(
+        "navigator.clipboard.write = async () => { throw new DOMException('Write permission denied.', 'NotAllowedError'); }; 0"
+    )
     tab.add(("a.png", PNG))
     tab.done("a.png")
     tab.button("Copy picture").click()
@@ -422,7 +439,10 @@ def test_results_are_saved_into_a_folder_beside_what_is_there(visit: Visits, ser
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
-        ("QuotaExceededError", "the disk is full, and nothing of this picture was written; make room and save it again"),
+        (
+            "QuotaExceededError",
+            "the disk is full, and nothing of this picture was written; make room and save it again",
+        ),
         ("NoModificationAllowedError", "the folder cannot be written to; choose another one"),
         ("NotAllowedError", "the browser did not allow it; try again, and agree when it asks"),
     ],
@@ -444,7 +464,11 @@ def test_a_folder_that_cannot_be_written(visit: Visits, server: Server, failure:
 
 
 def test_a_folder_that_was_not_chosen(visit: Visits, server: Server) -> None:
-    tab = into_folder(visit, server, "globalThis.showDirectoryPicker = async () => { throw new DOMException('The user aborted a request.', 'AbortError'); };")
+    tab = into_folder(
+        visit,
+        server,
+        "globalThis.showDirectoryPicker = async () => { throw new DOMException('The user aborted a request.', 'AbortError'); };",
+    )
     tab.add(("a.png", PNG))
     tab.done("a.png")
     tab.button("Save into a folder").click()

@@ -18,13 +18,16 @@ from PIL import Image, ImageCms
 from fsrcnn import pretrained
 from fsrcnn.arrays import Array
 from support import png_chunk, run_command, saved
-from tabs import PAGE, PNG, RGB, Host, Server, Tab, Visits, by_command, hosting, plain
+from tabs import PNG, RGB, Server, Tab, Visits, by_command, plain
 
 pyvips = pytest.importorskip("pyvips")
 
 GENERATOR = np.random.default_rng(5)
 KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels → PNG's colour type
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+ADDED = {0x9000, 0xA000, 0xA001, 0xA002, 0xA003}  # tags of EXIF that libvips adds where an inner table lacks them
 
 
 def exif() -> bytes:
@@ -160,7 +163,12 @@ def decoded(data: bytes) -> Decoded:
     with Image.open(io.BytesIO(data)) as opened:
         tags = opened.getexif()
         inner = tags.get_ifd(0x8769)
-        return Decoded(picture.numpy(), picture.interpretation, icc, {tag: value for tag, value in {**tags, **inner}.items() if tag != 0x8769})
+        return Decoded(
+            picture.numpy(),
+            picture.interpretation,
+            icc,
+            {tag: value for tag, value in {**tags, **inner}.items() if tag != 0x8769},
+        )
 
 
 @pytest.mark.parametrize("name", SAME_PIXELS)
@@ -173,11 +181,15 @@ def test_the_browser_gives_the_pixels_of_the_command(
     assert made.keys() == wanted.keys()
     for file, data in made.items():
         ours, theirs = decoded(data), decoded(wanted[file])
-        assert (ours.samples.dtype, ours.samples.shape, ours.interpretation) == (theirs.samples.dtype, theirs.samples.shape, theirs.interpretation)
+        assert (ours.samples.dtype, ours.samples.shape, ours.interpretation) == (
+            theirs.samples.dtype,
+            theirs.samples.shape,
+            theirs.interpretation,
+        )
         np.testing.assert_array_equal(ours.samples, theirs.samples, file)
         assert ours.icc == theirs.icc
         assert {**theirs.tags, **ours.tags} == theirs.tags, (ours.tags, theirs.tags)
-        assert theirs.tags.keys() - ours.tags.keys() <= {0xA002, 0xA003}  # libvips says the size there, too
+        assert theirs.tags.keys() - ours.tags.keys() <= ADDED
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -220,28 +232,60 @@ def test_facts(visit: Visits, server: Server, engine: None, where: str, tmp_path
         tab.done(name)
         tab.show(name)
         rows = tab.page.locator("#facts dl > div")
-        said[name] = {plain(row.locator("dt").text_content()): plain(row.locator("dd").text_content()) for row in rows.all()}
+        said[name] = {
+            plain(row.locator("dt").text_content()): plain(row.locator("dd").text_content()) for row in rows.all()
+        }
         said[name]["command"] = plain(tab.page.locator("#facts code").text_content())
         (tmp_path / name).write_bytes(data)
-    done = run_command("upscale", *(name for name, _ in NOISY), "--scale", "2.5", "--precision", "fast", "--format", "png", "--json", cwd=tmp_path)
+    done = run_command(
+        "upscale",
+        *(name for name, _ in NOISY),
+        "--scale",
+        "2.5",
+        "--precision",
+        "fast",
+        "--format",
+        "png",
+        "--json",
+        cwd=tmp_path,
+    )
     for told in json.loads(done.stdout)["done"]:
         facts = said[Path(told["input"]).name]
         assert facts["Model"] == f"{told['model']}: {told['reason']}"
-        assert facts["command"] == f"fsrcnn upscale {Path(told['input']).name} --scale 2.5 --precision fast --format png"
-        assert facts["Engine"].startswith("WebAssembly in this browser" if where == "browser" else "fsrcnn serve at 127.0.0.1")
-    assert said["blocks.jpg"]["Size"] == "48 × 40 → 120 × 100 pixels" or said["blocks.jpg"]["Size"] == "48 × 40 → 120 × 100"
+        assert (
+            facts["command"] == f"fsrcnn upscale {Path(told['input']).name} --scale 2.5 --precision fast --format png"
+        )
+        assert facts["Engine"].startswith(
+            "WebAssembly in this browser" if where == "browser" else "fsrcnn serve at 127.0.0.1"
+        )
+    assert (
+        said["blocks.jpg"]["Size"] == "48 × 40 → 120 × 100 pixels"
+        or said["blocks.jpg"]["Size"] == "48 × 40 → 120 × 100"
+    )
 
 
 def test_options_are_kept_and_reset(visit: Visits, server: Server) -> None:
     context = visit.context()
     tab = visit.tab(context, server.address, "server")
-    chosen = {"model": "strength", "strength": "0.35", "way": "fit", "width": "123", "height": "45", "format": "webp", "precision": "exact", "quality": "77"}
+    chosen = {
+        "model": "strength",
+        "strength": "0.35",
+        "way": "fit",
+        "width": "123",
+        "height": "45",
+        "format": "webp",
+        "precision": "exact",
+        "quality": "77",
+    }
     tab.choose(**chosen, lossless=False)
     again = visit.tab(context, server.address)
     values = {name: again.page.locator(f"#options [name={name}]").input_value() for name in chosen}
     assert values == chosen
     assert again.page.locator("input[name=where]:checked").input_value() == "server"
-    assert plain(again.page.locator("#options-summary").text_content()) == "≤ 123 × 45 · fsrcnn-photo@0.35 · exact · WEBP 77"
+    assert (
+        plain(again.page.locator("#options-summary").text_content())
+        == "≤ 123 × 45 · fsrcnn-photo@0.35 · exact · WEBP 77"
+    )
     again.choose()
     again.button("As at first").click()
     again.page.wait_for_function("() => document.querySelector('[name=quality]').value === ''")
@@ -283,139 +327,3 @@ def test_wrong_values_are_said_in_place(visit: Visits, server: Server, engine: N
     tab.button("As at first").click()
     tab.button("Try a.png again").click()
     tab.done("a.png")
-
-
-# Alone.
-
-
-def test_nothing_leaves_the_browser(visit: Visits, host: Host, tmp_path: Path) -> None:
-    """On a plain host: its own record, and the browser's."""
-    sent: list[str] = []
-    context = visit.context()
-    context.on("request", lambda request: sent.append(f"{request.method} {request.url}{' with a body' if request.post_data_buffer else ''}"))
-    tab = visit.tab(context, host.address)
-    kept(tab)
-    loaded = len(host.asked)
-    for model in ("fsrcnn", "auto", "strength"):
-        tab.choose(model=model)
-        tab.add((f"{model}.png", PNG))
-        tab.done(f"{model}.png")
-    tab.button("Copy command").hover()
-    tab.downloaded(tab.button("Save all as zip"))
-    addresses = [line.split()[1] for line in sent if not line.startswith("GET blob:")]
-    assert all(address.startswith(host.address) for address in addresses), addresses
-    assert [line for line in sent if not line.startswith("GET ") or "with a body" in line] == []
-    assert [line for line in host.asked if not line.startswith("GET /tools/fsrcnn/")] == []
-    later = {line.removeprefix("GET /tools/fsrcnn/").partition("/")[0] for line in host.asked[loaded:]}
-    assert later <= {"engine", "files", "bicubic.js", "service_worker.js"}
-
-
-def kept(tab: Tab) -> None:
-    """Wait until the page has all it needs for times without a network."""
-    paths = (path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file())
-    files = [path for path in paths if path not in ("index.html", "service_worker.js", "engine/files.json")]
-    assert len(files) > 60
-    tab.page.wait_for_function(
-        """async (files) => {
-             const held = new Set((await (await caches.open('fsrcnn')).keys()).map(({url}) => url));
-             return navigator.serviceWorker.controller && files.every((name) => held.has(new URL(name, location.href).href));
-           }""",
-        arg=files,
-    )
-
-
-FAMILIES = [*(model for model in pretrained.FAMILIES), "strength", "auto"]
-
-
-def test_without_a_network(visit: Visits, tmp_path_factory: pytest.TempPathFactory, host: Host) -> None:
-    """After the first load its host goes away; nothing was computed before. Also after a reload, and for another tab."""
-    visit.expected += ["ERR_CONNECTION_REFUSED", "ERR_INTERNET_DISCONNECTED", "ERR_FAILED"]
-    with hosting(tmp_path_factory.mktemp("nothing")) as leaving:
-        context = visit.context()
-        tab = visit.tab(context, leaving.address)
-        kept(tab)
-        leaving.end()
-    context.set_offline(True)
-    for number, model in enumerate(FAMILIES):
-        tab.choose(model=model, factor=(2, 3, 4)[number % 3])
-        tab.add((f"{model}.png", PNG))
-        tab.done(f"{model}.png")
-    tab.downloaded(tab.button("Save all as zip"))
-    again = visit.tab(context, leaving.address)
-    again.choose(format="webp", model="fsrcnn", factor=2)
-    again.add(("again.jpg", NOISY[1][1]))
-    again.done("again.jpg")
-    again.save("again.jpg")
-    again.page.reload()
-    again.open(leaving.address)
-    again.add(("third.png", PNG))
-    again.done("third.png")
-
-
-def test_two_tabs_at_once(visit: Visits, host: Host, expected: Callable[[Case], dict[str, bytes]]) -> None:
-    context = visit.context()
-    cases = [SAME_PIXELS["×3"], SAME_PIXELS["fsrcnn-x"]]
-    tabs = [visit.tab(context, host.address) for _ in cases]
-    for tab, case in zip(tabs, cases, strict=True):
-        tab.choose(**{"factor": 2, "model": "fsrcnn", **case.form})
-        tab.page.bring_to_front()
-        tab.add(*case.files)
-    for tab, case in zip(tabs, cases, strict=True):
-        for name, _ in case.files:
-            tab.done(name)
-        tab.page.bring_to_front()
-        wanted = expected(case)
-        for file, data in tab.save_all().items():
-            np.testing.assert_array_equal(decoded(data).samples, decoded(wanted[file]).samples)
-
-
-# Where the browser cannot.
-
-
-def test_a_browser_without_simd(visit: Visits, server: Server, engine: None) -> None:
-    context = visit.context()
-    context.add_init_script("WebAssembly.validate = () => false;")
-    tab = visit.tab(context, server.address)
-    said = tab.page.locator("#where-obstacle")
-    assert said.text_content() == "this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or Safari from 16.4."
-    assert said.is_visible()
-    assert tab.page.locator("input[value=browser]").is_disabled()
-    assert tab.page.locator("input[name=where]:checked").input_value() == "server"
-    tab.add(("a.png", PNG))
-    tab.done("a.png")
-
-
-def test_a_browser_without_simd_and_no_server(visit: Visits, host: Host) -> None:
-    context = visit.context()
-    context.add_init_script("WebAssembly.validate = () => false;")
-    page = context.new_page()
-    page.goto(host.address)
-    sentence = (
-        "this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or Safari from 16.4. "
-        "There is no server behind this page; the command fsrcnn serve starts one, with this page."
-    )
-    page.locator("#where-obstacle", has_text=sentence).wait_for()
-    page.locator("#files").set_input_files([{"name": "a.png", "mimeType": "", "buffer": PNG}])
-    page.locator("[data-state=failed] .remark", has_text=sentence).wait_for()
-
-
-def test_a_picture_too_large_for_the_tab(visit: Visits, server: Server, engine: None) -> None:
-    tab = visit(server.address, "browser")
-    tab.choose(factor=60)
-    tab.add(("wide.png", saved([np.zeros((1500, 1500), np.uint8)], "PNG")))
-    assert tab.state("wide.png") == "failed"
-    assert tab.remark("wide.png") == "a result of 90000×90000 pixels is too large for this tab's memory: give a smaller size"
-    tab.choose(factor=2)
-    tab.add(("next.png", PNG))
-    tab.done("next.png")
-    tab.row("wide.png").get_by_role("button", name="Compute on this computer").click()
-    tab.state("wide.png", "failed", "running", "waiting")
-    tab.page.wait_for_function("() => ![...document.querySelectorAll('.remark')].some(({textContent}) => textContent.includes('tab'))")
-
-
-def test_a_host_without_a_server_says_so(visit: Visits, host: Host) -> None:
-    tab = visit(host.address)
-    assert tab.page.locator("input[value=server]").is_disabled()
-    assert tab.page.locator("input[name=where]:checked").input_value() == "browser"
-    assert "There is no server behind this page" in str(tab.page.locator("#where-obstacle").text_content())
-    assert tab.page.locator("#api").is_hidden()

@@ -57,7 +57,9 @@ def view(tab: Tab, scale: int = 1) -> tuple[Array, int, int]:
     rows, columns = (np.flatnonzero(canvas[:, :, 3].any(axis)) for axis in (1, 0))
     drawn = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, :3]
     small = drawn[::scale, ::scale]
-    np.testing.assert_array_equal(np.kron(small, np.ones((scale, scale, 1), np.uint8)), drawn)  # each is a square of one colour
+    np.testing.assert_array_equal(
+        np.kron(small, np.ones((scale, scale, 1), np.uint8)), drawn
+    )  # each is a square of one colour
     return small, columns[0], rows[0]
 
 
@@ -139,7 +141,9 @@ def test_a_drag_beyond_the_ends(tab: Tab) -> None:
     settled(tab, lambda: np.testing.assert_allclose(view(tab)[0].astype(int), before, atol=1))
 
 
-@pytest.mark.parametrize(("factor", "picture"), [(1.5, RGB[:37, :51]), (3, RGB[:, :, :1].repeat(3, 2)), (4, RGB[:5, :7]), (1.01, RGB)])
+@pytest.mark.parametrize(
+    ("factor", "picture"), [(1.5, RGB[:37, :51]), (3, RGB[:, :, :1].repeat(3, 2)), (4, RGB[:5, :7]), (1.01, RGB)]
+)
 def test_before_is_matlabs_bicubic(visit: Visits, server: Server, factor: float, picture: Array) -> None:
     tab = opened(visit(server.address, "server"), picture, factor)
     after = result(tab)
@@ -253,7 +257,9 @@ def test_fit_and_zoom_by_buttons(large: Tab) -> None:
 
 def plain_percent(tab: Tab) -> float:
     tab.canvas()  # drawn
-    return float((tab.page.locator("#zoom-shown").text_content() or "").replace("\xa0", " ").removesuffix(" %").replace(",", ""))
+    return float(
+        (tab.page.locator("#zoom-shown").text_content() or "").replace("\xa0", " ").removesuffix(" %").replace(",", "")
+    )
 
 
 def center(tab: Tab, after: Array, scale: int = 1) -> tuple[float, float]:
@@ -294,7 +300,15 @@ def test_zoom_by_keys(large: Tab) -> None:
     tab = large
     fitted = plain_percent(tab)
     tab.page.locator("#stage").focus()
-    for key, percent in (("1", 100), ("2", 200), ("4", 400), ("+", 500), ("-", 400), ("0", fitted), ("=", 1.25 * fitted)):
+    for key, percent in (
+        ("1", 100),
+        ("2", 200),
+        ("4", 400),
+        ("+", 500),
+        ("-", 400),
+        ("0", fitted),
+        ("=", 1.25 * fitted),
+    ):
         tab.page.keyboard.press(key)
         assert plain_percent(tab) == pytest.approx(percent, abs=1), key
 
@@ -370,7 +384,9 @@ def touched(tab: Tab, *steps: list[tuple[float, float]]) -> None:
 
 @pytest.fixture
 def phone(visit: Visits, server: Server) -> Iterator[Tab]:
-    yield opened(visit(server.address, "server", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True), LARGE)
+    yield opened(
+        visit(server.address, "server", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True), LARGE
+    )
 
 
 def test_a_finger_drags_the_divider(phone: Tab) -> None:
