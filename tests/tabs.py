@@ -1,7 +1,8 @@
 """Tabs of a real Chromium with the page in them: fixtures of the files `test_page_*.py`.
 
-The page comes from `fsrcnn serve` in a process of its own, or from a plain host of files under a path. A tab complains of what a person
-would not see: errors on its console, exceptions nobody caught, what the Content-Security-Policy refused. No test may leave a complaint.
+The page comes from `fsrcnn serve` in a process of its own, or from a plain host of files under a path. A tab complains of what a
+person would not see: errors on its console, exceptions nobody caught, what the Content-Security-Policy refused. No test may leave a
+complaint.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from fsrcnn.arrays import Array
 from support import ENVIRONMENT, heed_interrupts, run_command, saved
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, CDPSession, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, CDPSession, ConsoleMessage, FilePayload, Locator, Page
 
 PAGE = Path(fsrcnn.__file__).parent / "serve" / "page"
 ENGINE = PAGE / "engine" / "fsrcnn.wasm"
@@ -96,12 +97,6 @@ def hosting(folder: Path, path: str = "/tools/fsrcnn/") -> Iterator[Host]:
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
-        extensions_map = {
-            **SimpleHTTPRequestHandler.extensions_map,
-            ".js": "text/javascript",
-            ".wasm": "application/wasm",
-        }
-
         def translate_path(self, given: str) -> str:
             within = given.split("?")[0].removeprefix(path)
             return super().translate_path(f"/{within}") if given.startswith(path) else str(folder / "nothing")
@@ -114,6 +109,8 @@ def hosting(folder: Path, path: str = "/tools/fsrcnn/") -> Iterator[Host]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
+    # A system may call them otherwise.
+    Handler.extensions_map = {**Handler.extensions_map, ".js": "text/javascript", ".wasm": "application/wasm"}
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(PAGE)))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -183,15 +180,11 @@ class Visits:
     def context(self, **options: Any) -> BrowserContext:
         context = self._browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         context.set_default_timeout(LONGEST)
-        context.on(
-            "console",
-            lambda message: (
-                message.type in ("error", "warning") and self._complain(f"{message.text} {message.location['url']}")
-            ),
-        )
-        context.on("weberror", lambda error: self._complain(str(error.error)))
+        context.on("console", self._hear)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.add_init_script(
-            "addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"
+            """addEventListener('securitypolicyviolation', ({violatedDirective, blockedURI}) =>
+                 console.error(`CSP: ${violatedDirective} ${blockedURI}`));"""
         )
         self._contexts.append(context)
         return context
@@ -212,8 +205,9 @@ class Visits:
             tab.compute(where)
         return tab
 
-    def _complain(self, text: str) -> None:
-        self.complaints.append(text)
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location['url']}")
 
     def close(self) -> None:
         for context in self._contexts:
@@ -276,16 +270,12 @@ class Tab:
 
     # Pictures.
 
-    def add(self, *pictures: Path | tuple[str, bytes]) -> None:
+    def add(self, *pictures: tuple[str, bytes]) -> None:
         """Choose files as the button for it has them chosen."""
         count = len(self.names()) + len(pictures)
         with self.page.expect_file_chooser() as chooser:
             self.page.locator("#choose-files").click()
-        files: Any = [
-            picture if isinstance(picture, Path) else {"name": picture[0], "mimeType": "", "buffer": picture[1]}
-            for picture in pictures
-        ]
-        chooser.value.set_files(files)
+        chooser.value.set_files([payload(*picture) for picture in pictures])
         self.listed(count)
 
     def add_folder(self, folder: Path, count: int) -> None:
@@ -355,6 +345,11 @@ class Tab:
             "() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(canvas.toDataURL()))))"
         )
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))))
+
+
+def payload(name: str, data: bytes) -> FilePayload:
+    """A file for a chooser; a browser knows its type by its name or its content, as of one from a disk."""
+    return {"name": name, "mimeType": "", "buffer": data}
 
 
 def plain(text: str | None) -> str:

@@ -11,12 +11,12 @@ from PIL import Image
 from fsrcnn import pretrained
 from fsrcnn.upscaler import Upscaler
 from support import saved
-from tabs import PAGE, PNG, RGB, Host, Server, Tab, Visits, hosting
+from tabs import PAGE, PNG, RGB, Host, Server, Tab, Visits, hosting, payload
 
 JPEG = saved([RGB], "JPEG")
 
 
-def test_nothing_leaves_the_browser(visit: Visits, host: Host, tmp_path: Path) -> None:
+def test_nothing_leaves_the_browser(visit: Visits, host: Host) -> None:
     """On a plain host: its own record, and the browser's."""
     sent: list[str] = []
     context = visit.context()
@@ -133,7 +133,7 @@ def test_a_browser_without_simd_and_no_server(visit: Visits, host: Host) -> None
         "There is no server behind this page; the command fsrcnn serve starts one, with this page."
     )
     page.locator("#where-obstacle", has_text=sentence).wait_for()
-    page.locator("#files").set_input_files([{"name": "a.png", "mimeType": "", "buffer": PNG}])
+    page.locator("#files").set_input_files([payload("a.png", PNG)])
     page.locator("[data-state=failed] .remark", has_text=sentence).wait_for()
 
 

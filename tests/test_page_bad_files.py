@@ -14,33 +14,40 @@ from tabs import PNG, RGB, Server, Tab, Visits
 JPEG = saved([RGB], "JPEG")
 WEBP = saved([RGB], "WEBP")
 FLIPPED = PNG[:60] + bytes([PNG[60] ^ 0xFF]) + PNG[61:]
-LATE = "On this computer"
 TOLERANT = "the command line takes what is left of it with --tolerant"
+KIND = "in the browser PNG, JPEG and WebP are taken, and “On this computer” or the command line takes this one, too"
+FRAMES = "in the browser a picture has one, and “On this computer” or the command line takes all of them"
 BAD: dict[str, tuple[bytes, str]] = {
     "empty.png": (b"", "empty.png is empty (0 bytes)"),
     "text.png": (b"This is no picture.", "text.png is not a picture that this browser engine reads (png, jpg, webp)"),
-    "page.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "page.svg is not a picture that this browser engine reads (png, jpg, webp)"),
+    "page.svg": (b"<svg/>", "page.svg is not a picture that this browser engine reads (png, jpg, webp)"),
     "cut.png": (PNG[: len(PNG) // 2], f"cut.png is truncated; {TOLERANT}"),
     "cut.jpg": (JPEG[: len(JPEG) // 2], f"cut.jpg is truncated; {TOLERANT}"),
     "cut.webp": (WEBP[: len(WEBP) // 2], f"cut.webp is truncated; {TOLERANT}"),
     "start.png": (PNG[:20], f"start.png is truncated; {TOLERANT}"),
-    "flipped.png": (FLIPPED, "flipped.png is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with --tolerant"),
+    "flipped.png": (
+        FLIPPED,
+        "flipped.png is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with "
+        "--tolerant",
+    ),
     "bomb.png": (
         png_bomb(60000, 60000),
-        "bomb.png has 60000×60000 = 3,600 megapixels, more than the limit of 268 megapixels; if you trust the file, the command line takes it with --max-pixels",
+        "bomb.png has 60000×60000 = 3,600 megapixels, more than the limit of 268 megapixels; if you trust the file, the "
+        "command line takes it with --max-pixels",
     ),
 }  # fmt: skip
 OF_THE_SERVER: dict[str, tuple[bytes, str]] = {
-    "scan.tif": (saved([RGB], "TIFF"), f"scan.tif is a TIFF; in the browser PNG, JPEG and WebP are taken, and “{LATE}” or the command line takes this one, too"),
-    "a.gif": (saved([RGB[:, :, 0]], "GIF"), f"a.gif is a GIF; in the browser PNG, JPEG and WebP are taken, and “{LATE}” or the command line takes this one, too"),
-    "a.avif": (saved([RGB], "AVIF"), f"a.avif is an AVIF; in the browser PNG, JPEG and WebP are taken, and “{LATE}” or the command line takes this one, too"),
-    "a.bmp": (saved([RGB], "BMP"), f"a.bmp is a BMP; in the browser PNG, JPEG and WebP are taken, and “{LATE}” or the command line takes this one, too"),
+    "scan.tif": (saved([RGB], "TIFF"), f"scan.tif is a TIFF; {KIND}"),
+    "a.gif": (saved([RGB[:, :, 0]], "GIF"), f"a.gif is a GIF; {KIND}"),
+    "a.avif": (saved([RGB], "AVIF"), f"a.avif is an AVIF; {KIND}"),
+    "a.bmp": (saved([RGB], "BMP"), f"a.bmp is a BMP; {KIND}"),
     "print.jpg": (
         saved([np.concatenate([RGB, RGB[:, :, :1]], 2)], "JPEG", mode="CMYK"),
-        f"print.jpg is a CMYK JPEG; in the browser grey and RGB are taken, and “{LATE}” or the command line takes this one, too",
+        "print.jpg is a CMYK JPEG; in the browser grey and RGB are taken, "
+        "and “On this computer” or the command line takes this one, too",
     ),
-    "frames.png": (saved([RGB, RGB[::-1]], "PNG"), f"frames.png has 2 frames; in the browser a picture has one, and “{LATE}” or the command line takes all of them"),
-    "frames.webp": (saved([RGB, RGB[::-1]], "WEBP"), f"frames.webp has 2 frames; in the browser a picture has one, and “{LATE}” or the command line takes all of them"),
+    "frames.png": (saved([RGB, RGB[::-1]], "PNG"), f"frames.png has 2 frames; {FRAMES}"),
+    "frames.webp": (saved([RGB, RGB[::-1]], "WEBP"), f"frames.webp has 2 frames; {FRAMES}"),
 }  # fmt: skip
 
 
@@ -105,7 +112,9 @@ def test_a_file_that_changed_since_it_was_chosen(visit: Visits, server: Server, 
         path.write_bytes(PNG)
         tab = visit(server.address, where)
         tab.choose(factor="0")  # so that it is not read at once
-        tab.add(path)
+        with tab.page.expect_file_chooser() as chooser:
+            tab.button("Choose pictures").click()
+        chooser.value.set_files(path)
         assert tab.state(path.name) == "failed"
         path.unlink()
         tab.choose(factor="2")

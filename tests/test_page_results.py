@@ -1,4 +1,4 @@
-"""What the page computes equals what `fsrcnn upscale` does: in the browser to the sample, by the server to the byte, with every option."""
+"""What the page computes equals what `fsrcnn upscale` does: in the browser to the sample, by the server to the byte."""
 
 from __future__ import annotations
 
@@ -303,9 +303,18 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "quality 0": ("server", {"quality": "0"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
     "quality 101": ("browser", {"quality": "101"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
     "quality 4.5": ("server", {"quality": "4.5"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
-    "lossless jpg": ("server", {"format": "jpg", "lossless": True}, "lossless", "JPG has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off."),
-    "both kinds": ("server", {"format": "webp", "lossless": True, "quality": "50"}, "quality", "Lossless has no quality: leave one of the two out."),
-    "tif": ("browser", {"format": "tif"}, "format", "TIF is written by the server only: choose to compute there, or take PNG, JPEG or WebP."),
+    "lossless jpg": (
+        "server", {"format": "jpg", "lossless": True}, "lossless",
+        "JPG has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.",
+    ),
+    "both kinds": (
+        "server", {"format": "webp", "lossless": True, "quality": "50"}, "quality",
+        "Lossless has no quality: leave one of the two out.",
+    ),
+    "tif": (
+        "browser", {"format": "tif"}, "format",
+        "TIF is written by the server only: choose to compute there, or take PNG, JPEG or WebP.",
+    ),
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -92,9 +91,11 @@ def line(tab: Tab) -> float:
     return box["x"]
 
 
-def stage(tab: Tab) -> dict[str, float]:
+def stage(tab: Tab) -> dict[str, Any]:
     tab.page.locator("#stage").scroll_into_view_if_needed()
-    return dict(tab.page.locator("#stage").bounding_box() or {})
+    box = tab.page.locator("#stage").bounding_box()
+    assert box
+    return {**box}
 
 
 def drag(tab: Tab, begin: tuple[float, float], end: tuple[float, float]) -> None:
@@ -383,8 +384,8 @@ def touched(tab: Tab, *steps: list[tuple[float, float]]) -> None:
 
 
 @pytest.fixture
-def phone(visit: Visits, server: Server) -> Iterator[Tab]:
-    yield opened(
+def phone(visit: Visits, server: Server) -> Tab:
+    return opened(
         visit(server.address, "server", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True), LARGE
     )
 
