@@ -140,7 +140,7 @@ def test_a_browser_without_simd_and_no_server(visit: Visits, host: Host) -> None
 def test_a_picture_too_large_for_the_tab(visit: Visits, server: Server, engine: None) -> None:
     tab = visit(server.address, "browser")
     tab.choose(factor=60)
-    tab.add(("wide.png", saved([np.zeros((1500, 1500), np.uint8)], "PNG")))
+    tab.add(("wide.png", saved([np.zeros((1500, 1500, 3), np.uint8)], "PNG")))
     assert tab.state("wide.png") == "failed"
     assert (
         tab.remark("wide.png")

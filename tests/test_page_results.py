@@ -27,7 +27,7 @@ KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels → PNG's colour type
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-ADDED = {0x9000, 0xA000, 0xA001, 0xA002, 0xA003}  # tags of EXIF that libvips adds where an inner table lacks them
+GIVEN = (0x010E, 0x8298, 0x0112, 0x9003)
 
 
 def exif() -> bytes:
@@ -189,7 +189,7 @@ def test_the_browser_gives_the_pixels_of_the_command(
         np.testing.assert_array_equal(ours.samples, theirs.samples, file)
         assert ours.icc == theirs.icc
         assert {**theirs.tags, **ours.tags} == theirs.tags, (ours.tags, theirs.tags)
-        assert theirs.tags.keys() - ours.tags.keys() <= ADDED
+        assert [ours.tags.get(tag) for tag in GIVEN] == [theirs.tags.get(tag) for tag in GIVEN]
 
 
 @pytest.mark.parametrize("name", OTHERS)
