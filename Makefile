@@ -71,11 +71,11 @@ WASM_EXPORTS := malloc free $(addprefix fsrcnn_,abi explain create run describe 
 web: .venv/developing web/dist/fsrcnn.wasm  ## build the engine for browsers and its npm package into web/dist/, and copy it into the page
 	$(BIN)/python tools/web.py
 
-# No contraction, as in CMakeLists.txt. What libc++ would say before it aborts brings printf along.
+# No contraction, as in CMakeLists.txt.
 web/dist/fsrcnn.wasm: $(NATIVE)
 	mkdir -p $(@D)
-	$(WASM_CXX) -std=c++17 -Os -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
-		'-D_LIBCPP_VERBOSE_ABORT(...)=__builtin_trap()' -Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
+	$(WASM_CXX) -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
+		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
 		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
 
 hooks: .venv/developing  ## run lint before each commit in this clone

@@ -1,5 +1,5 @@
-"""Picture files of the page (`serve/page/files/`) against libvips, Pillow and `fsrcnn upscale`: in Node what needs no browser, and all of
-it in Chromium and Firefox."""
+"""Picture files of the page (`serve/page/files/`) against libvips, Pillow and `fsrcnn upscale`: in Node what needs no browser, the rest
+in Chromium and Firefox."""
 
 from __future__ import annotations
 
@@ -325,9 +325,7 @@ def test_a_written_png_is_not_larger_than_that_of_the_command(node: Engine) -> N
 
 # ---- PNG and others that are refused ----
 
-DAMAGED = (
-    "the data is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with --tolerant"
-)
+DAMAGED = "the data is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with --tolerant"
 TRUNCATED = "the data is truncated; the command line takes what is left of it with --tolerant"
 TAKEN = "in the browser PNG, JPEG and WebP are taken, and “On this computer” or the command line takes this one, too"
 
@@ -466,12 +464,11 @@ def gamma(value: int) -> bytes:
     return png_chunk(b"gAMA", struct.pack(">I", value))
 
 
-CHROMATICITIES = png_chunk(
-    b"cHRM", struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
-)
+CHROMATICITIES = png_chunk(b"cHRM", struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000))
 PNGS = {
     "plain": png_of(),
-    "full": png_of(icc_profile=PROFILE, exif=exif_block(), pnginfo=texts(("prompt", "a cat"), ("XML:com.adobe.xmp", XMP.decode()))),
+    "full": png_of(
+        icc_profile=PROFILE, exif=exif_block(), pnginfo=texts(("prompt", "a cat"), ("XML:com.adobe.xmp", XMP.decode()))),
     "packed XMP": png_of(pnginfo=texts(("XML:com.adobe.xmp", XMP.decode()), compressed=True)),
     "texts": png_of(png_chunk(b"tEXt", b"one\0a"), png_chunk(b"zTXt", b"two\0\0" + zlib.compress(b"b")), png_chunk(b"tEXt", b"three\0c"),
                     *(png_chunk(b"tEXt", f"more {i}\0d".encode()) for i in range(4))),
@@ -535,7 +532,9 @@ def expected_exif(source: bytes, picture: images.Picture, format: str) -> dict[t
         inches = expected.get(("main", 296)) != b"\3\0"
         for tag, density in zip((282, 283), picture.resolution, strict=True):
             value = density * (25.4 if inches else 10)
-            expected["main", tag] = struct.pack("<II", round(value * 1000), 1000) if value % 1 else struct.pack("<II", int(value), 1)
+            expected["main", tag] = (
+                struct.pack("<II", round(value * 1000), 1000) if value % 1 else struct.pack("<II", int(value), 1)
+            )
         expected["main", 296] = b"\2\0" if inches else b"\3\0"
     return expected
 
@@ -578,7 +577,9 @@ def test_what_a_png_carries(node: Engine, name: str, format: str) -> None:
 @pytest.mark.parametrize("quality", [1, 30, 49, 50, 89, 90, 92, 100])
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (16, 16), (17, 33), (40, 25), (203, 101)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_jpeg_has_the_coded_data_of_the_command(node: Engine, channels: int, size: tuple[int, int], quality: int) -> None:
+def test_a_jpeg_has_the_coded_data_of_the_command(
+    node: Engine, channels: int, size: tuple[int, int], quality: int
+) -> None:
     width, height = size
     generator = np.random.default_rng(width)
     pixels = generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
@@ -604,7 +605,9 @@ def test_what_was_transparent_becomes_white_in_a_jpeg(node: Engine, channels: in
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    pixels=of_numpy.arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.sampled_from([3, 4])), fill=st.integers(0, 255)),
+    pixels=of_numpy.arrays(
+        np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.sampled_from([3, 4])), fill=st.integers(0, 255)
+    ),
     repeated=st.integers(1, 40),
 )  # fmt: skip
 def test_lossless_webp_keeps_every_sample(node: Engine, pixels: Array, repeated: int) -> None:
@@ -618,15 +621,16 @@ def test_lossless_webp_keeps_every_sample(node: Engine, pixels: Array, repeated:
 @pytest.mark.parametrize("kind", ["photo", "noise", "skewed", "one colour", "grey alpha", "two colours"])
 def test_lossless_webp_of_every_kind(node: Engine, kind: str) -> None:
     generator = np.random.default_rng(9)
-    pixels = {
-        "photo": lambda: images.read((ROOT / "examples" / "astronaut.png").read_bytes()).pages[0],
-        "noise": lambda: generator.integers(0, 256, (130, 140, 4), dtype=np.uint8),
+    kinds: dict[str, Array] = {
+        "photo": images.read((ROOT / "examples" / "astronaut.png").read_bytes()).pages[0],
+        "noise": generator.integers(0, 256, (130, 140, 4), dtype=np.uint8),
         # So rare are some that their codes would be longer than a code may be.
-        "skewed": lambda: np.minimum(generator.geometric(0.4, (300, 400, 3)) * 37 % 256, 255).astype(np.uint8),
-        "one colour": lambda: np.full((70, 5000, 3), 77, np.uint8),
-        "grey alpha": lambda: generator.integers(0, 256, (33, 65, 2), dtype=np.uint8),
-        "two colours": lambda: generator.integers(0, 2, (99, 65, 1), dtype=np.uint8).repeat(4, 2) * 255,
-    }[kind]()
+        "skewed": np.minimum(generator.geometric(0.4, (300, 400, 3)) * 37 % 256, 255).astype(np.uint8),
+        "one colour": np.full((70, 5000, 3), 77, np.uint8),
+        "grey alpha": generator.integers(0, 256, (33, 65, 2), dtype=np.uint8),
+        "two colours": generator.integers(0, 2, (99, 65, 1), dtype=np.uint8).repeat(4, 2) * 255,
+    }
+    pixels = kinds[kind]
     written, _ = node.write(None, pixels, format="webp", lossless=True)
     expected = pixels if pixels.shape[2] > 2 else np.dstack([*[pixels[..., :1]] * 3, pixels[..., 1:]])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(written))), expected)
@@ -635,35 +639,43 @@ def test_lossless_webp_of_every_kind(node: Engine, kind: str) -> None:
         assert len(written) < 1.2 * len(theirs)
 
 
+HDR = {"codePoints": {"primaries": 9, "transfer": 16, "full": True}}
 REFUSED = [
-    ({"format": "gif"}, RGB, "pictures are written as png, jpg, webp in the browser, not as gif; “On this computer” or the command line "
-     "writes tif, avif and gif, too"),
+    ({"format": "gif"}, RGB,
+     "pictures are written as png, jpg, webp in the browser, not as gif; “On this computer” or the command line writes tif, avif and "
+     "gif, too"),
     ({"format": "jpg", "quality": 0}, RGB, "quality is a whole number from 1 to 100, not 0"),
     ({"format": "jpg", "quality": 9.5}, RGB, "quality is a whole number from 1 to 100, not 9.5"),
     ({"format": "webp", "quality": 101}, RGB, "quality is a whole number from 1 to 100, not 101"),
-    ({"format": "webp", "quality": 90, "lossless": True}, RGB, "a picture that keeps every pixel has no quality; give either lossless or quality"),
+    ({"format": "webp", "quality": 90, "lossless": True}, RGB,
+     "a picture that keeps every pixel has no quality; give either lossless or quality"),
     ({"format": "jpg", "lossless": True}, RGB, "jpg is never lossless; give png or webp as the format"),
-    ({"format": "webp", "lossless": True}, RGB.astype(np.uint16), "webp cannot keep every pixel of a picture of 16 bits; give png as the format"),
-    ({"format": "jpg"}, np.zeros((1, 65_501), np.uint8), "the result would have 65501×1 pixels, but jpg holds at most 65,500 on a side; "
-     "give png as its format"),
-    ({"format": "webp"}, np.zeros((16_384, 1), np.uint8), "the result would have 1×16384 pixels, but webp holds at most 16,383 on a side; "
-     "give png as its format"),
-    ({"format": "jpg", "metadata": {"codePoints": {"primaries": 9, "transfer": 16, "full": True}}}, RGB,
+    ({"format": "webp", "lossless": True}, RGB.astype(np.uint16),
+     "webp cannot keep every pixel of a picture of 16 bits; give png as the format"),
+    ({"format": "jpg"}, np.zeros((1, 65_501), np.uint8),
+     "the result would have 65501×1 pixels, but jpg holds at most 65,500 on a side; give png as its format"),
+    ({"format": "webp"}, np.zeros((16_384, 1), np.uint8),
+     "the result would have 1×16384 pixels, but webp holds at most 16,383 on a side; give png as its format"),
+    ({"format": "jpg", "metadata": HDR}, RGB,
      "the colours of the picture are HDR (PQ), which jpg cannot say; give png as the format"),
-    ({"format": "webp", "metadata": {"codePoints": {"primaries": 9, "transfer": 18, "full": True}}}, RGB,
+    ({"format": "webp", "metadata": {"codePoints": {**HDR["codePoints"], "transfer": 18}}}, RGB,
      "the colours of the picture are HDR (HLG), which webp cannot say; give png as the format"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("options", "pixels", "sentence"), REFUSED)
-def test_what_a_format_cannot_hold_is_refused(node: Engine, options: dict[str, Any], pixels: Array, sentence: str) -> None:
+def test_what_a_format_cannot_hold_is_refused(
+    node: Engine, options: dict[str, Any], pixels: Array, sentence: str
+) -> None:
     assert node(name="the data", pixels=packed(pixels), write=options) == {"error": sentence}
 
 
 @pytest.mark.parametrize("value", [0, 127, 128, 129, 32_767, 65_407, 65_408, 65_535])
 def test_16_bits_become_8_as_the_command_rounds(node: Engine, value: int) -> None:
     pixels = np.full((4, 4, 3), value, np.uint16)
-    written, notes = node.write(None, pixels, format="webp", lossless=False, metadata={"lossless": True, "format": "webp"})
+    written, notes = node.write(
+        None, pixels, format="webp", lossless=False, metadata={"lossless": True, "format": "webp"}
+    )
     expected = images.write(images.Picture((pixels,), "png"), None, format="jpg")
     assert notes == ("its 16 bits became 8: webp holds no more",)
     assert notes[0].replace("webp", "jpg") in expected.notes
@@ -672,7 +684,9 @@ def test_16_bits_become_8_as_the_command_rounds(node: Engine, value: int) -> Non
 
 # ---- In browsers: what only they decode and encode ----
 
-SMOOTH = np.asarray(Image.fromarray(np.random.default_rng(6).integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((203, 101)))
+SMOOTH = np.asarray(
+    Image.fromarray(np.random.default_rng(6).integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((203, 101))
+)
 
 
 def jpeg_of(*segments: tuple[int, bytes], pixels: Array = RGB, **options: Any) -> bytes:
@@ -700,8 +714,8 @@ JPEGS = {
     "profile of grey": jpeg_of(icc_profile=GREY_PROFILE),
     "no end": jpeg_of()[:-2],
     "gain map": jpeg_of((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")),
-    "motion": jpeg_of(xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d xmlns:G="http://ns.google.com/photos/1.0/camera/" G:MotionPhoto="1" '
-                          b'xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" x:Kept="yes"/></x:xmpmeta>') + b"mp4",
+    "motion": jpeg_of(xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d xmlns:G="http://ns.google.com/photos/1.0/camera/" '
+                          b'G:MotionPhoto="1" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" x:Kept="yes"/></x:xmpmeta>') + b"mp4",
     **{f"orientation {number}": jpeg_of(exif=exif_block(number)) for number in range(10)},
 }  # fmt: skip
 WEBPS = {
@@ -741,16 +755,18 @@ def test_a_browser_reads_jpeg(browser: Engine, name: str) -> None:
 
 
 def damaged(data: bytes, seed: int) -> bytes:
-    """A JPEG with two other bytes in its coded data."""
+    """A JPEG with some other bytes in its coded data, or without some of them."""
     generator = np.random.default_rng(seed)
     changed = bytearray(data)
     start = data.index(b"\xff\xda") + 20
-    for at in generator.integers(start, len(data) - 2, 2):
+    for at in generator.integers(start, len(data) - 2, 6):
         changed[at] = generator.integers(0, 256)
+    if seed % 2:
+        del changed[len(data) - 60 : len(data) - 30]
     return bytes(changed)
 
 
-SCANNED = {
+SCANNED: dict[str, dict[str, Any]] = {
     "sequential": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_blocks": 5}, "4:2:0": {"subsampling": 2},
     "progressive restarts": {"progressive": True, "restart_marker_rows": 1},
 }  # fmt: skip
@@ -758,20 +774,21 @@ SCANNED = {
 
 @pytest.mark.parametrize("name", SCANNED)
 def test_damage_of_a_jpeg_is_found_as_libjpeg_finds_it(browser: Engine, name: str) -> None:
-    """Browsers go on, and say nothing."""
+    """Browsers go on, and say nothing. Of damage that lets libjpeg read on, it notices less than is refused here."""
     whole = jpeg_of(pixels=SMOOTH[:60, :90], **SCANNED[name])
     check_read(browser, whole)
-    found = 0
+    theirs, ours = set(), set()
     for seed in range(25):
         data = damaged(whole, seed)
+        if (sentence := browser.error(data)) in (DAMAGED, TRUNCATED):
+            ours.add(seed)
+        assert sentence in ("", DAMAGED, TRUNCATED)
         try:
             images.read(data)
         except ImageError:
-            found += 1
-            assert browser.error(data) in (DAMAGED, TRUNCATED), seed
-        else:
-            check_read(browser, data)
-    assert found > 2
+            theirs.add(seed)
+    assert len(theirs) > 5
+    assert len(theirs - ours) <= 0.1 * len(theirs)
 
 
 def test_bytes_after_the_last_row_of_a_jpeg_hurt_nobody(browser: Engine) -> None:
@@ -807,7 +824,9 @@ def test_what_a_webp_carries(browser: Engine, name: str, format: str) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_a_browser_writes_lossy_webp(browser: Engine, channels: int) -> None:
     """As close to the picture as libvips' of the same quality; alpha and the colours under it are straight."""
-    colour = np.dstack([SMOOTH, np.linspace(1, 255, SMOOTH.shape[0] * SMOOTH.shape[1]).reshape(SMOOTH.shape[:2]).astype(np.uint8)])
+    colour = np.dstack(
+        [SMOOTH, np.linspace(1, 255, SMOOTH.shape[0] * SMOOTH.shape[1]).reshape(SMOOTH.shape[:2]).astype(np.uint8)]
+    )
     pixels = {1: colour[..., 0], 2: colour[..., 2:], 3: colour[..., :3], 4: colour}[channels]
     written, notes = browser.write(None, pixels, format="webp", quality=90)
     assert notes == ()

@@ -9,7 +9,9 @@ import * as onServer from './on_server.js';
 import {OptionsForm} from './options.js';
 import {Queue} from './queue.js';
 import {copyPicture, download, folderChosen, foldersAreWritten, saveInto, zipped} from './saving.js';
+import {keep, kept} from './settings.js';
 import {labels, words} from './strings.js';
+import {beginTheme} from './theme.js';
 import {Viewer} from './viewer.js';
 
 /** @typedef {import('./queue.js').Item} Item @typedef {import('./options.js').Options['where']} Where */
@@ -44,42 +46,9 @@ async function attempt(action) {
   }
 }
 
-// Colours.
-
-/** @param {string} key @returns {string | null} */
-function kept(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-/** @param {string} key @param {string} value */
-function keep(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // a browser that keeps nothing
-  }
-}
-
-function paint() {
-  const theme = byId('theme').value;
-  if (theme === 'system') delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-}
-
-byId('theme').value = kept('fsrcnn.theme') ?? 'system';
-if (!byId('theme').value) byId('theme').value = 'system';
-byId('theme').addEventListener('change', () => {
-  keep('fsrcnn.theme', byId('theme').value);
-  paint();
-});
-paint();
-
 // The parts.
 
+beginTheme();
 const queue = new Queue({browser: inBrowser.browser, server: onServer.server});
 const form = new OptionsForm(byId('options-form'));
 const viewer = new Viewer();
@@ -130,7 +99,7 @@ function computeAt(where) {
 for (const input of places())
   input.addEventListener('change', () => {
     computeAt(/** @type {Where} */ (input.value));
-    keep('fsrcnn.where', input.value);
+    keep('where', input.value);
   });
 
 async function look() {
@@ -140,7 +109,8 @@ async function look() {
   byId('where-obstacle').textContent = said;
   byId('where-obstacle').hidden = !said;
   byId('api').hidden = obstacles.server !== '';
-  const wanted = kept('fsrcnn.where') ?? (onServer.host ? 'browser' : 'server'); // on this computer nothing leaves it either, and it is faster
+  const last = kept('where');
+  const wanted = last === 'browser' || last === 'server' ? last : onServer.host ? 'browser' : 'server'; // on this computer nothing leaves it either, and it is faster
   const other = wanted === 'server' ? 'browser' : 'server';
   computeAt(/** @type {Where} */ (obstacles[/** @type {Where} */ (wanted)] ? other : wanted));
 }

@@ -1,5 +1,6 @@
 // The form of options: what it says, what is wrong with it, and what it said when the page was here last.
 
+import {keep, kept} from './settings.js';
 import {words} from './strings.js';
 
 /**
@@ -9,7 +10,6 @@ import {words} from './strings.js';
  * }} Options
  */
 
-const KEY = 'fsrcnn.options';
 const IN_BROWSER = ['png', 'jpg', 'webp'];
 const LOSSLESS = ['png', 'tif', 'webp', 'avif'];
 
@@ -83,20 +83,15 @@ export class OptionsForm extends EventTarget {
     const {model, size, precision, format, quality, lossless} = this.options;
     const {factor, width, height, fit} = size;
     const large = factor ? `×${factor}` : fit ? `≤ ${fit.join(' × ')}` : `${width ?? '…'} × ${height ?? '…'}`;
-    const written = [format?.toUpperCase() ?? words.sameFormat, quality, lossless && 'lossless'].filter(Boolean).join(' ');
+    const written = [format ? words.named(format) : words.sameFormat, quality, lossless && words.lossless].filter(Boolean).join(' ');
     return words.summary([large, model, precision, written]);
   }
 
   /** @private */
   changed() {
     this.check();
-    try {
-      const fields = [...this.form.elements].filter((field) => /** @type {HTMLInputElement} */ (field).name);
-      const values = fields.map((field) => /** @type {HTMLInputElement} */ (field)).map((field) => [field.name, field.type === 'checkbox' ? field.checked : field.value]);
-      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(values)));
-    } catch {
-      // a browser that keeps nothing
-    }
+    const fields = /** @type {HTMLInputElement[]} */ ([...this.form.querySelectorAll('select, input')]);
+    keep('options', Object.fromEntries(fields.map(({name, type, checked, value}) => [name, type === 'checkbox' ? checked : value])));
     this.dispatchEvent(new Event('change'));
   }
 
@@ -120,15 +115,11 @@ export class OptionsForm extends EventTarget {
 
   /** @private */
   restore() {
-    try {
-      for (const [name, value] of Object.entries(JSON.parse(localStorage.getItem(KEY) ?? '{}'))) {
-        const field = this.field(name);
-        if (!field) continue;
-        if (field.type === 'checkbox') field.checked = value === true;
-        else if (field.tagName !== 'SELECT' || [.../** @type {any} */ (field).options].some((option) => option.value === value)) field.value = String(value);
-      }
-    } catch {
-      // nothing that can be read was kept
+    for (const [name, value] of Object.entries(kept('options') ?? {})) {
+      const field = this.field(name);
+      if (field instanceof HTMLSelectElement && ![...field.options].some((option) => option.value === value)) continue; // of another version
+      if (field?.type === 'checkbox') field.checked = value === true;
+      else if (field) field.value = String(value);
     }
   }
 }

@@ -9,7 +9,7 @@ const FILES = [
   'files/jpeg_scans.js', 'files/jpeg_writing.js', 'files/metadata.js', 'files/png_reading.js', 'files/png_writing.js',
   'files/reading.js', 'files/streams.js', 'files/tags.js', 'files/upright.js', 'files/webp.js', 'files/webp_lossless.js',
   'files/words.js', 'files/worker.js', 'files/writing.js', 'files/xmp.js', 'icon.svg', 'in_browser.js', 'intake.js', 'list.js',
-  'names.js', 'on_server.js', 'options.js', 'queue.js', 'saving.js', 'strings.js', 'style.css', 'viewer.js', 'zip.js',
+  'names.js', 'on_server.js', 'options.js', 'queue.js', 'saving.js', 'settings.js', 'strings.js', 'style.css', 'theme.js', 'viewer.js', 'zip.js',
 ];
 const ENGINE = 'engine/files.json'; // what `make web` put there
 

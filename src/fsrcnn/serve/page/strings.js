@@ -31,6 +31,11 @@ function size([width, height]) {
   return `${whole(width)}\u00a0×\u00a0${whole(height)}`;
 }
 
+/** @param {string} format as options call it */
+function named(format) {
+  return {jpg: 'JPEG', webp: 'WebP', tif: 'TIFF'}[format] ?? format.toUpperCase();
+}
+
 /** What the browser's own errors mean here, by their name. @type {Record<string, string>} */
 const CAUSES = {
   NotReadableError: 'the file cannot be read: it was changed, moved or removed since it was chosen; add it again',
@@ -152,12 +157,14 @@ export const words = {
   badFactor: 'A factor is a number above 1, up to 64, as 2 or 1.5.',
   badSide: 'Pixels are a whole number of at least 1.',
   badQuality: 'A quality is a whole number from 1 to 100, or empty.',
-  badLossless: (/** @type {string} */ format) => `${format.toUpperCase()} has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.`,
+  badLossless: (/** @type {string} */ format) => `${named(format)} has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.`,
   qualityOfLossless: 'Lossless has no quality: leave one of the two out.',
-  serverOnly: (/** @type {string} */ format) => `${format.toUpperCase()} is written by the server only: choose to compute there, or take PNG, JPEG or WebP.`,
+  serverOnly: (/** @type {string} */ format) => `${named(format)} is written by the server only: choose to compute there, or take PNG, JPEG or WebP.`,
   badOptions: (/** @type {string} */ problem) => `the options are not right: ${problem}`,
   summary: (/** @type {string[]} */ parts) => parts.join(' · '),
+  named,
   sameFormat: 'same format',
+  lossless: 'lossless',
 
   // The queue.
   waiting: 'waits for its turn',

@@ -45,10 +45,11 @@ export function checkScans(file) {
 function readTables(data, tables) {
   for (let at = 0; at + 17 <= data.length; ) {
     const table = new Uint16Array(2 ** TABLE_BITS);
-    let code = 0, symbol = at + 17;
+    let code = 0, symbol = at + 17; // `code` as the first of 16 bits
     for (let length = 1; length <= 16; length += 1) {
       for (let count = data[at + length]; count; count -= 1, symbol += 1) {
         const span = 2 ** (TABLE_BITS - length);
+        if (code + span > 2 ** TABLE_BITS || symbol >= data.length) throw new DamagedError();
         table.fill((length << 8) | data[symbol], code, code + span);
         code += span;
       }
@@ -180,7 +181,7 @@ function readScan(reader, scan, [first, last, bits], {tables, progressive, inter
       if (size) {
         k += symbol >> 4;
         reader.take(size);
-        if (k < 64) own[k] = 1;
+        own[Math.min(k, 63)] = 1; // as libjpeg puts what lies beyond the end
       } else if (symbol === 0xf0) k += 15;
       else {
         blank = run(symbol) - 1;
@@ -203,7 +204,7 @@ function readScan(reader, scan, [first, last, bits], {tables, progressive, inter
         else if (zeros) zeros -= 1;
         else break;
       }
-      if (size && k < 64) own[k] = 1;
+      if (size) own[Math.min(k, 63)] = 1;
     }
     if (!blank) return;
     for (; k <= last; k += 1) if (own[k]) reader.take(1);
