@@ -224,7 +224,7 @@ def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab.button("Remove slow.png").click()
     assert tab.names() == ["quick.png"]
     tab.button("Remove all").click()
-    assert tab.page.locator("#queue").is_hidden()
+    tab.page.locator("#queue").wait_for(state="hidden")
     assert tab.page.locator("#viewer").is_hidden()
     assert server_is_idle(tab)
 

@@ -284,7 +284,7 @@ def test_options_are_kept_and_reset(visit: Visits, server: Server) -> None:
     assert again.page.locator("input[name=where]:checked").input_value() == "server"
     assert (
         plain(again.page.locator("#options-summary").text_content())
-        == "≤ 123 × 45 · fsrcnn-photo@0.35 · exact · WEBP 77"
+        == "≤ 123 × 45 · fsrcnn-photo@0.35 · exact · WebP 77"
     )
     again.choose()
     again.button("As at first").click()
@@ -305,7 +305,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "quality 4.5": ("server", {"quality": "4.5"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
     "lossless jpg": (
         "server", {"format": "jpg", "lossless": True}, "lossless",
-        "JPG has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.",
+        "JPEG has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.",
     ),
     "both kinds": (
         "server", {"format": "webp", "lossless": True, "quality": "50"}, "quality",
@@ -313,7 +313,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
     ),
     "tif": (
         "browser", {"format": "tif"}, "format",
-        "TIF is written by the server only: choose to compute there, or take PNG, JPEG or WebP.",
+        "TIFF is written by the server only: choose to compute there, or take PNG, JPEG or WebP.",
     ),
 }  # fmt: skip
 
