@@ -226,6 +226,10 @@ def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab.button("Remove all").click()
     tab.page.locator("#queue").wait_for(state="hidden")
     assert tab.page.locator("#viewer").is_hidden()
+    tab.choose(factor=8)
+    tab.add(("slow.png", FLAT))
+    tab.state("slow.png", "running")
+    tab.button("Remove all").click()
     assert server_is_idle(tab)
 
 

@@ -130,6 +130,16 @@ def test_a_drag_of_the_divider_divides_before_from_after(tab: Tab) -> None:
         assert abs(columns[-1] - part * after.shape[1]) <= 2
 
 
+def test_a_press_takes_the_divider_there(tab: Tab) -> None:
+    """Where the whole picture is seen, anywhere."""
+    box = stage(tab)
+    tab.page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 20)
+    tab.page.mouse.down()
+    tab.canvas()
+    assert line(tab) == pytest.approx(box["x"] + 0.6 * box["width"], abs=3)
+    tab.page.mouse.up()
+
+
 def test_a_drag_beyond_the_ends(tab: Tab) -> None:
     after = result(tab)
     before = bicubic(RGB, after.shape)
