@@ -1,5 +1,5 @@
-"""Picture files of the page (`serve/page/files/`) against libvips, Pillow and `fsrcnn upscale`: in Node what needs no browser, the rest
-in Chromium and Firefox."""
+"""Picture files of the page (`serve/page/files/`) against libvips, Pillow and `fsrcnn upscale`: in Node what needs no browser, the
+rest in Chromium and Firefox."""
 
 from __future__ import annotations
 
@@ -325,7 +325,10 @@ def test_a_written_png_is_not_larger_than_that_of_the_command(node: Engine) -> N
 
 # ---- PNG and others that are refused ----
 
-DAMAGED = "the data is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with --tolerant"
+DAMAGED = (
+    "the data is damaged, or of a kind that fsrcnn does not read; the command line takes what can be decoded of it with "
+    "--tolerant"
+)
 TRUNCATED = "the data is truncated; the command line takes what is left of it with --tolerant"
 TAKEN = "in the browser PNG, JPEG and WebP are taken, and “On this computer” or the command line takes this one, too"
 
@@ -470,7 +473,8 @@ PNGS = {
     "full": png_of(
         icc_profile=PROFILE, exif=exif_block(), pnginfo=texts(("prompt", "a cat"), ("XML:com.adobe.xmp", XMP.decode()))),
     "packed XMP": png_of(pnginfo=texts(("XML:com.adobe.xmp", XMP.decode()), compressed=True)),
-    "texts": png_of(png_chunk(b"tEXt", b"one\0a"), png_chunk(b"zTXt", b"two\0\0" + zlib.compress(b"b")), png_chunk(b"tEXt", b"three\0c"),
+    "texts": png_of(png_chunk(b"tEXt", b"one\0a"), png_chunk(b"zTXt", b"two\0\0" + zlib.compress(b"b")),
+                    png_chunk(b"tEXt", b"three\0c"),
                     *(png_chunk(b"tEXt", f"more {i}\0d".encode()) for i in range(4))),
     "resolution": png_of(png_chunk(b"pHYs", struct.pack(">IIB", 11_811, 5_906, 1))),
     "resolution, EXIF without one": png_of(exif_chunk(), png_chunk(b"pHYs", struct.pack(">IIB", 11_811, 5_906, 1))),
@@ -569,6 +573,11 @@ def check_metadata(engine: Engine, source: bytes, format: str, **options: Any) -
 @pytest.mark.parametrize("name", PNGS)
 def test_what_a_png_carries(node: Engine, name: str, format: str) -> None:
     check_metadata(node, PNGS[name], format, **({"lossless": True} if format == "webp" else {}))
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_png_is_read_upright(node: Engine, number: int) -> None:
+    check_pixels(node, png_of(exif_chunk(number)))
 
 
 # ---- JPEG and lossless WebP, written ----
@@ -715,7 +724,9 @@ JPEGS = {
     "no end": jpeg_of()[:-2],
     "gain map": jpeg_of((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")),
     "motion": jpeg_of(xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d xmlns:G="http://ns.google.com/photos/1.0/camera/" '
-                          b'G:MotionPhoto="1" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" x:Kept="yes"/></x:xmpmeta>') + b"mp4",
+                          b'G:MotionPhoto="1" xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0" '
+                          b'x:Kept="yes"/></x:xmpmeta>')
+              + b"mp4",
     **{f"orientation {number}": jpeg_of(exif=exif_block(number)) for number in range(10)},
 }  # fmt: skip
 WEBPS = {

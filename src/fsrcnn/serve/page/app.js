@@ -138,8 +138,13 @@ for (const [button, input] of [['choose-files', 'files'], ['choose-folder', 'fol
 byId('choose-folder').hidden = !('webkitdirectory' in HTMLInputElement.prototype);
 
 let depth = 0; // elements under the pointer that a drag has entered and not left
+/** @param {DragEvent} event @returns {boolean} */
+function hasFiles(event) {
+  return event.dataTransfer?.types.includes('Files') ?? false;
+}
+
 document.addEventListener('dragenter', (event) => {
-  if (!event.dataTransfer?.types.includes('Files')) return;
+  if (!hasFiles(event)) return;
   depth++;
   byId('curtain').hidden = false;
 });
@@ -147,13 +152,13 @@ document.addEventListener('dragleave', () => {
   depth = Math.max(0, depth - 1);
   if (depth === 0) byId('curtain').hidden = true;
 });
-document.addEventListener('dragover', (event) => event.preventDefault());
+document.addEventListener('dragover', (event) => hasFiles(event) && event.preventDefault());
 document.addEventListener('drop', (event) => {
+  if (!hasFiles(event)) return;
   event.preventDefault();
   depth = 0;
   byId('curtain').hidden = true;
-  const transfer = event.dataTransfer;
-  if (transfer?.types.includes('Files')) attempt(() => take(dropped(transfer)));
+  if (event.dataTransfer) attempt(() => take(dropped(/** @type {DataTransfer} */ (event.dataTransfer))));
 });
 document.addEventListener('paste', (event) => {
   if ((event.clipboardData?.files.length ?? 0) > 0) attempt(() => take(pasted(event.clipboardData)));

@@ -61,7 +61,7 @@ function facts(file, options, result, seconds) {
  */
 async function submitted(file, options, signal, onProgress) {
   for (;;) {
-    const answer = await posted(form(file, options), signal, (done) => onProgress(SHARES.sent * done, words.uploading)).catch(async (error) => {
+    const answer = await posted(form(file, options), signal, (done) => onProgress(SHARES.sent * done, done < 1 ? words.uploading : '')).catch(async (error) => {
       await file.slice(0, 1).arrayBuffer(); // a file that was changed since it was chosen fails here, and says so
       throw error;
     });

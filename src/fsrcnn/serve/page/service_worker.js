@@ -31,7 +31,7 @@ async function answered(request) {
   const cache = await caches.open(CACHE);
   const found = async () => (await cache.match(request, {ignoreSearch: true})) ?? (request.mode === 'navigate' ? cache.match('./') : undefined);
   try {
-    const answer = await fetch(request);
+    const answer = await fetch(request.mode === 'navigate' ? request : new Request(request, {cache: 'no-cache'})); // files of one version
     return answer.ok || request.mode === 'navigate' ? answer : ((await found()) ?? answer);
   } catch {
     return (await found()) ?? Response.error();
