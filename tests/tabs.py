@@ -253,6 +253,14 @@ class Tab:
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
+    def until(self, condition: str, given: Any = None) -> None:
+        """Wait until an asynchronous function of the page gives true, which `wait_for_function` takes its promise for."""
+        for _ in range(LONGEST // 100):
+            if self.page.evaluate(condition, given):
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"it never came to {condition}")
+
     # Options.
 
     def choose(self, **options: Any) -> None:

@@ -48,12 +48,12 @@ def kept(tab: Tab) -> None:
     paths = (path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file())
     files = [path for path in paths if path not in ("index.html", "service_worker.js", "engine/files.json")]
     assert len(files) > 60
-    tab.page.wait_for_function(
+    tab.until(
         """async (files) => {
              const held = new Set((await (await caches.open('fsrcnn')).keys()).map(({url}) => url));
              return navigator.serviceWorker.controller && files.every((name) => held.has(new URL(name, location.href).href));
            }""",
-        arg=files,
+        files,
     )
 
 
