@@ -235,7 +235,9 @@ class Tab:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.on("filechooser", lambda chooser: None)  # Playwright begins to catch them now, and not as late as one opens
+        page.on(
+            "filechooser", lambda chooser: None
+        )  # Playwright begins to catch them now, and not as late as one opens
 
     @property
     def cdp(self) -> CDPSession:

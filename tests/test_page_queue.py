@@ -209,9 +209,11 @@ def test_progress_of_one_moves(visit: Visits, slow: Server) -> None:
 
 def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab = visit(server.address, "server")
+    before = cancelled(tab)
     tab.choose(factor=8)
     tab.add(("slow.png", FLAT))
     tab.state("slow.png", "running")
+    tab.page.wait_for_timeout(300)
     tab.choose(factor=2)
     tab.add(("quick.png", PNG))
     tab.button("Cancel slow.png").click()
@@ -232,6 +234,18 @@ def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab.page.wait_for_timeout(300)
     tab.button("Remove all").click()
     idle(tab)
+    for _ in range(100):  # each at its next band of rows
+        if cancelled(tab) == before + 2:
+            break
+        tab.page.wait_for_timeout(100)
+    assert cancelled(tab) == before + 2
+
+
+def cancelled(tab: Tab) -> float:
+    """How many jobs the server has stopped."""
+    text = tab.page.evaluate("async () => (await fetch('metrics')).text()")
+    found = re.search(r'^fsrcnn_jobs_total\{state="cancelled"\} (\S+)', text, re.MULTILINE)
+    return float(found[1]) if found else 0
 
 
 def idle(tab: Tab) -> None:
