@@ -81,8 +81,12 @@ function places() {
 
 /** Why nothing can be computed with what is chosen now; empty where it can. */
 function problem() {
-  if (obstacles.browser && obstacles.server) return words.nowhere;
-  return form.problem;
+  return obstacles.browser && obstacles.server ? nowhere() : form.problem;
+}
+
+/** Why nothing can be computed at all. */
+function nowhere() {
+  return obstacles.browser === words.noEngine ? words.nowhere : `${obstacles.browser} ${obstacles.server}`;
 }
 
 /** @param {Where} where */
@@ -101,7 +105,7 @@ for (const input of places())
 async function look() {
   [obstacles.server, obstacles.browser] = await Promise.all([onServer.obstacle(), inBrowser.obstacle()]);
   for (const input of places()) input.disabled = Boolean(obstacles[/** @type {Where} */ (input.value)]);
-  const said = obstacles.server && obstacles.browser ? words.nowhere : obstacles.browser || obstacles.server;
+  const said = obstacles.server && obstacles.browser ? nowhere() : obstacles.browser || obstacles.server;
   byId('where-obstacle').textContent = said;
   byId('where-obstacle').hidden = !said;
   byId('api').hidden = obstacles.server !== '';
@@ -121,7 +125,7 @@ async function take(coming) {
   await looked;
   if (pictures.length > 0) queue.add(pictures, form.options, problem());
   const said = [pictures.length > 0 ? words.added(pictures.length) : words.nothingFound, others > 0 && words.leftOut(others)];
-  if (pictures.length + others > 0) tell(said.filter(Boolean).join(' '));
+  tell(said.filter(Boolean).join(' '));
 }
 
 for (const [button, input] of [['choose-files', 'files'], ['choose-folder', 'folder']]) {
