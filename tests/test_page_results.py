@@ -123,6 +123,10 @@ BY_SERVER = {
     "avif": Case({"format": "avif", "quality": 50}, "--format avif --quality 50", FEW[:2]),
     "lossless avif": Case({"format": "avif", "lossless": True}, "--format avif --lossless", FEW[:1]),
     "gif": Case({"format": "gif"}, "--format gif", FEW[:1]),
+    "a page": Case(
+        {"page": 2, "format": "png"}, "--page 2 --format png", [("pages.tif", saved([RGB, RGB[::2]], "TIFF"))]
+    ),
+    "tolerant": Case({"tolerant": True}, "--tolerant", [("half.png", PNG[: len(PNG) // 2])]),
 }
 
 
@@ -287,7 +291,7 @@ def test_options_are_kept_and_reset(visit: Visits, server: Server) -> None:
         == "≤ 123 × 45 · fsrcnn-photo@0.35 · exact · WebP 77"
     )
     again.choose()
-    again.button("As at first").click()
+    again.button("Reset").click()
     again.page.wait_for_function("() => document.querySelector('[name=quality]').value === ''")
     third = visit.tab(context, server.address)
     assert third.page.locator("[name=way]").input_value() == "factor"
@@ -303,6 +307,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "quality 0": ("server", {"quality": "0"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
     "quality 101": ("browser", {"quality": "101"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
     "quality 4.5": ("server", {"quality": "4.5"}, "quality", "A quality is a whole number from 1 to 100, or empty."),
+    "page 0": ("server", {"page": "0"}, "page", "A page is a whole number of at least 1, or empty."),
     "lossless jpg": (
         "server", {"format": "jpg", "lossless": True}, "lossless",
         "JPEG has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.",
@@ -316,6 +321,19 @@ WRONG: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "TIFF is written by the server only: choose to compute there, or take PNG, JPEG or WebP.",
     ),
 }  # fmt: skip
+
+
+def test_what_the_server_advises_is_said_in_words_of_the_page(visit: Visits, server: Server) -> None:
+    """An option of the server alone is not there while the browser computes, and does not count."""
+    tab = visit(server.address, "server")
+    tab.add(("half.png", PNG[: len(PNG) // 2]), ("pages.tif", saved([RGB, RGB], "TIFF")))
+    assert tab.remark("half.png").endswith("give “Tolerant” to take what is left of it")
+    tab.choose(tolerant=True, page=2, format="jpg")
+    summary = plain(tab.page.locator("#options-summary").text_content())
+    assert summary == "×2 · auto · fast · JPEG · Page 2 · Tolerant"
+    tab.page.locator("input[value=browser]").check(force=True)
+    assert tab.page.locator("#tolerant").is_hidden()
+    assert plain(tab.page.locator("#options-summary").text_content()) == "×2 · auto · fast · JPEG"
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -333,6 +351,6 @@ def test_wrong_values_are_said_in_place(visit: Visits, server: Server, engine: N
     tab.add(("a.png", PNG))
     assert tab.state("a.png") == "failed"
     assert sentence in tab.remark("a.png")
-    tab.button("As at first").click()
+    tab.button("Reset").click()
     tab.button("Try a.png again").click()
     tab.done("a.png")

@@ -5,16 +5,19 @@ import {command, resultName} from './names.js';
 import {words} from './strings.js';
 
 const SHARES = {read: 0.05, computed: 0.9}; // of the way, when the picture has been read, and computed
+const MOST_PIXELS = 2 ** 28; // of a result: with its file, its picture on the screen and what encodes it some GB
 
 /** @type {any} */
 let engine = null;
+/** @type {any} */
+let sizes = null;
 /** The engine with the weights that were wanted last: each has workers and memory of its own. */
 let loaded = {key: '', upscaler: /** @type {Promise<any> | null} */ (null)};
 
 /** Why no picture can be computed here; empty where they can. @returns {Promise<string>} */
 export async function obstacle() {
   try {
-    engine = await import('./engine/index.js');
+    [engine, sizes] = await Promise.all([import('./engine/index.js'), import('./engine/size.js')]);
   } catch {
     return words.noEngine;
   }
@@ -22,7 +25,7 @@ export async function obstacle() {
     await upscalerOf('fsrcnn', 'fast');
     return '';
   } catch (error) {
-    return `${words.sentence(error)}.`;
+    return words.asLine(words.sentence(error));
   }
 }
 
@@ -45,6 +48,8 @@ export const browser = {
     const began = performance.now();
     const {pixels, format, metadata, compression, notes} = await read(file, file.name, {signal});
     onProgress(SHARES.read);
+    const [rows, columns] = sizes.sizeOf(options.size, pixels.height, pixels.width);
+    if (rows * columns > MOST_PIXELS) throw new Error(words.tooLarge([columns, rows]));
     const upscaler = await upscalerOf(options.model, options.precision);
     let choice = /** @type {{model: string, reason: string} | null} */ (null); // of `auto`
     const large = await upscaler.upscale(pixels, {

@@ -55,7 +55,7 @@ export async function free(name, isTaken) {
 }
 
 /** The command that makes the same result. @param {string} name of the picture @param {Options} options */
-export function command(name, {model, size, precision, format, quality, lossless}) {
+export function command(name, {model, size, precision, format, quality, lossless, page, tolerant}) {
   const {factor, width, height, fit} = size;
   return [
     'fsrcnn upscale',
@@ -69,6 +69,8 @@ export function command(name, {model, size, precision, format, quality, lossless
     format && `--format ${format}`,
     quality && `--quality ${quality}`,
     lossless && '--lossless',
+    page && `--page ${page}`,
+    tolerant && '--tolerant',
   ]
     .filter(Boolean)
     .join(' ');

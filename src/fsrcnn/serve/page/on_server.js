@@ -74,10 +74,10 @@ async function submitted(file, options, signal, onProgress) {
 }
 
 /** The options as fields. @param {File} file @param {import('./options.js').Options} options */
-function form(file, {model, size, precision, format, quality, lossless}) {
+function form(file, {model, size, precision, format, quality, lossless, page, tolerant}) {
   const fields = new FormData();
   const {factor, width, height, fit} = size;
-  const given = {model, precision, scale: factor, width, height, fit: fit?.join('x'), format, quality, lossless: lossless || null};
+  const given = {model, precision, scale: factor, width, height, fit: fit?.join('x'), format, quality, lossless: lossless || null, page, tolerant: tolerant || null};
   for (const [name, value] of Object.entries(given)) if (value !== undefined && value !== null) fields.append(name, String(value));
   fields.append('picture', file, file.name);
   return fields;
@@ -118,7 +118,7 @@ function watched(place, signal, onProgress) {
     };
     events.addEventListener('progress', ({data}) => onProgress(JSON.parse(data).progress));
     events.addEventListener('done', ({data}) => over(() => resolve(JSON.parse(data))));
-    events.addEventListener('failed', ({data}) => over(() => reject(new Error(JSON.parse(data).problem.detail))));
+    events.addEventListener('failed', ({data}) => over(() => reject(new Error(words.asOption(JSON.parse(data).problem.detail)))));
     events.addEventListener('cancelled', () => over(() => reject(new Error(words.cutOff))));
     // A browser connects anew by itself where a stream breaks off; whether there is a server left, a question tells.
     events.onerror = async () => {
@@ -162,7 +162,7 @@ async function said(answer) {
 /** @param {string} text of `application/problem+json` @param {number} status @returns {string} */
 function detail(text, status) {
   try {
-    return JSON.parse(text).detail ?? words.answered(status);
+    return words.asOption(JSON.parse(text).detail ?? words.answered(status));
   } catch {
     return words.answered(status);
   }

@@ -1,12 +1,12 @@
 // The form of options: what it says, what is wrong with it, and what it said when the page was here last.
 
 import {keep, kept} from './settings.js';
-import {words} from './strings.js';
+import {labels, words} from './strings.js';
 
 /**
  * @typedef {{
  *   where: 'browser' | 'server', model: string, size: {factor?: number, width?: number, height?: number, fit?: [number, number]},
- *   precision: 'fast' | 'exact', format: string | null, quality: number | null, lossless: boolean,
+ *   precision: 'fast' | 'exact', format: string | null, quality: number | null, lossless: boolean, page: number | null, tolerant: boolean,
  * }} Options
  */
 
@@ -54,12 +54,14 @@ export class OptionsForm extends EventTarget {
       format: text('format') || null,
       quality: text('quality') ? Number(text('quality')) : null,
       lossless: this.field('lossless').checked,
+      page: this.where === 'server' && text('page') ? Number(text('page')) : null,
+      tolerant: this.where === 'server' && this.field('tolerant').checked,
     };
   }
 
   /** What is wrong with each field. @private @returns {Record<string, string>} */
   get problems() {
-    const {where, size, format, quality, lossless} = this.options;
+    const {where, size, format, quality, lossless, page} = this.options;
     const isQuality = quality === null ? !this.field('quality').validity.badInput : Number.isSafeInteger(quality) && quality >= 1 && quality <= 100;
     const side = (/** @type {number | undefined} */ value) => (value === undefined || (Number.isSafeInteger(value) && value >= 1) ? '' : words.badSide);
     return {
@@ -68,6 +70,7 @@ export class OptionsForm extends EventTarget {
       height: side(size.height ?? size.fit?.[1]),
       format: where === 'browser' && format && !IN_BROWSER.includes(format) ? words.serverOnly(format) : '',
       quality: !isQuality ? words.badQuality : quality && lossless ? words.qualityOfLossless : '',
+      page: (page === null ? !this.field('page').validity.badInput || where === 'browser' : Number.isSafeInteger(page) && page >= 1) ? '' : words.badPage,
       lossless: lossless && format && !LOSSLESS.includes(format) ? words.badLossless(format) : '',
     };
   }
@@ -80,11 +83,11 @@ export class OptionsForm extends EventTarget {
 
   /** In some words. */
   get summary() {
-    const {model, size, precision, format, quality, lossless} = this.options;
+    const {model, size, precision, format, quality, lossless, page, tolerant} = this.options;
     const {factor, width, height, fit} = size;
     const large = factor ? `×${factor}` : fit ? `≤ ${fit.join(' × ')}` : `${width ?? '…'} × ${height ?? '…'}`;
     const written = [format ? words.named(format) : words.sameFormat, quality, lossless && words.lossless].filter(Boolean).join(' ');
-    return words.summary([large, model, precision, written]);
+    return words.summary([large, model, precision, written, page && `${labels['page']} ${page}`, tolerant && labels['tolerant']]);
   }
 
   /** @private */
@@ -104,6 +107,7 @@ export class OptionsForm extends EventTarget {
       width: way === 'width' || way === 'both' || way === 'fit',
       height: way === 'height' || way === 'both' || way === 'fit',
     };
+    /** @type {HTMLElement} */ (this.form.querySelector('#of-server')).hidden = this.where === 'browser';
     for (const [name, visible] of Object.entries(shown)) /** @type {HTMLElement} */ (this.field(name).closest('.field')).hidden = !visible;
     /** @type {HTMLElement} */ (this.form.querySelector('output[name=strengthShown]')).textContent = this.field('strength').value;
     for (const [name, problem] of Object.entries(this.problems)) {

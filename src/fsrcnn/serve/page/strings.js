@@ -67,7 +67,7 @@ export const labels = {
   'drop.anywhere': 'Let go to add them',
   'options': 'Options',
   'options.note': 'They count for pictures that are added or tried again from now on.',
-  'options.reset': 'As at first',
+  'options.reset': 'Reset',
   'model': 'Model',
   'model.auto': 'auto: suits the picture',
   'model.fsrcnn': 'fsrcnn: clean pictures',
@@ -100,6 +100,10 @@ export const labels = {
   'quality': 'Quality',
   'quality.help': '1 to 100; where it is empty 92 for JPEG, 90 for WebP, 70 for AVIF.',
   'lossless': 'Lossless',
+  'page': 'Page',
+  'page.help': 'Of pictures with several pages or frames this one alone, counted from 1; where it is empty all of them.',
+  'tolerant': 'Tolerant',
+  'tolerant.help': 'Takes what can be decoded of damaged pictures.',
   'lossless.help': 'Keeps every pixel in WebP and AVIF, too.',
   'queue': 'Pictures',
   'queue.cancel': 'Cancel all',
@@ -156,12 +160,13 @@ export const words = {
   // Options.
   badFactor: 'A factor is a number above 1, up to 64, as 2 or 1.5.',
   badSide: 'Pixels are a whole number of at least 1.',
+  badPage: 'A page is a whole number of at least 1, or empty.',
   badQuality: 'A quality is a whole number from 1 to 100, or empty.',
   badLossless: (/** @type {string} */ format) => `${named(format)} has no lossless kind; take PNG, WebP, TIFF or AVIF, or leave it off.`,
   qualityOfLossless: 'Lossless has no quality: leave one of the two out.',
   serverOnly: (/** @type {string} */ format) => `${named(format)} is written by the server only: choose to compute there, or take PNG, JPEG or WebP.`,
   badOptions: (/** @type {string} */ problem) => `the options are not right: ${problem}`,
-  summary: (/** @type {string[]} */ parts) => parts.join(' · '),
+  summary: (/** @type {any[]} */ parts) => parts.filter(Boolean).join(' · '),
   named,
   sameFormat: 'same format',
   lossless: 'lossless',
@@ -234,6 +239,15 @@ export const words = {
   // What goes wrong.
   gone: 'the server does not answer: it was ended, or the connection is gone; start it and try again',
   cutOff: 'the server ended before it came to this picture; start it and try again',
+  /** Where it stands alone. @param {string} sentence */
+  asLine: (sentence) => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
+  tooLarge: (/** @type {[number, number]} */ wanted) => `a result of ${size(wanted)} pixels is too large for this tab: give a smaller size`,
+  /** What the server advises, in the words of this form: `page=1` → “Page” 1. @param {string} sentence */
+  asOption: (sentence) =>
+    sentence.replace(/\b(model|precision|format|quality|lossless|page|tolerant|scale|width|height|fit)=([\w.@-]+)/g, (_, name, value) => {
+      const label = labels[name === 'scale' ? 'factor' : name === 'fit' ? 'size.fit' : name];
+      return value === 'true' ? `“${label}”` : `“${label}” ${value}`;
+    }),
   answered: (/** @type {number} */ status) => `the server answered ${status} without saying why`,
   /** An error in one sentence. @param {any} error */
   sentence: (error) => {
