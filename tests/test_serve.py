@@ -765,6 +765,9 @@ def test_the_page_keeps_all_its_files_for_times_without_a_network() -> None:
 def test_models_and_metrics(server: Server) -> None:
     told = server.ask("GET", "/v1/models").json
     assert told["default"] == "auto"
+    assert (told["engine"], told["precisions"]) == (
+        ("native", ["exact", "fast"]) if native.available() else ("numpy", ["exact"])
+    )
     assert {"fsrcnn", "fsrcnn-photo"} <= set(told["families"])
     assert {"fsrcnn-x2", "fsrcnn-s-x3"} <= {row["name"] for row in told["models"]}
     before = server.metric('fsrcnn_jobs_total{state="done"}')

@@ -18,7 +18,7 @@ from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from fsrcnn import pretrained
+from fsrcnn import models, pretrained
 from fsrcnn.errors import FsrcnnError
 from fsrcnn.serve import description, prometheus, uploads
 from fsrcnn.serve.guard import Guard
@@ -149,7 +149,11 @@ class Routes:
 
     async def models(self, request: Request) -> Response:
         listed = [asdict(entry) for entry in pretrained.table().values()]
-        return JSONResponse({"default": "auto", "families": list(pretrained.FAMILIES), "models": listed})
+        told = {
+            "default": models.AUTO, "families": list(pretrained.FAMILIES), "engine": self._jobs.engine,
+            "precisions": list(self._jobs.precisions), "models": listed,
+        }  # fmt: skip
+        return JSONResponse(told)
 
     async def health(self, request: Request) -> Response:
         ending = self._jobs.draining

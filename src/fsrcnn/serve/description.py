@@ -136,7 +136,12 @@ def openapi(limits: Limits, keep: float) -> dict[str, Any]:
                     ),
                 },
             },
-            "/v1/models": {"get": _simple("Which models there are, and what they score", "application/json")},
+            "/v1/models": {
+                "get": _simple(
+                    "The models and what they score, the engine, its precisions",
+                    "application/json",
+                )
+            },
             "/healthz": {
                 "get": {
                     "summary": "Whether the server takes work; needs no token",

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from fsrcnn import batch, formats, models, planning
+from fsrcnn import batch, formats, planning, pretrained
+from fsrcnn.engines import PRECISIONS
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.parallel import Control
 from fsrcnn.serve.options import Wanted, base_name
@@ -131,6 +132,8 @@ class Jobs:
 
     Attributes:
         keep: seconds for which a finished job is kept.
+        engine: that computes, by its name.
+        precisions: that it has.
         draining: no new work is taken.
     """
 
@@ -156,7 +159,9 @@ class Jobs:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seconds = 1.0  # that a picture takes, about
         self._last_work = time.monotonic()
-        self._upscaler(models.AUTO, "exact")
+        first = self._upscaler(pretrained.FAMILIES[0], "exact")
+        self.engine = first.engine(int(first.scale)).name
+        self.precisions = PRECISIONS if self.engine == "native" else PRECISIONS[:1]
         counts.gauge("fsrcnn_jobs_waiting", "Pictures that wait.", lambda: self._count("waiting"))
         counts.gauge("fsrcnn_jobs_running", "Pictures that are upscaled now.", lambda: self._count("running"))
         counts.gauge("fsrcnn_jobs_kept", "Finished jobs that are kept.", lambda: len(self._jobs) - self._count(*ACTIVE))

@@ -65,7 +65,7 @@ const list = new List(
     retry: (item) => queue.retry(item, form.options, problem()),
     remove: (item) => queue.remove((other) => other === item),
     save: (item) => saveOne(item),
-    onServer: (item) => queue.retry(item, {...item.options, where: 'server'}, ''),
+    onServer: (item) => queue.retry(item, onServer.asked(item.options), ''),
   },
   () => (obstacles.server === '' ? words.onServer(onServer.host) : ''),
 );
@@ -91,7 +91,7 @@ function nowhere() {
 
 /** @param {Where} where */
 function computeAt(where) {
-  form.computeAt(where);
+  form.computeAt(where, where === 'server' ? onServer.machine.precisions : inBrowser.PRECISIONS);
   for (const input of places()) input.checked = input.value === where;
   byId('where-note').textContent = where === 'browser' ? words.browserNote : words.serverNote(onServer.host);
 }
@@ -124,6 +124,7 @@ async function take(coming) {
   const {pictures, others} = await coming;
   await looked;
   if (pictures.length > 0) queue.add(pictures, form.options, problem());
+  if (form.problem) byId('options').open = true;
   const said = [pictures.length > 0 ? words.added(pictures.length) : words.nothingFound, others > 0 && words.leftOut(others)];
   tell(said.filter(Boolean).join(' '));
 }
@@ -199,6 +200,7 @@ function sum() {
   byId('queue').hidden = items.length === 0;
   document.body.classList.toggle('filled', items.length > 0);
   byId('tally').textContent = words.tally(finished, items.length, failed);
+  byId('to-queue').textContent = words.toQueue(words.tally(finished, items.length, failed));
   byId('progress').value = done / all;
   byId('progress').hidden = !busy;
   document.title = words.title(busy ? words.percent(done / all) : '');

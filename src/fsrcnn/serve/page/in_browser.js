@@ -7,6 +7,8 @@ import {words} from './strings.js';
 const SHARES = {read: 0.05, computed: 0.9}; // of the way, when the picture has been read, and computed
 const MOST_PIXELS = 2 ** 28; // of a result: with its file, its picture on the screen and what encodes it some GB
 
+export const PRECISIONS = ['fast', 'exact'];
+
 /** @type {any} */
 let engine = null;
 /** @type {any} */

@@ -9,15 +9,26 @@ const RETRY = 5; // seconds where the server does not say how many
 /** The name by which people know the server's machine; empty where it is their own. */
 export const host = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(location.hostname) ? '' : location.hostname;
 
+/** What computes there, and in which precisions, when `obstacle` has asked. */
+export const machine = {engine: '', precisions: ['fast', 'exact']};
+
 /** Why no picture can be computed there; empty where they can. @returns {Promise<string>} */
 export async function obstacle() {
   try {
     const answer = await fetch('v1/models', {headers: {Accept: 'application/json'}});
     if (answer.status === 401) return words.wantsToken;
-    return answer.ok && Array.isArray((await answer.json()).models) ? '' : words.noServer;
+    const told = answer.ok && (await answer.json());
+    if (!Array.isArray(told.precisions)) return words.noServer;
+    Object.assign(machine, {engine: told.engine, precisions: told.precisions});
+    return '';
   } catch {
     return words.noServer;
   }
+}
+
+/** The options of a picture that was to be computed elsewhere. @param {import('./options.js').Options} options @returns {import('./options.js').Options} */
+export function asked(options) {
+  return {...options, where: 'server', precision: machine.precisions.includes(options.precision) ? options.precision : 'exact'};
 }
 
 /** @type {import('./queue.js').Door} */
@@ -48,7 +59,7 @@ function facts(file, options, result, seconds) {
     seconds,
     model: result.model,
     reason: result.reason,
-    engine: words.engineOfServer(location.host, options.precision),
+    engine: words.engineOfServer(location.host, machine.engine, options.precision),
     sameness: words.sameBytes,
     command: command(file.name, options),
   };

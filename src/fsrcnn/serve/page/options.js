@@ -21,6 +21,8 @@ export class OptionsForm extends EventTarget {
     this.form = form;
     /** @type {Options['where']} */
     this.where = 'browser';
+    /** Those of the engine there. @type {string[]} */
+    this.precisions = [];
     form.addEventListener('submit', (event) => event.preventDefault());
     form.addEventListener('input', () => this.changed());
     form.addEventListener('reset', () => setTimeout(() => this.changed())); // the fields are as at first only after the event
@@ -28,9 +30,10 @@ export class OptionsForm extends EventTarget {
     this.check();
   }
 
-  /** @param {Options['where']} where */
-  computeAt(where) {
+  /** @param {Options['where']} where @param {string[]} precisions of the engine there */
+  computeAt(where, precisions) {
     this.where = where;
+    this.precisions = precisions;
     this.changed();
   }
 
@@ -50,7 +53,7 @@ export class OptionsForm extends EventTarget {
       where: this.where,
       model: model === 'strength' ? `fsrcnn-photo@${Number(text('strength'))}` : model,
       size: sizes[text('way')],
-      precision: /** @type {'fast' | 'exact'} */ (text('precision')),
+      precision: /** @type {'fast' | 'exact'} */ (this.precisions.includes(text('precision')) ? text('precision') : 'exact'),
       format: text('format') || null,
       quality: text('quality') ? Number(text('quality')) : null,
       lossless: this.field('lossless').checked,
@@ -108,6 +111,8 @@ export class OptionsForm extends EventTarget {
       height: way === 'height' || way === 'both' || way === 'fit',
     };
     /** @type {HTMLElement} */ (this.form.querySelector('#of-server')).hidden = this.where === 'browser';
+    for (const option of /** @type {NodeListOf<HTMLOptionElement>} */ (this.form.querySelectorAll('#precision option')))
+      option.disabled = !this.precisions.includes(option.value);
     for (const [name, visible] of Object.entries(shown)) /** @type {HTMLElement} */ (this.field(name).closest('.field')).hidden = !visible;
     /** @type {HTMLElement} */ (this.form.querySelector('output[name=strengthShown]')).textContent = this.field('strength').value;
     for (const [name, problem] of Object.entries(this.problems)) {

@@ -93,7 +93,7 @@ export const labels = {
   'precision': 'Precision',
   'precision.fast': 'fast: whole numbers',
   'precision.exact': 'exact: floating point',
-  'precision.help': 'Fast computes in 16 bits, and gives the same pixels on every machine; exact is what the command line takes by itself.',
+  'precision.help': 'Fast computes in 16 bits, and gives the same pixels on every machine; it wants the native engine, or this browser. Exact is what the command line takes by itself.',
   'format': 'Format',
   'format.same': 'as the picture',
   'format.help': 'PNG keeps every pixel; JPEG, WebP and AVIF are smaller.',
@@ -123,14 +123,14 @@ export const labels = {
   'before.original': 'original pixels',
   'side': 'Side by side',
   'divider': 'Divider between before and after',
-  'keys': 'Keys: arrows pan, + and − zoom, 0 fits, 1, 2 and 4 are pixels; with two fingers or Ctrl and the wheel, too.',
+  'keys': 'Keys: arrows pan, + and − zoom, 0 fits, 1, 2 and 4 are pixels; two fingers, or Ctrl and the wheel, zoom too.',
   'stage': 'The picture, before and after: arrow keys pan, plus and minus zoom',
   'previous': 'Show the picture before',
   'next': 'Show the next picture',
   'save': 'Save',
   'copy': 'Copy picture',
   'facts': 'What was done',
-  'api': 'For programs',
+  'api': 'The interface for programs',
 };
 
 export const words = {
@@ -186,6 +186,8 @@ export const words = {
   save: (/** @type {string} */ name) => `Save ${name}`,
   onServerInstead: (/** @type {string} */ place) => `Compute ${place.charAt(0).toLowerCase()}${place.slice(1)}`,
   allProgress: 'Progress of all pictures',
+  /** @param {string} tally */
+  toQueue: (tally) => `${tally}: show the list`,
   tally: (/** @type {number} */ done, /** @type {number} */ all, /** @type {number} */ failed) =>
     `${whole(done)} of ${whole(all)} done${failed ? `, ${whole(failed)} failed` : ''}`,
   left: (/** @type {number} */ seconds) => `about ${duration(seconds)} left`,
@@ -215,7 +217,7 @@ export const words = {
   noModel: 'none',
   noLarger: 'no network was run, as the result is no larger than the picture',
   engineOfBrowser: (/** @type {string} */ precision) => `WebAssembly in this browser, ${precision}`,
-  engineOfServer: (/** @type {string} */ host, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${precision}`,
+  engineOfServer: (/** @type {string} */ host, /** @type {string} */ engine, /** @type {string} */ precision) => `fsrcnn serve at ${host}, ${engine}, ${precision}`,
   sameBytes: 'This command writes the same bytes.',
   samePixels: 'This command writes the same pixels; the file around them is written by this page.',
   decodedHere: 'This command may start from slightly different pixels: here the browser decoded the picture.',
