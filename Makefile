@@ -68,14 +68,14 @@ WASM_CXX ?= $(if $(shell command -v clang++-19),clang++-19 --target=wasm32-wasi,
 WASM_SOURCES := $(addprefix native/,engine.cpp instruction_sets.cpp isa_wasm.cpp packer.cpp plan.cpp wasm.cpp)
 WASM_EXPORTS := malloc free $(addprefix fsrcnn_,abi explain create run describe destroy)
 
-web: .venv/developing web/dist/fsrcnn.wasm  ## build the engine for browsers and its npm package into web/dist/
+web: .venv/developing web/dist/fsrcnn.wasm  ## build the engine for browsers and its npm package into web/dist/, and copy it into the page
 	$(BIN)/python tools/web.py
 
-# No contraction, as in CMakeLists.txt. What libc++ would say before it aborts brings printf along.
+# No contraction, as in CMakeLists.txt.
 web/dist/fsrcnn.wasm: $(NATIVE)
 	mkdir -p $(@D)
-	$(WASM_CXX) -std=c++17 -Os -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
-		'-D_LIBCPP_VERBOSE_ABORT(...)=__builtin_trap()' -Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
+	$(WASM_CXX) -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
+		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
 		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
 
 hooks: .venv/developing  ## run lint before each commit in this clone
@@ -88,7 +88,7 @@ train: .venv/developing  ## rerun the recipe of one model: make train MODEL=fsrc
 	PATH="$(CURDIR)/$(BIN):$$PATH" DATASETS="$(DATASETS)" sh recipes/$(MODEL).sh
 
 clean:  ## remove what these tasks made
-	rm -rf .venv demo_output dist build web/dist web/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo_output dist build web/dist web/node_modules src/fsrcnn/serve/page/engine .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -61,14 +61,20 @@ INLINE void mapped_at(const Mapped& mapped, int64_t x) {
     }
 }
 
+// A function of its own, as `sum_block`.
+template <class A, int CHANNELS>
+NOINLINE void mapped_columns(const Mapped& mapped) {
+    constexpr int WIDE = larger(1, A::ACCUMULATORS / (2 * CHANNELS));
+    int64_t x = mapped.lo;
+    for (; x + (WIDE - 1) * N < mapped.hi; x += WIDE * N) mapped_at<A, CHANNELS, WIDE>(mapped, x);
+    if constexpr (WIDE > 1)
+        for (; x < mapped.hi; x += N) mapped_at<A, CHANNELS, 1>(mapped, x);
+}
+
 template <class A, int CHANNELS = 1>
 void mapped_block(const Mapped& mapped) {
     if (mapped.block->channels == CHANNELS) {
-        constexpr int WIDE = larger(1, A::ACCUMULATORS / (2 * CHANNELS));
-        int64_t x = mapped.lo;
-        for (; x + (WIDE - 1) * N < mapped.hi; x += WIDE * N) mapped_at<A, CHANNELS, WIDE>(mapped, x);
-        if constexpr (WIDE > 1)
-            for (; x < mapped.hi; x += N) mapped_at<A, CHANNELS, 1>(mapped, x);
+        mapped_columns<A, CHANNELS>(mapped);
     } else if constexpr (CHANNELS < A::ACCUMULATORS / 4) {
         mapped_block<A, CHANNELS + 1>(mapped);
     }

@@ -113,11 +113,9 @@ class Packer {
         result.channels = ceil_div(out, pack) * pack;
         result.planes = result.channels / pack;
         const Kernel k = kernel(out, in, side);
-        packed.lanes.emplace_back(result.channels);
-        packed.floats.emplace_back(result.channels);
-        packed.floats.emplace_back(result.channels);
-        std::vector<Lane>& bias = packed.lanes.back();
-        std::vector<float>&positive = packed.floats[packed.floats.size() - 2], &negative = packed.floats.back();
+        std::vector<Lane>& bias = packed.lanes.emplace_back(result.channels);
+        std::vector<float>& positive = packed.floats.emplace_back(result.channels);
+        std::vector<float>& negative = packed.floats.emplace_back(result.channels);
         const bool mapping = pack_taps == &Packer::winograd;
         for (int o = 0; o < out; o++) {
             bias[o] = read.at(read.number + o);

@@ -1,20 +1,20 @@
 // From a network's arrays to kernels packed block by block for an instruction set.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <vector>
 
 #include "job.h"
 
 namespace fsrcnn {
 
-// A network and what its pointers point to; deques, because their elements stay where they are.
+// A network and what its pointers point to; lists, because their elements stay where they are.
 struct PackedNetwork {
     Network net{};
-    std::deque<std::vector<Lane>> lanes;
-    std::deque<std::vector<float>> floats;
-    std::deque<std::vector<Block>> block_lists;
-    std::deque<std::vector<int>> ints;
+    std::list<std::vector<Lane>> lanes;
+    std::list<std::vector<float>> floats;
+    std::list<std::vector<Block>> block_lists;
+    std::list<std::vector<int>> ints;
     std::vector<Stage> mapping;
     std::vector<Branch> branches;
 };

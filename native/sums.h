@@ -49,8 +49,9 @@ INLINE void sum_at(const Sum& sum, int64_t x) {
     }
 }
 
+// A function of its own, so that a compiler that sees all of it at once, as a browser's does, keeps the sums in registers.
 template <class A, int CHANNELS, Then THEN>
-void sum_block(const Sum& sum) {
+NOINLINE void sum_block(const Sum& sum) {
     constexpr int WIDE = smaller(4, larger(1, A::ACCUMULATORS / CHANNELS));
     int64_t x = sum.lo;
     for (; x + (WIDE - 1) * N < sum.hi; x += WIDE * N) sum_at<A, CHANNELS, WIDE, THEN>(sum, x);

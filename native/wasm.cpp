@@ -1,4 +1,5 @@
 // What the engine wants of its platform, for a module of WebAssembly: one thread, its caller's, and no exceptions.
+#include <__verbose_abort>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -22,6 +23,8 @@ void* memory_or_trap(void* memory) {
 }
 
 }  // namespace
+
+void std::__libcpp_verbose_abort(const char*, ...) noexcept(noexcept(std::__libcpp_verbose_abort(""))) { __builtin_trap(); }
 
 void* operator new(size_t bytes) { return memory_or_trap(std::malloc(bytes)); }
 void* operator new(size_t bytes, std::align_val_t alignment) {

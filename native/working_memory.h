@@ -2,9 +2,11 @@
 #if defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 32")
 #define INLINE inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #else
 #define UNROLL
 #define INLINE inline
+#define NOINLINE
 #endif
 
 constexpr int N = Isa::lanes;

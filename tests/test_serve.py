@@ -749,7 +749,17 @@ def test_the_description_is_that_of_the_routes(server: Server) -> None:
     assert all(path in page for path in api["paths"])
     for text in (page, server.ask("GET", "/").body.decode()):
         assert not re.search(r"(src|href)=['\"]?(https?:)?//", text)
-        assert "<script" not in text
+    assert "<script" not in page
+
+
+def test_the_page_keeps_all_its_files_for_times_without_a_network() -> None:
+    from fsrcnn.serve.application import PAGE
+
+    kept = re.search(r"const FILES = \[(.*?)\];", (PAGE / "service_worker.js").read_text("utf-8"), re.DOTALL)
+    assert kept is not None
+    there = {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.is_file()}
+    own = {name for name in there if not name.startswith("engine/")} - {"service_worker.js", "index.html"}
+    assert set(re.findall("'([^']+)'", kept[1])) == {"./", *own}
 
 
 def test_models_and_metrics(server: Server) -> None:

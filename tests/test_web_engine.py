@@ -23,6 +23,7 @@ from fsrcnn import Size, Upscaler
 from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
 from fsrcnn.engines import native
+from fsrcnn.images import Compression
 from support import ROOT, random_weights, run_command
 
 DIST = ROOT / "web" / "dist"
@@ -44,6 +45,8 @@ OWN = {
     "own-wide": (Architecture(64, 16, 1, feature_kernel=1, deconvolution_kernel=13, scale=4), 3),
 }
 
+JPEG = Compression("JPEG", 60)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -61,6 +64,8 @@ class Case:
     width_after: int | None = None
     height_after: int | None = None
     weights: str | None = None  # a file in the folder, instead of the model
+    compression: Compression | None = None
+    grain: int = 1  # pixels of a side that are alike
 
     @property
     def name(self) -> str:
@@ -68,6 +73,8 @@ class Case:
         return (
             f"{self.model}-x{self.scale:g}-{self.precision}-{self.dtype}-{self.channels}-{self.width}x{self.height}{after}"
             f"-{self.threads}-{self.hidden:g}"
+            + (f"-grain-{self.grain}" if self.grain > 1 else "")
+            + (f"-{self.compression.format}-{self.compression.quality}" if self.compression else "")
         )
 
     @property
@@ -81,13 +88,19 @@ class Case:
         """Whether Pillow writes such a picture, the command takes it, and it makes sense to be compared again there."""
         small = self.threads > 1 or self.scale == 2.5 or self.channels == 4
         return (
-            self.precision == "fast" and self.dtype == "uint8" and self.channels > 2 and not self.width_after and small
+            self.precision == "fast"
+            and self.dtype == "uint8"
+            and self.channels > 2
+            and small
+            and not self.width_after
+            and not self.compression
         )
 
     def picture(self) -> Array:
         """Noise that uses the whole range, smooth in places."""
         generator = np.random.default_rng(len(self.name))
         unit = generator.random((self.height, self.width, self.channels))
+        unit = unit.repeat(self.grain, 0).repeat(self.grain, 1)[: self.height, : self.width]
         unit[: self.height // 2] = np.round(unit[: self.height // 2])
         if self.channels in (2, 4):
             unit[:, :, -1][generator.random((self.height, self.width)) < self.hidden] = 0
@@ -97,12 +110,14 @@ class Case:
 
     def asked(self) -> dict[str, Any]:
         size = {key: value for key, value in (("width", self.width_after), ("height", self.height_after)) if value}
-        return {**asdict(self), "name": self.name, "size": size or {"factor": self.scale}}
+        compression = self.compression and self.compression._asdict()
+        return {**asdict(self), "name": self.name, "size": size or {"factor": self.scale}, "compression": compression}
 
     def expected(self) -> Array:
         model = random_weights(*OWN[self.model]) if self.model in OWN else self.model
         upscaler = Upscaler(model, scale=self.scale, engine="native", precision=self.precision)
-        return upscaler(self.picture(), size=self.size)
+        pixels = self.picture()
+        return upscaler.chosen(pixels, self.size, self.compression)[0](pixels, size=self.size)
 
 
 CASES = [
@@ -145,8 +160,14 @@ CASES = [
     Case(width_after=20, height_after=50),
     Case(width_after=15, height_after=9, channels=4, hidden=0.3),
     Case(width_after=34, height_after=21),
+    # Two families are chosen, and the first one again: a worker's engines change.
+    *(Case("auto", grain=4, compression=compression, height=height) for height in (40, 41) for compression in (None, JPEG)),
+    *(Case("auto", scale, grain=4, compression=JPEG, channels=4, hidden=0.3, threads=2, height=60) for scale in (3, 2.5)),
+    Case("auto", 4, "exact", "uint16", 1, compression=Compression("WebP")),
+    Case("auto", channels=4, threads=3, height=60),
+    Case("auto", width_after=34, height_after=21),
 ]  # fmt: skip
-IN_A_BROWSER = [case for number, case in enumerate(CASES) if number % 6 == 0 or case.threads > 1]
+IN_A_BROWSER = [case for number, case in enumerate(CASES) if number % 6 == 0 or case.threads > 1 or case.grain > 1]
 
 
 def put(folder: Path, cases: list[Case]) -> None:
@@ -238,13 +259,14 @@ PICTURE = (
     "Uint8ClampedArray, Uint16Array or Float32Array"
 )
 ENDS = {
-    "model": "UpscaleError: there is no model fsrcnn-z; there are fsrcnn, fsrcnn-photo, fsrcnn-photo-mild, fsrcnn-photo-strong, "
+    "model": "UpscaleError: there is no model fsrcnn-z; there are auto, fsrcnn, fsrcnn-photo, fsrcnn-photo-mild, fsrcnn-photo-strong, "
     "fsrcnn-s, fsrcnn-x, each also with a scale as fsrcnn-x2, fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a "
     "weights file",
     "precision": "UpscaleError: precision is fast or exact, not quick",
     "scale": "UpscaleError: a factor is a number above 1, up to 64 (2, 3, 4, 1.5 …), not 1",
     "threads": "UpscaleError: threads is a whole number from 1, not 0",
     "base": "UpscaleError: file://FOLDER/fsrcnn.wasm cannot be read",
+    "base of auto": "UpscaleError: file://FOLDER/choice.json cannot be read",
     "pickle": "UpscaleError: the weights is not a safetensors weights file",
     "cut": "UpscaleError: the weights: shrinking.weight does not fit the architecture, or is not float32",
     "bare": "UpscaleError: the weights holds arrays but says no architecture, so it is not a weights file of fsrcnn",
@@ -264,10 +286,17 @@ ENDS = {
     "half a pixel": "UpscaleError: a width or height is a whole number from 1, not 4.5",
     "65 times": "UpscaleError: 2×2 to 130×130 is too much: at most 64 times a side and 8,590 megapixels",
     "8,590 megapixels": "UpscaleError: 2000×2000 to 128000×128000 is too much: at most 64 times a side and 8,590 megapixels",
+    "no quality": "UpscaleError: compression is {format, quality} with the name of a format, as JPEG, and a quality of 1 to 100 "
+    "or null, not {format: JPEG, quality: 0}",
+    "no format": "UpscaleError: compression is {format, quality} with the name of a format, as JPEG, and a quality of 1 to 100 "
+    "or null, not JPEG",
     "memory": "UpscaleError: a result of 89600×89600 pixels is too large for this tab's memory: give a smaller size",
     "aborted before": "AbortError: This operation was aborted",
     "aborted at once": "AbortError: This operation was aborted",
     "aborted by progress": "Error: enough",
+    "aborted by the choice": "Error: enough",
+    "aborted while it chooses": "AbortError: This operation was aborted",
+    "a choice that fails": "Error: of the page",
     "progress that fails": "Error: of the page",
     "after all that": "nothing went wrong",
     "closed meanwhile": "UpscaleError: this upscaler was closed",
@@ -292,6 +321,37 @@ def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200).stdout
     ends = dict(json.loads(line) for line in printed.splitlines())
     assert {name: end.replace(str(tmp_path), "FOLDER") for name, end in ends.items()} == ENDS
+
+
+def test_what_takes_long_is_done_in_a_worker(node: str, tmp_path: Path) -> None:
+    """Where each worker says what it is asked for and does nothing, nothing else does; and a load that failed leaves no worker."""
+    dist, alive = tmp_path / "dist", tmp_path / "alive"
+    shutil.copytree(DIST, dist)
+    (dist / "worker.js").write_text(f"""
+        import {{writeFileSync}} from 'node:fs';
+        import {{parentPort}} from 'node:worker_threads';
+        parentPort.on('message', ({{job}}) => parentPort.postMessage({{error: Object.keys(job).join(' ')}}));
+        setTimeout(() => writeFileSync({json.dumps(str(alive))}, ''), 500);
+    """)
+    program = f"""
+        const {{Upscaler}} = await import('{dist}/index.js');
+        const said = (error) => console.log(error.message);
+        await Upscaler.load('fsrcnn', {{threads: 1}}).catch(said);
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        const picture = {{data: new Uint8Array(4), width: 2, height: 2, channels: 1}};
+        const up = await Upscaler.load('auto', {{precision: 'exact'}});
+        await up.choose(picture).catch(said);
+        await up.upscale(picture).catch(said);
+        up.close();
+        const plain = await Upscaler.load('fsrcnn', {{precision: 'exact'}});
+        console.log(await plain.choose(picture));
+        await plain.upscale(picture).catch(said);
+        plain.close();
+    """
+    command = [node, "--input-type=module", "--eval", program]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout.splitlines()
+    assert printed == ["weights", "picture", "picture", "null", "band"]
+    assert not alive.exists()
 
 
 def test_short_memory_is_said(node: str, tmp_path: Path) -> None:

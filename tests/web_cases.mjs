@@ -7,13 +7,13 @@
 export async function run(cases, engine, read, write) {
   const types = {uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array};
   const upscalers = new Map();
-  for (const {name, model, weights, precision, threads, scale, size, dtype, width, height, channels} of cases) {
+  for (const {name, model, weights, precision, threads, scale, size, compression, dtype, width, height, channels} of cases) {
     const key = JSON.stringify([model, weights, precision, threads, scale]);
     if (!upscalers.has(key))
       upscalers.set(key, await engine.Upscaler.load(weights ? await read(weights) : model, {scale, precision, threads}));
     const bytes = await read(`${name}.in`), data = new types[dtype](bytes.slice().buffer);
     const progress = [];
-    const result = await upscalers.get(key).upscale({data, width, height, channels}, {size, onProgress: (done) => progress.push(done)});
+    const result = await upscalers.get(key).upscale({data, width, height, channels}, {size, compression, onProgress: (done) => progress.push(done)});
     if (progress.at(-1) !== 1 || progress.some((done, i) => i > 0 && done <= progress[i - 1])) throw new Error(`${name}: progress ${progress}`);
     if (result.data.constructor !== data.constructor || result.channels !== channels) throw new Error(`${name}: of another kind`);
     await write(`${name}.${result.width}x${result.height}.out`, new Uint8Array(result.data.buffer));

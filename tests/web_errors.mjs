@@ -20,6 +20,7 @@ await ends('precision', () => Upscaler.load('fsrcnn', {precision: 'quick'}));
 await ends('scale', () => Upscaler.load('fsrcnn', {scale: 1}));
 await ends('threads', () => Upscaler.load('fsrcnn', {threads: 0}));
 await ends('base', () => Upscaler.load('fsrcnn', {base: new URL(`file://${folder}/`)}));
+await ends('base of auto', () => Upscaler.load('auto', {base: new URL(`file://${folder}/`)}));
 for (const name of ['pickle', 'cut', 'bare', 'architecture', 'nan']) await ends(name, async () => Upscaler.load(await readFile(`${folder}/${name}`)));
 
 const validate = WebAssembly.validate;
@@ -40,6 +41,8 @@ await ends('two sizes', () => up.upscale(grey(2, 2), {size: {factor: 2, width: 4
 await ends('half a pixel', () => up.upscale(grey(2, 2), {size: {width: 4.5}}));
 await ends('65 times', () => up.upscale(grey(2, 2), {size: {width: 130}}));
 await ends('8,590 megapixels', () => up.upscale(grey(2000, 2000), {size: {factor: 64}}));
+await ends('no quality', () => up.upscale(grey(2, 2), {compression: {format: 'JPEG', quality: 0}}));
+await ends('no format', () => up.choose(grey(2, 2), {compression: 'JPEG'}));
 await ends('memory', () => up.upscale(grey(1400, 1400), {size: {factor: 64}}));
 await ends('aborted before', () => up.upscale(grey(20, 20), {signal: AbortSignal.abort()}));
 const controller = new AbortController();
@@ -51,6 +54,19 @@ await ends('aborted by progress', async () => {
   const stop = new AbortController();
   await up.upscale(grey(3000, 2000), {signal: stop.signal, onProgress: () => stop.abort(new Error('enough'))});
 });
+const auto = await Upscaler.load('auto', {threads: 1});
+await ends('aborted by the choice', async () => {
+  const stop = new AbortController();
+  await auto.upscale(grey(20, 20), {signal: stop.signal, onChoice: () => stop.abort(new Error('enough'))});
+});
+await ends('aborted while it chooses', async () => {
+  const stop = new AbortController();
+  const ended = auto.upscale(grey(20, 20), {signal: stop.signal});
+  stop.abort();
+  await ended;
+});
+await ends('a choice that fails', () => auto.upscale(grey(20, 20), {onChoice: () => { throw new Error('of the page'); }}));
+auto.close();
 await ends('progress that fails', () => up.upscale(grey(20, 20), {onProgress: () => { throw new Error('of the page'); }}));
 await ends('after all that', () => up.upscale(grey(20, 20)));
 await ends('closed meanwhile', async () => {

@@ -1,5 +1,5 @@
 // What the types promise; never run. `npm run check` compiles it.
-import {MODELS, UpscaleError, Upscaler, type Pixels} from 'fsrcnn';
+import {MODELS, UpscaleError, Upscaler, type Choice, type Pixels} from 'fsrcnn';
 import * as package_ from '../dist/index.js';
 
 export async function used(picture: ImageData, bitmap: ImageBitmap, file: Uint8Array): Promise<void> {
@@ -7,6 +7,9 @@ export async function used(picture: ImageData, bitmap: ImageBitmap, file: Uint8A
   const large: ImageData = await up.upscale(picture, {signal: new AbortController().signal, onProgress: (done: number) => void done});
   const also: ImageData = await up.upscale(bitmap, {size: {fit: [1920, 1080]}});
   const deep: Pixels<Uint16Array> = await up.upscale({data: new Uint16Array(6), width: 2, height: 1, channels: 3});
+  const auto = await Upscaler.load('auto');
+  const choice: Choice | null = await auto.choose(bitmap, {size: {width: 640}, compression: {format: 'JPEG', quality: 75}});
+  await auto.upscale(picture, {compression: {format: 'WebP'}, onChoice: ({model, reason}) => void `${model}: ${reason}, ${choice?.expected['fsrcnn']}`});
   const own = await Upscaler.load(file);
   own.close();
   const error: Error = new UpscaleError(`${MODELS[0]} ${large.width} ${also.width} ${deep.channels}`);

@@ -89,35 +89,41 @@ function rint(value) {
  * @returns {Map<string, Float64Array>}
  */
 function largestFeatures({architecture, arrays}) {
-  const side = SHEET_SIDE, count = side * side;
+  const side = SHEET_SIDE;
   let x = [sheet()];
   /** @type {Map<string, Float64Array>} */
   const largest = new Map();
   for (const {name, channelsIn, channelsOut, kernel} of convolutions(architecture)) {
     const weight = arrayOf(arrays, `${name}.weight`), bias = arrayOf(arrays, `${name}.bias`), slope = arrayOf(arrays, `${name}.prelu`);
-    const reach = kernel >> 1, found = new Float64Array(channelsOut), next = [];
-    for (let o = 0; o < channelsOut; o++) {
-      const total = new Float64Array(count).fill(bias[o]);
-      for (let i = 0; i < channelsIn; i++)
-        for (let dy = -reach; dy <= reach; dy++)
-          for (let dx = -reach; dx <= reach; dx++) {
-            const factor = weight[((o * channelsIn + i) * kernel + dy + reach) * kernel + dx + reach], from = x[i];
-            const left = Math.max(0, -dx), right = Math.min(side, side - dx);
-            for (let row = Math.max(0, -dy); row < Math.min(side, side - dy); row++) {
-              const offset = (row + dy) * side + dx;
-              for (let column = left; column < right; column++) total[row * side + column] += factor * from[offset + column];
-            }
-          }
+    const wide = side + kernel - 1, plane = wide * wide, each = channelsIn * kernel * kernel;
+    const padded = new Float64Array(channelsIn * plane);
+    x.forEach((values, i) => {
+      for (let row = 0; row < side; row++)
+        padded.set(values.subarray(row * side, (row + 1) * side), i * plane + (row + (kernel >> 1)) * wide + (kernel >> 1));
+    });
+    // Four taps at a time, in the order of one at a time; taps are as many as four divide, those too many have no weight.
+    const taps = Math.ceil(each / 4) * 4, factors = new Float64Array(taps), places = new Uint32Array(taps);
+    for (let i = 0; i < each; i++) places[i] = Math.floor(i / kernel ** 2) * plane + (Math.floor(i / kernel) % kernel) * wide + (i % kernel);
+    const found = new Float64Array(channelsOut);
+    x = Array.from({length: channelsOut}, (_, o) => {
+      factors.set(weight.subarray(o * each, (o + 1) * each));
+      const total = new Float64Array(side * side).fill(bias[o]);
+      for (let row = 0; row < side; row++)
+        for (let i = 0; i < taps; i += 4) {
+          const f0 = factors[i], f1 = factors[i + 1], f2 = factors[i + 2], f3 = factors[i + 3], start = row * wide;
+          let p0 = places[i] + start, p1 = places[i + 1] + start, p2 = places[i + 2] + start, p3 = places[i + 3] + start;
+          for (let at = row * side; at < (row + 1) * side; at++)
+            total[at] = total[at] + f0 * padded[p0++] + f1 * padded[p1++] + f2 * padded[p2++] + f3 * padded[p3++];
+        }
       let most = 0;
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < total.length; i++) {
         if (total[i] < 0) total[i] *= slope[o];
         most = Math.max(most, Math.abs(total[i]));
       }
       found[o] = Math.fround(most) || 1;
-      next.push(total);
-    }
+      return total;
+    });
     largest.set(name, found);
-    x = next;
   }
   return largest;
 }

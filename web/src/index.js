@@ -1,8 +1,8 @@
 // FSRCNN in a browser: pictures made larger by the engine of fsrcnn, compiled to WebAssembly, in workers.
 
 import {MODELS} from './bundled.js';
+import {checkedCompression, choiceOf} from './choice.js';
 import {UpscaleError} from './errors.js';
-import {fixedPoint} from './fixed_point.js';
 import {asGiven, blank, pixelsOf} from './picture.js';
 import {bytesOf, cores, workerStarter} from './platform.js';
 import {chain, sizeOf} from './size.js';
@@ -12,10 +12,13 @@ import {Workers} from './workers.js';
 
 export {MODELS, UpscaleError};
 
+const AUTO = 'auto';
 const DIRECT_BAND = 2 ** 23, CHAIN_BAND = 2 ** 21; // the most pixels of a result that a worker makes at a time
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 22, 1, 20, 0, 253, 12, ...new Array(16).fill(0), 11]; // () → v128
 
 /** @typedef {import('./engine.js').Network} Network */
+
+/** Scale → how to get its weights. @typedef {Map<number, () => Promise<import('./weights.js').Weights>>} Sources */
 
 export class Upscaler {
   /** @private */
@@ -26,9 +29,11 @@ export class Upscaler {
     this.scale = parts.scale;
     /** @type {'fast' | 'exact'} */
     this.precision = parts.precision;
-    /** Scale → how to get its weights. @type {Map<number, () => Promise<import('./weights.js').Weights>>} */
-    this.sources = parts.sources;
-    /** @type {Map<number, Promise<Network>>} */
+    /** Model → its sources: one model for all pictures, or those among which `auto` chooses. @type {Map<string, Sources>} */
+    this.models = parts.models;
+    /** What chooses, by scale; null but for `auto`. @type {Record<string, import('./choice.js').Network> | null} */
+    this.table = parts.table;
+    /** @type {Map<() => Promise<import('./weights.js').Weights>, Promise<Network>>} */
     this.networks = new Map();
     /** @type {Workers} */
     this.workers = parts.workers;
@@ -43,28 +48,49 @@ export class Upscaler {
     if (!Number.isSafeInteger(threads) || threads < 1) throw new UpscaleError(`threads is a whole number from 1, not ${threads}`);
     if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(Uint8Array.from(SIMD)))
       throw new UpscaleError('this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or Safari from 16.4');
-    const sources = sourcesOf(model, base);
+    const label = typeof model === 'string' ? model : 'weights';
+    const table = label === AUTO ? JSON.parse(new TextDecoder().decode(await bytesOf('choice.json', base))) : null;
+    const models = new Map(table ? table[2].families.map((/** @type {string} */ family) => [family, sourcesOf(family, base)]) : [[label, sourcesOf(model, base)]]);
+    const [first, sources] = [...models][0];
     const fallback = sources.has(2) ? 2 : [...sources.keys()][0];
     sizeOf({factor: scale ?? fallback}, 1, 1);
     const [code, start] = await Promise.all([bytesOf('fsrcnn.wasm', base).then((bytes) => WebAssembly.compile(bytes)), workerStarter()]);
-    const label = typeof model === 'string' ? model : 'weights';
-    const upscaler = new Upscaler({model: label, scale: scale ?? fallback, precision, sources, workers: new Workers(code, threads, start)});
-    // What is wrong with the weights is said here, not at the first picture.
-    await Promise.all(chain(upscaler.scale, [...sources.keys()]).map((pass) => upscaler.network(pass)));
+    const upscaler = new Upscaler({model: label, scale: scale ?? fallback, precision, models, table, workers: new Workers(code, threads, start)});
+    try {
+      // What is wrong with the weights is said here, not at the first picture.
+      await Promise.all(chain(upscaler.scale, [...sources.keys()]).map((pass) => upscaler.network(first, pass)));
+    } catch (error) {
+      upscaler.close();
+      throw error;
+    }
     return upscaler;
   }
 
   /**
+   * With `auto`, the family that a picture will have, and why; null where no network is run, or the model is another.
    * @param {any} picture
-   * @param {{size?: import('./size.js').Size, signal?: AbortSignal, onProgress?: (done: number) => void}} [options]
+   * @param {{size?: import('./size.js').Size, compression?: import('./choice.js').Compression | null}} [options]
+   * @returns {Promise<import('./choice.js').Choice | null>}
+   */
+  async choose(picture, {size = {factor: this.scale}, compression = null} = {}) {
+    const pixels = pixelsOf(picture);
+    return this.chosen(pixels, this.passes(pixels, sizeOf(size, pixels.height, pixels.width)), checkedCompression(compression));
+  }
+
+  /**
+   * @param {any} picture
+   * @param {{size?: import('./size.js').Size, compression?: import('./choice.js').Compression | null, signal?: AbortSignal,
+   *   onChoice?: (choice: import('./choice.js').Choice) => void, onProgress?: (done: number) => void}} [options]
    * @returns {Promise<any>}
    */
-  async upscale(picture, {size = {factor: this.scale}, signal, onProgress} = {}) {
+  async upscale(picture, {size = {factor: this.scale}, compression = null, signal, onChoice, onProgress} = {}) {
     signal?.throwIfAborted();
-    const {data, width, height, channels} = pixelsOf(picture);
-    const after = sizeOf(size, height, width);
-    const passes = chain(Math.max(after[0] / height, after[1] / width), [...this.sources.keys()]);
-    const networks = await Promise.all(passes.map((pass) => this.network(pass)));
+    const pixels = pixelsOf(picture), {data, width, height, channels} = pixels;
+    const after = sizeOf(size, height, width), passes = this.passes(pixels, after);
+    const choice = await this.chosen(pixels, passes, checkedCompression(compression));
+    const networks = await Promise.all(passes.map((pass) => this.network(choice?.model ?? [...this.models.keys()][0], pass)));
+    if (choice) onChoice?.(choice);
+    signal?.throwIfAborted();
     const architectures = new Map(networks.map(({architecture}) => [architecture.scale, architecture]));
     const result = blank(data, after[0], after[1], channels);
     const bands = bandsOf(after, passes.length === 1 && after[0] === passes[0] * height && after[1] === passes[0] * width ? passes[0] : 0, this.workers.count);
@@ -97,19 +123,37 @@ export class Upscaler {
     this.workers.close();
   }
 
-  /** @private @param {number} scale @returns {Promise<Network>} */
-  network(scale) {
-    const found = this.networks.get(scale) ?? this.made(scale);
-    this.networks.set(scale, found);
-    found.catch(() => this.networks.delete(scale)); // another try reads it again
+  /**
+   * The scales of the networks that are run, one after the other. All of `models` have the same ones.
+   * @private @param {{width: number, height: number}} picture @param {[number, number]} after
+   */
+  passes({width, height}, after) {
+    const [sources] = this.models.values();
+    return chain(Math.max(after[0] / height, after[1] / width), [...sources.keys()]);
+  }
+
+  /**
+   * @private @param {import('./picture.js').Pixels} pixels @param {number[]} passes @param {import('./choice.js').Compression | null} compression
+   * @returns {Promise<import('./choice.js').Choice | null>}
+   */
+  async chosen(pixels, passes, compression) {
+    if (!this.table || passes.length === 0) return null;
+    return choiceOf(await this.workers.estimates({...pixels, data: pixels.data.slice()}), compression, this.table[passes[0]]);
+  }
+
+  /** @private @param {string} model @param {number} scale @returns {Promise<Network>} */
+  network(model, scale) {
+    const source = /** @type {() => Promise<import('./weights.js').Weights>} */ (this.models.get(model)?.get(scale));
+    const found = this.networks.get(source) ?? this.made(source);
+    this.networks.set(source, found);
+    found.catch(() => this.networks.delete(source)); // another try reads it again
     return found;
   }
 
-  /** @private @param {number} scale @returns {Promise<Network>} */
-  async made(scale) {
-    const weights = await /** @type {() => Promise<import('./weights.js').Weights>} */ (this.sources.get(scale))();
-    const {architecture, arrays} = weights;
-    if (this.precision === 'fast') return {architecture, ...fixedPoint(weights)};
+  /** @private @param {() => Promise<import('./weights.js').Weights>} source @returns {Promise<Network>} */
+  async made(source) {
+    const weights = await source(), {architecture, arrays} = weights;
+    if (this.precision === 'fast') return {architecture, ...(await this.workers.fixedPoint(weights))};
     return {architecture, arrays: Float32Array.from([...arrayLengths(architecture).keys()].flatMap((name) => [.../** @type {Float32Array} */ (arrays.get(name))]))};
   }
 }
@@ -117,7 +161,7 @@ export class Upscaler {
 /**
  * Scale → how to get its weights: several scales for a family, one for anything else.
  * @param {any} model @param {string | URL} base
- * @returns {Map<number, () => Promise<import('./weights.js').Weights>>}
+ * @returns {Sources}
  */
 function sourcesOf(model, base) {
   if (model instanceof Uint8Array || model instanceof ArrayBuffer) {
@@ -141,7 +185,7 @@ function sourcesOf(model, base) {
   }
   const families = [...new Set(MODELS.map((name) => name.replace(/-x\d$/, '')))];
   throw new UpscaleError(
-    `there is no model ${model}; there are ${families.join(', ')}, each also with a scale as fsrcnn-x2, ` +
+    `there is no model ${model}; there are auto, ${families.join(', ')}, each also with a scale as fsrcnn-x2, ` +
       'fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a weights file',
   );
 }

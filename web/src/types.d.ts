@@ -4,7 +4,10 @@ export class UpscaleError extends Error {}
 /** The names of the bundled weights, as `fsrcnn-x2`. */
 export const MODELS: string[];
 
-/** The family of bundled weights, one of them, a strength between two of them, or the bytes of a weights file of fsrcnn. */
+/**
+ * `auto`, which chooses a family for each picture; a family of bundled weights, one of them, a strength between two of them, or the bytes
+ * of a weights file of fsrcnn.
+ */
 export type Model = string | Uint8Array | ArrayBuffer;
 
 /** Packed samples, row by row, without padding. */
@@ -28,6 +31,26 @@ export interface Size {
   fit?: [number, number];
 }
 
+/** What a picture's file says of how it was compressed. */
+export interface Compression {
+  /** `JPEG`, `WebP`, `AVIF`, `HEIC`; of a lossless file, there is no Compression. */
+  format: string;
+  /** Of a JPEG, 1 to 100: at which libjpeg's tables are as coarse as the file's. Null or left out where the format does not say. */
+  quality?: number | null;
+}
+
+/** Of a picture, by the model `auto`. */
+export interface Choice {
+  /** The family. */
+  model: string;
+  /** In words, those of the command line. */
+  reason: string;
+  /** Family → gain over bicubic interpolation in dB. */
+  expected: Record<string, number>;
+  /** Of the luma, standard deviation in 8-bit levels, fine texture counted in. */
+  noise: number;
+}
+
 export interface LoadOptions {
   /** The factor by which pictures grow where a call says nothing else; above 1, up to 64. That of the weights, 2 for a family. */
   scale?: number;
@@ -39,10 +62,17 @@ export interface LoadOptions {
   base?: string | URL;
 }
 
-export interface UpscaleOptions {
+export interface ChooseOptions {
   size?: Size;
+  /** What the file said; null or left out where nothing is known, as of the pixels of a canvas. It counts for `auto` alone. */
+  compression?: Compression | null;
+}
+
+export interface UpscaleOptions extends ChooseOptions {
   /** Rejects the call with the signal's reason. */
   signal?: AbortSignal;
+  /** With `auto`, called with what was chosen before the picture is computed. */
+  onChoice?: (choice: Choice) => void;
   /** Called with the part that is done, up to 1. */
   onProgress?: (done: number) => void;
 }
@@ -56,7 +86,7 @@ export class Upscaler {
    */
   static load(model?: Model, options?: LoadOptions): Promise<Upscaler>;
 
-  /** The model, in words. */
+  /** The model, in words: a name, `auto`, or `weights`. */
   readonly model: string;
   readonly scale: number;
   readonly precision: 'fast' | 'exact';
@@ -70,6 +100,13 @@ export class Upscaler {
     picture: Pixels<Data>,
     options?: UpscaleOptions,
   ): Promise<Pixels<Data>>;
+
+  /**
+   * With the model `auto`, the family that `upscale` will take for this picture, and why. Null where no network is run, because the
+   * result is no larger, and with any other model.
+   * @throws UpscaleError what is no picture, size or Compression.
+   */
+  choose(picture: ImageData | ImageBitmap | Pixels<Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array>, options?: ChooseOptions): Promise<Choice | null>;
 
   /** Ends the workers. Calls under way are rejected. */
   close(): void;

@@ -1,10 +1,10 @@
-// The workers of an upscaler: started when first wanted, a band of a picture at a time for each.
+// The workers of an upscaler: started when first wanted, one job at a time for each.
 
 import {UpscaleError} from './errors.js';
 import {onNode} from './platform.js';
 
 /** @typedef {import('./engine.js').Network} Network */
-/** @typedef {{band: import('./windows.js').Band, networks: Network[], resolve: (samples: any) => void, reject: (reason: Error) => void}} Task */
+/** @typedef {{job: import('./worker.js').Job, networks: Network[], resolve: (result: any) => void, reject: (reason: Error) => void}} Task */
 
 const CLOSED = 'this upscaler was closed';
 
@@ -14,14 +14,14 @@ class OneWorker {
     this.worker = worker;
     /** @type {Task | null} */
     this.task = null;
-    /** Networks that it was given. @type {Set<Network>} */
-    this.known = new Set();
-    /** @param {{samples?: any, error?: string}} answer */
-    const answered = ({samples, error}) => {
+    /** The network that it has for a scale. @type {Map<number, Network>} */
+    this.known = new Map();
+    /** @param {{result?: any, error?: string}} answer */
+    const answered = ({result, error}) => {
       const task = this.task;
       this.task = null;
       this.worker.unref?.();
-      if (error === undefined) task?.resolve(samples);
+      if (error === undefined) task?.resolve(result);
       else {
         this.known.clear();
         task?.reject(new UpscaleError(error));
@@ -42,9 +42,9 @@ class OneWorker {
   begin(code, task) {
     this.task = task;
     this.worker.ref?.();
-    const networks = task.networks.filter((network) => !this.known.has(network));
-    this.worker.postMessage({code, networks, band: task.band}, [task.band.samples.buffer]);
-    networks.forEach((network) => this.known.add(network));
+    const {job} = task, networks = task.networks.filter((network) => this.known.get(network.architecture.scale) !== network);
+    this.worker.postMessage({code, networks, job}, job.band ? [job.band.samples.buffer] : job.picture ? [job.picture.data.buffer] : []);
+    networks.forEach((network) => this.known.set(network.architecture.scale, network));
   }
 }
 
@@ -67,9 +67,31 @@ export class Workers {
    * @returns {Promise<import('./colour.js').Samples>}
    */
   computed(band, networks) {
+    return this.done({band}, networks);
+  }
+
+  /**
+   * What is measured of a picture, whose samples are gone then.
+   * @param {import('./picture.js').Pixels} picture
+   * @returns {Promise<import('./estimates.js').Estimates>}
+   */
+  estimates(picture) {
+    return this.done({picture});
+  }
+
+  /**
+   * @param {import('./weights.js').Weights} weights
+   * @returns {Promise<ReturnType<typeof import('./fixed_point.js').fixedPoint>>}
+   */
+  fixedPoint(weights) {
+    return this.done({weights});
+  }
+
+  /** @private @param {import('./worker.js').Job} job @param {Network[]} [networks] @returns {Promise<any>} */
+  done(job, networks = []) {
     return new Promise((resolve, reject) => {
       if (this.closed) throw new UpscaleError(CLOSED);
-      this.queue.push({band, networks, resolve, reject});
+      this.queue.push({job, networks, resolve, reject});
       this.next();
     });
   }

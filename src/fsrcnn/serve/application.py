@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -84,8 +84,15 @@ def application(
 def page_routes(folder: Path) -> list[Route | Mount]:
     """The page's files as they lie there; where there are none, a page that says where the interface is."""
     if (folder / "index.html").exists():
-        return [Mount("/", StaticFiles(directory=folder, html=True))]
+        return [_Page("/", StaticFiles(directory=folder, html=True))]
     return [Route("/", _plain_page, methods=["GET"])]
+
+
+class _Page(Mount):
+    """Files at all addresses but those of the interface, whose own routes say what they do not take."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
 
 
 async def _plain_page(request: Request) -> Response:
