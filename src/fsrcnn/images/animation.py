@@ -113,7 +113,7 @@ def encoded(
             exif.load(fields["exif-data"])
         if resolution:
             x, y = (25.4 * value for value in resolution)
-            exif |= {tags.X_RESOLUTION: x, tags.Y_RESOLUTION: y, tags.RESOLUTION_UNIT: 2}
+            exif.update({tags.X_RESOLUTION: x, tags.Y_RESOLUTION: y, tags.RESOLUTION_UNIT: 2})
         exif.pop(0x0112, None)  # the frames are upright; and Pillow 13 crashes on an AVIF of others
         options["exif"] = exif.tobytes()
     if format == "avif":
