@@ -123,7 +123,7 @@ ARRAYS = of_numpy.arrays(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pixels=ARRAYS, interlaced=st.booleans(), filters=st.sampled_from(["none", "up", "paeth", "all"]))
 def test_png_of_libvips_and_back(node: Engine, pixels: Array, interlaced: bool, filters: str) -> None:
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
@@ -209,7 +209,7 @@ def test_what_was_transparent_becomes_white_in_a_jpeg(node: Engine, channels: in
     assert written[written.index(b"\xff\xdb") :] == (expected.data or b"")[(expected.data or b"").index(b"\xff\xdb") :]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pixels=of_numpy.arrays(
         np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.sampled_from([3, 4])), fill=st.integers(0, 255)
