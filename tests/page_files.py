@@ -169,6 +169,8 @@ IDAT = png_chunk(b"IDAT", ROW)
 JPEG = saved([np.random.default_rng(1).integers(0, 256, (24, 32, 3), dtype=np.uint8)], "JPEG", quality=80)
 WEBP = saved([np.random.default_rng(1).integers(0, 256, (24, 32, 3), dtype=np.uint8)], "WEBP", lossless=True)
 GREY = np.zeros((8, 8), np.uint8)
+OTHER_CANVAS = bytearray(saved([np.zeros((8, 8, 3), np.uint8)], "WEBP", lossless=True, xmp=XMP))
+OTHER_CANVAS[24] += 1  # the width less one, of VP8X
 BAD = {
     "empty": (b"", "the data is empty (0 bytes)"),
     "text": (b"no picture at all\n" * 9, "the data is not a picture that this browser engine reads (png, jpg, webp)"),
@@ -232,6 +234,7 @@ BAD = {
     ),
     "WebP cut": (WEBP[:-30], TRUNCATED),
     "WebP without pictures": (b"RIFF\x0c\0\0\0WEBPICCP\0\0\0\0", DAMAGED),
+    "WebP of two sizes": (bytes(OTHER_CANVAS), DAMAGED),
     "WebP animated": (
         saved([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 99, np.uint8)], "WEBP"),
         "the data has 2 frames; in the browser a picture has one, and “On this computer” or the command line takes all of them",

@@ -209,6 +209,22 @@ def test_what_was_transparent_becomes_white_in_a_jpeg(node: Engine, channels: in
     assert written[written.index(b"\xff\xdb") :] == (expected.data or b"")[(expected.data or b"").index(b"\xff\xdb") :]
 
 
+@pytest.mark.parametrize(("dtype", "alpha"), [("uint8", 254), ("uint16", 65_534)])
+def test_the_least_transparency_is_said(node: Engine, dtype: str, alpha: int) -> None:
+    pixels = np.full((3, 5, 4), np.iinfo(dtype).max, dtype)
+    pixels[2, 4, 3] = alpha
+    _, notes = node.write(None, pixels, format="jpg")
+    assert notes == images.write(images.Picture((pixels,), "png"), None, format="jpg").notes
+    assert any("transparency" in note for note in notes)
+
+
+def test_text_that_unpacks_to_more_than_anybody_needs_is_left_out(node: Engine) -> None:
+    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(2**26 + 1), 1)
+    answer = node.read(png_of(png_chunk(b"iTXt", text)))
+    assert answer["notes"] == ["a part of its metadata is damaged and left out"]
+    assert "xmp" not in answer["metadata"]
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pixels=of_numpy.arrays(
