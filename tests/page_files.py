@@ -256,7 +256,7 @@ def exif_block(orientation: int = 6, maker_note: bytes = b"note", **main: Any) -
     return exif.tobytes()
 
 
-RESOLVED = {"XResolution": 300.0, "YResolution": 150.0, "ResolutionUnit": 2}
+RESOLVED: dict[str, Any] = {"XResolution": 300.0, "YResolution": 150.0, "ResolutionUnit": 2}
 PNG_LIGHT = png_chunk(b"mDCV", bytes(range(24)))
 GREY_PROFILE = images.colour.profile_of_gamma(struct.pack(">I", 100_000), None, grey=True) or b""
 RGB = np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -315,7 +315,7 @@ def test_a_browser_that_writes_no_webp_is_told(browser: Engine, fake: str, sente
 def test_a_browser_does_png_too(browser: Engine) -> None:
     check_pixels(browser, PNGS["full"])
     check_pixels(browser, hand_made(6, 16, 33, 19, interlaced=True))
-    for name in ("Adler wrong", "data cut", "bomb", "text", "JPEG cut", "CMYK"):
+    for name in ("Adler wrong", "data cut", "bomb", "text", "JPEG cut", "CMYK", "WebP of two sizes"):
         data, sentence = BAD[name]
         assert browser.error(data) == sentence
     with_alpha = np.random.default_rng(2).integers(0, 65_536, (400, 500, 4), dtype=np.uint16)
