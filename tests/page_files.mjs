@@ -10,15 +10,16 @@ const decoded = (text) => Uint8Array.from(atob(text), (character) => character.c
 const told = (value) => (value instanceof Uint8Array ? {bytes: encoded(value)} : value);
 
 /** `pixels`: to be written instead of those of the file. */
-export async function answer({file, name, write, pixels}, files) {
+export async function answer({file, name, write, pixels, abort}, files) {
+  const [signal, workers] = abort ? aborted(abort) : [];
   try {
-    const picture = file === undefined ? {metadata: {}, notes: []} : await files.read(new Blob([decoded(file)]), name);
+    const picture = file === undefined ? {metadata: {}, notes: []} : await files.read(new Blob([decoded(file)]), name, {signal});
     if (pixels) {
       const bytes = decoded(pixels.data);
       picture.pixels = {...pixels, data: pixels.deep ? new Uint16Array(bytes.buffer) : bytes};
     }
     if (write) {
-      const {blob, notes} = await files.write(picture.pixels, {metadata: picture.metadata, ...write});
+      const {blob, notes} = await files.write(picture.pixels, {metadata: picture.metadata, signal, ...write});
       return {file: encoded(new Uint8Array(await blob.arrayBuffer())), type: blob.type, notes: [...picture.notes, ...notes]};
     }
     const {data, width, height, channels} = picture.pixels;
@@ -28,7 +29,67 @@ export async function answer({file, name, write, pixels}, files) {
       pixels: {data: encoded(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), width, height, channels, deep: data instanceof Uint16Array},
     };
   } catch (error) {
-    return {error: error.name === 'PictureError' ? error.message : `${error.name}: ${error.message}\n${error.stack}`};
+    if (error.name === 'PictureError') return {error: error.message};
+    return {error: `${error.name}: ${error.message}${workers ? '' : `\n${error.stack}`}`, ...workers?.()};
+  }
+}
+
+/** A signal that is given after some milliseconds, `null`: already; and what tells how many workers started and ended meanwhile. */
+function aborted({delay}) {
+  const controller = new AbortController(), own = globalThis.Worker;
+  const stop = () => controller.abort(new DOMException('nobody wants it', 'AbortError'));
+  let started = 0, ended = 0;
+  globalThis.Worker = class extends own {
+    constructor(...given) {
+      super(...given);
+      started += 1;
+      if (delay !== null) setTimeout(stop, delay);
+    }
+
+    terminate() {
+      super.terminate();
+      ended += 1;
+    }
+  };
+  if (delay === null) stop();
+  return [controller.signal, () => {
+    globalThis.Worker = own;
+    return {started, ended};
+  }];
+}
+
+/** Browsers with an ability less. What they replace, they put back. */
+const WAYS = {
+  noise: [() => OffscreenCanvasRenderingContext2D.prototype, 'getImageData', (own) => function (...given) {
+    const read = own.apply(this, given);
+    read.data[read.data.length - 4] ^= 1;
+    return read;
+  }],
+  'no WebGL': [() => OffscreenCanvas.prototype, 'getContext', (own) => function (kind, ...given) {
+    return kind === 'webgl2' ? null : own.call(this, kind, ...given);
+  }],
+  'WebGL noise': [() => WebGL2RenderingContext.prototype, 'readPixels', (own) => function (...given) {
+    own.apply(this, given);
+    given[6][0] ^= 1;
+  }],
+  'png for WebP': [() => OffscreenCanvas.prototype, 'convertToBlob', (own) => function () {
+    return own.call(this, {type: 'image/png'});
+  }],
+  'lossless for WebP': [() => OffscreenCanvas.prototype, 'convertToBlob', () => async function () {
+    const {encoded} = await import('/files/webp_lossless.js'), {fileOf} = await import('/files/webp.js');
+    const size = {width: 1, height: 1};
+    return new Blob(fileOf(size, [['VP8L', encoded({...size, channels: 3, data: new Uint8Array(3)})]], false, {}), {type: 'image/webp'});
+  }],
+};
+
+/** `answer` by the functions inside, on the page itself, in a browser that is another one meanwhile. */
+export async function answerFaked({fake, ...job}, files) {
+  const [holder, name, made] = WAYS[fake], prototype = holder(), own = prototype[name];
+  prototype[name] = made(own);
+  try {
+    return await answer(job, files);
+  } finally {
+    prototype[name] = own;
   }
 }
 

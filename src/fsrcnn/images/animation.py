@@ -10,6 +10,7 @@ import numpy as np
 
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.errors import ImageError, MissingExtraError
+from fsrcnn.images import tags
 from fsrcnn.images.picture import oriented
 from fsrcnn.images.structure import DamagedError
 from fsrcnn.require import require
@@ -105,9 +106,14 @@ def encoded(
     options: dict[str, Any] = {"duration": list(delays)}
     if "icc-profile-data" in fields:
         options["icc_profile"] = fields["icc-profile-data"]
-    if "exif-data" in fields:
+    in_exif = resolution is not None and format == "avif"  # which has no other place for it
+    if "exif-data" in fields or in_exif:
         exif = image.Exif()
-        exif.load(fields["exif-data"])
+        if "exif-data" in fields:
+            exif.load(fields["exif-data"])
+        if resolution:
+            x, y = (25.4 * value for value in resolution)
+            exif.update({tags.X_RESOLUTION: x, tags.Y_RESOLUTION: y, tags.RESOLUTION_UNIT: 2})
         exif.pop(0x0112, None)  # the frames are upright; and Pillow 13 crashes on an AVIF of others
         options["exif"] = exif.tobytes()
     if format == "avif":

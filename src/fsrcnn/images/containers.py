@@ -35,12 +35,14 @@ def png_places(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         at += 12 + length
 
 
-def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Name and data of a PNG's chunks of some kinds, in their order."""
+def png_chunks(file: BinaryIO, kinds: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Name and data of a PNG's chunks of some kinds, in their order, and whether they follow the pixels."""
+    late = False
     for kind, start, end in png_places(file):
+        late = late or kind == b"IDAT"
         if kind in kinds and end - start <= _MOST:
             file.seek(start)
-            yield kind, file.read(end - start)
+            yield kind, file.read(end - start), late
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -160,26 +162,32 @@ def _table(packed: int) -> int:
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
-def png_insertion(head: bytes) -> int | None:
-    """Where chunks may be put into a PNG: after its header."""
-    return 33 if len(head) >= 33 else None
+def png_with(chunks: bytes, head: bytes, *, without: Sequence[bytes] = ()) -> bytes | None:
+    """The beginning of a PNG with chunks after its header, and without others before its pixels; None where more of it is needed."""
+    kept = [head[:33], chunks]
+    for kind, start, end in png_places(io.BytesIO(head)):
+        if kind == b"IDAT":
+            return b"".join((*kept, head[start - 8 :]))
+        if kind != b"IHDR" and kind not in without:
+            kept.append(head[start - 8 : end + 4])
+    return None
 
 
-def jpeg_insertion(head: bytes) -> int | None:
-    """Where segments may be put into a JPEG: after the first, which JFIF and Exif keep for themselves."""
-    if len(head) < 6:
+def jpeg_with(segments: bytes, head: bytes) -> bytes | None:
+    """The beginning of a JPEG with segments: after the first one where that is Exif's, else before all; None where more is needed."""
+    if len(head) < 12:
         return None
-    end = 4 + struct.unpack(">H", head[4:6])[0] if head[3] in (0xE0, 0xE1) else 2
-    return end if len(head) >= end else None
+    end = 4 + struct.unpack(">H", head[4:6])[0] if head[3] == 0xE1 and head[6:12] == b"Exif\0\0" else 2
+    return head[:end] + segments + head[end:] if len(head) >= end else None
 
 
-def gif_insertion(head: bytes) -> int | None:
-    """Where blocks may be put into a GIF: after its table of colours, and after the block that says how often it plays."""
+def gif_with(blocks: bytes, head: bytes) -> bytes | None:
+    """The beginning of a GIF with blocks after its table of colours, and after the block that says how often it plays."""
     at = _after_table(head)
     if at is None or len(head) < at + 2:
         return None
     at += 19 if head[at : at + 2] == b"\x21\xff" else 0
-    return at if len(head) >= at else None
+    return head[:at] + blocks + head[at:] if len(head) >= at else None
 
 
 def resource(iptc: bytes) -> bytes:

@@ -46,7 +46,7 @@ _PNG_LIGHT = (b"mDCV", b"cLLI")
 _PNG_COLOUR = (b"gAMA", b"cHRM", b"sRGB", *_PNG_LIGHT)
 _PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _OF_PIL = ("icc_profile", "exif", "xmp", "gamma", "chromaticity", "srgb", "comment")
-_XMP_TEXT = "XML:com.adobe.xmp"
+_XMP_TEXT, _XMP_MARK = "XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\0"  # in PNG, in JPEG
 NAMES = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", "iptc": "IPTC", "comment": "comment"}
 _HELD = {
     "png": {ICC, EXIF, XMP, "comment"}, "jpg": {ICC, EXIF, XMP, "iptc", "comment"}, "webp": {ICC, EXIF, XMP},
@@ -123,28 +123,35 @@ def _nothing(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
 
 
 def _of_png(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
-    chunks = list(containers.png_chunks(file, (b"cICP", b"iCCP", *_PNG_COLOUR, *_PNG_TEXT)))
-    for kind, data in chunks:
-        if kind == b"cICP" and len(data) == 4:
+    kept: list[tuple[bytes, bytes]] = []
+    for kind, data, late in containers.png_chunks(file, (b"cICP", b"iCCP", b"eXIf", b"pHYs", *_PNG_COLOUR, *_PNG_TEXT)):
+        if kind == b"eXIf":
+            if late and EXIF not in metadata:  # which libvips passes over
+                metadata[EXIF] = b"Exif\0\0" + data.removeprefix(b"Exif\0\0")
+        elif kind in _PNG_TEXT:
+            kept += [] if data.startswith(_XMP_TEXT.encode() + b"\0") else [(kind, data)]
+        elif late:
+            notes.append(f"its {kind.decode()} is left out: it follows the pixels")
+        elif kind == b"cICP" and len(data) == 4:
             metadata["code-points"] = CodePoints(data[0], data[1], data[2], bool(data[3]))
         elif kind == b"iCCP" and ICC not in metadata:  # libvips passes over what it takes for none
             notes.append(_misfit("grey" if image.bands <= 2 else "RGB"))
-    kept = [
-        chunk
-        for chunk in chunks
-        if chunk[0] not in (b"cICP", b"iCCP") and not chunk[1].startswith(_XMP_TEXT.encode() + b"\0")
-    ]
+        elif kind in _PNG_COLOUR:
+            kept.append((kind, data))
     if kept:
         metadata["png-chunks"] = kept
 
 
 def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], notes: list[str]) -> None:
     comments, resources, gain_map, further = [], b"", False, 0
+    packet = None
     for marker, at, data in list(containers.jpeg_segments(file)):
         if marker == 0xFE:
             comments.append(data.rstrip(b"\0"))
         elif marker == 0xED and data.startswith(b"Photoshop 3.0\0"):
             resources += data.removeprefix(b"Photoshop 3.0\0")
+        elif marker == 0xE1 and data.startswith(_XMP_MARK):
+            packet = packet or data.removeprefix(_XMP_MARK)
         elif marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xmp/extension/\0"):
             further_xmp = "the extension of its XMP is left out"
             notes += [] if further_xmp in notes else [further_xmp]
@@ -157,9 +164,10 @@ def _of_jpeg(file: BinaryIO, image: pyvips.Image, metadata: dict[str, Any], note
         metadata["comment"] = b"\n".join(comments)
     if iptc := containers.iptc_of_resources(resources):
         metadata["iptc"] = iptc
+    metadata.pop(XMP, None)  # of libvips, which takes an extension, or whatever else is called by an address, for it
     attached: tuple[str, ...] = ()
-    if XMP in metadata:
-        metadata[XMP], attached = xmp.without_attachments(metadata[XMP])
+    if packet:
+        metadata[XMP], attached = xmp.without_attachments(packet)
     _note_attached(notes, gain_map or "gain map" in attached)
     if "video" in attached:
         notes.append("its video (motion photo) is left out")
@@ -233,27 +241,6 @@ def _iptc_of_tiff(main: tags.Directory) -> bytes:
             data = b"".join(data[start : start + 4][::-1] for start in range(0, len(data), 4))
         return data.rstrip(b"\0")
     return containers.iptc_of_resources(main[tags.PHOTOSHOP].data) if tags.PHOTOSHOP in main else b""
-
-
-def tells_resolution(data: bytes, metadata: Mapping[str, Any]) -> bool:
-    """Whether a file says its resolution; of a PNG or JPEG that does not, libvips says 72 dpi.
-
-    Args:
-        data: the file.
-        metadata: what `carried` found in it.
-    """
-    with contextlib.suppress(*_DAMAGED):
-        if tags.X_RESOLUTION in tags.of_block(metadata.get(EXIF, b"")).main:
-            return True
-    kind, file = kind_of(data), io.BytesIO(data)
-    if kind == "png":
-        return any(containers.png_chunks(file, (b"pHYs",)))
-    if kind == "jpg":  # of a JFIF header, byte 7 is the unit: 0 is none
-        return any(
-            marker == 0xE0 and segment[:5] == b"JFIF\0" and segment[7:8] not in (b"", b"\0")
-            for marker, _, segment in containers.jpeg_segments(file)
-        )
-    return True
 
 
 _READERS: dict[str, Callable[[BinaryIO, Any, dict[str, Any], list[str]], None]] = {

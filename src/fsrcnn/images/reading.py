@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import kind_of
+from fsrcnn.images import tags
 from fsrcnn.images.compression import compression_of
 from fsrcnn.images.content import content
 from fsrcnn.images.decoding import decoded, opened, plain
-from fsrcnn.images.metadata import carried, carried_by_pages, tells_resolution
+from fsrcnn.images.density import Density, density_of, of_tags
+from fsrcnn.images.metadata import EXIF, Notes, carried, carried_by_pages
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 2**28  # of one picture as read: 268 megapixels, three times the largest camera sensors
 MAX_PAGES = 10_000  # of one file: at 25 frames a second, more than six minutes
-NO_RESOLUTION = (1.0, 1.0)  # what libvips reports, in pixels per mm, where a file says nothing
 END_OF_JPEG = b"\xff\xd9"
 TOLERANT = "give {tolerant=True}"
 FORMAT_OF_KIND = {"heic": "avif"}
@@ -188,11 +189,12 @@ def _read_tiff(file: _File, tolerant: bool) -> Picture:
     bits = max(directory.first(tiff.BITS, 1) for directory in chosen)
     if bits > 8 * max(page.itemsize for page in arrays):
         metadata["bits-per-sample"] = bits
-    return Picture(tuple(arrays), "tif", _resolution(head), metadata, (*notes, *lost))
+    resolution, shape = _resolution(of_tags(chosen[0].tags))
+    return Picture(tuple(arrays), "tif", resolution, metadata, (*notes, *lost, *shape))
 
 
-def _resolution(head: pyvips.Image) -> tuple[float, float] | None:
-    return (head.xres, head.yres) if (head.xres, head.yres) != NO_RESOLUTION else None
+def _resolution(density: Density | None) -> tuple[tuple[float, float] | None, Notes]:
+    return (density.resolution, density.notes) if density else (None, ())
 
 
 def _runs(directories: list[tiff.Directory]) -> Iterator[list[tiff.Directory]]:
@@ -227,6 +229,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
         plain(head, label)  # refuses what is none
         file.check_size(head.width, head.height)
         stills = head.get("n-pages") if head.get_typeof("n-pages") else 1
+        metadata, lost = carried(data, head)
+        notes += lost
         animated = structure.frames > 1 and not (file.page == 1 and structure.still_first)
         wanted = file.wanted(max(stills, structure.frames))
         file.check_size(head.width, head.height, len(wanted))
@@ -238,8 +242,11 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
                 timing["bits-per-sample"] = head.get("bits-per-sample") if head.get_typeof("bits-per-sample") else 16
             if file.page is not None:
                 frames = frames[wanted.start : wanted.stop]
-            return _picture(data, head, list(frames), kind, notes, timing)
-        orientation = head.get("orientation") if head.get_typeof("orientation") else 1
+            return _picture(data, list(frames), kind, metadata | timing, notes)
+        if kind == "png" and not head.get_typeof("orientation"):
+            orientation = tags.orientation(metadata.get(EXIF, b""))  # of EXIF after the pixels
+        else:
+            orientation = head.get("orientation") if head.get_typeof("orientation") else 1
         arrays: list[Array] = []
         if kind in ("gif", "webp"):
             tall = decoded(data, kind, label, tolerant=tolerant, page=wanted.start, n=len(wanted))
@@ -252,7 +259,8 @@ def _read_frames(file: _File, tolerant: bool) -> Picture:
             arrays = [decoded(data, kind, label, tolerant=tolerant)]
     except DamagedError as error:
         raise DamagedError(truncated=not structure.complete) from error
-    return _picture(data, head, [oriented(page, orientation) for page in arrays], FORMAT_OF_KIND.get(kind, kind), notes)
+    pages = [oriented(page, orientation) for page in arrays]
+    return _picture(data, pages, FORMAT_OF_KIND.get(kind, kind), metadata, notes)
 
 
 def _with_sequential_scans(data: bytes, places: tuple[int, ...]) -> bytes:
@@ -273,23 +281,14 @@ def _cut(tall: Array, pages: int) -> list[Array]:
     return [tall[start : start + height] for start in range(0, pages * height, height)]
 
 
-def _picture(
-    data: bytes,
-    head: pyvips.Image,
-    pages: list[Array],
-    format: str,
-    notes: list[str],
-    timing: dict[str, object] | None = None,
-) -> Picture:
-    metadata, lost = carried(data, head)
-    metadata |= timing or {}
+def _picture(data: bytes, pages: list[Array], format: str, metadata: dict[str, Any], notes: list[str]) -> Picture:
     bits = metadata.get("bits-per-sample")
     if bits:  # libvips leaves the lower bits 0, and so white short of 65,535
         pages = [page | page >> bits if page.dtype == np.uint16 else page for page in pages]
     if len(pages) == 1:
         metadata = {key: value for key, value in metadata.items() if key not in _OF_ANIMATIONS}
-    resolution = _resolution(head) if tells_resolution(data, metadata) else None
-    return Picture(tuple(pages), format, resolution, metadata, (*notes, *lost))
+    resolution, shape = _resolution(density_of(data, kind_of(data) or "", metadata.get(EXIF, b"")))
+    return Picture(tuple(pages), format, resolution, metadata, (*notes, *shape))
 
 
 def _refusal(file: _File, truncated: bool) -> ImageError:

@@ -18,7 +18,7 @@ from typing import BinaryIO, Literal, NamedTuple
 Order = Literal["<", ">"]
 
 EXIF, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
-X_RESOLUTION = 282
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION = 282, 283, 296, 274
 DESCRIPTION, EXTRA_SAMPLES, XMP, IPTC, PHOTOSHOP, PROFILE = 270, 338, 700, 33723, 34377, 34675
 # What a TIFF's first directory says of the picture's making; all else there describes how its pixels are stored.
 DESCRIPTIVE = {
@@ -175,6 +175,23 @@ def name(place: str, tag: int) -> str:
     """What people call a tag of `Tags.names`."""
     known = {"main": DESCRIPTIVE, "exif": _CAMERA, "gps": {}}[place]
     return known.get(tag, f"a tag 0x{tag:04x}" if place != "gps" else "the place (GPS)")
+
+
+def fraction(tag: Tag | None) -> float:
+    """A value of RATIONAL; 0 where it is none, or has no value."""
+    if tag is None or tag.kind != 5:
+        return 0.0
+    above, below = struct.unpack_from(f"{tag.order}II", tag.data)
+    return above / below if below else 0.0
+
+
+def orientation(exif: bytes) -> int:
+    """How a picture lies, as its EXIF block says: 1 (upright) to 8."""
+    with contextlib.suppress(ValueError):
+        tag = of_block(exif).main.get(ORIENTATION)
+        number = tag.numbers[0] if tag and tag.numbers else 1
+        return number if 1 <= number <= 8 else 1
+    return 1
 
 
 def is_layout(description: bytes) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -16,7 +17,7 @@ from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, bits_written, encoder_options, settle
-from fsrcnn.images import containers, metadata, tags
+from fsrcnn.images import containers, density, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import libvips
@@ -24,9 +25,10 @@ from fsrcnn.images.vips import libvips
 if TYPE_CHECKING:
     import pyvips
 
-SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)  # what is written where nobody says: libvips would write 1 pixel per mm
-_INSERTIONS = {
-    "png": containers.png_insertion, "jpg": containers.jpeg_insertion, "gif": containers.gif_insertion,
+# What libvips writes into EXIF, which has to say some, where nobody does; its own would be 1 pixel per mm.
+SCREEN_RESOLUTION = (72 / 25.4, 72 / 25.4)
+_WITH: dict[str, Callable[[bytes, bytes], bytes | None]] = {
+    "png": containers.png_with, "jpg": containers.jpeg_with, "gif": containers.gif_with,
 }  # fmt: skip
 # What to leave out where an encoder refuses a picture: nothing, what mostly is the reason, all that can be.
 _ATTEMPTS = ((), (metadata.ICC,), (metadata.ICC, metadata.EXIF, metadata.XMP))
@@ -179,9 +181,11 @@ def _encode(picture: Picture, file: BinaryIO, path: Path | None, format: str, op
                 format,
                 options,
                 attempt,
-                picture.resolution is not None,
+                picture.resolution,
             )
             notes += fitted.notes
+            if picture.resolution and format == "gif":
+                notes += ("its resolution is left out: gif holds none",)
             if named:
                 notes = (*notes, f"its {' and '.join(named)} could not be written: the encoder refuses it")
             return notes + _missing(attempt, file, path)
@@ -206,8 +210,7 @@ def _encode_frames(picture: Picture, file: BinaryIO, path: Path | None, format: 
 
     data = animation.encoded(frames, format, options.get("Q"), fitted.fields, picture.resolution)
     if fitted.inserted:
-        at = containers.png_insertion(data) or 0
-        data = data[:at] + fitted.inserted + data[at:]
+        data = containers.png_with(fitted.inserted, data) or data
     if fitted.light:
         notes += ("its light levels (clli, mdcv) are left out: the frames of an avif are written without them",)
     if fitted.colour:
@@ -256,11 +259,14 @@ def _missing(fitted: Fitted, file: BinaryIO, path: Path | None) -> Notes:
 
 
 def _stream(
-    image: pyvips.Image, file: BinaryIO, format: str, options: dict[str, Any], fitted: Fitted, resolved: bool
+    image: pyvips.Image,
+    file: BinaryIO,
+    format: str,
+    options: dict[str, Any],
+    fitted: Fitted,
+    resolution: tuple[float, float] | None,
 ) -> None:
-    """Let libvips encode into a file, and put in what it does not write.
-
-    `resolved` says that the picture has a resolution.
+    """Let libvips encode into a file, put in what it does not write, and take out a resolution that it made up.
 
     The bytes pass through our hands, so what the system says of a write that fails is what the user reads. libvips keeps its
     reasons in a buffer that all threads share.
@@ -269,7 +275,7 @@ def _stream(
         OSError: from writing to the file.
         pyvips.Error: from encoding.
     """
-    if metadata.EXIF not in fitted.fields and format != "tif" and not (resolved and format in _RESOLUTION_IN_EXIF):
+    if metadata.EXIF not in fitted.fields and format != "tif" and not (resolution and format in _RESOLUTION_IN_EXIF):
         keep = libvips().enums.ForeignKeep
         options = {**options, "keep": keep.ALL & ~keep.EXIF}  # libvips would make one up
     if format == "avif":
@@ -281,7 +287,7 @@ def _stream(
                 data = isobmff.with_colour(data, fitted.colour, fitted.light)
         file.write(data)
         return
-    sink = _Sink(file, fitted.inserted, _INSERTIONS.get(format))
+    sink = _Sink(file, _edit(format, fitted, resolution))
     target = libvips().TargetCustom()
     target.on_write(sink.write)
     target.on_read(sink.read)
@@ -294,28 +300,43 @@ def _stream(
         raise
     if sink.failure:
         raise sink.failure
-    if fitted.first or fitted.each:
-        tags.lay_into(file, fitted.first, fitted.each)
+    each = fitted.each
+    if format == "tif" and not resolution:
+        each = {**each, **density.undefined()}
+    if fitted.first or each:
+        tags.lay_into(file, fitted.first, each)
+
+
+def _edit(
+    format: str, fitted: Fitted, resolution: tuple[float, float] | None
+) -> Callable[[bytes], bytes | None] | None:
+    """What becomes of the beginning of a file that libvips writes; it gives None where it is given too little of it."""
+    inserted = fitted.inserted
+    if format == "png" and not resolution:
+        return lambda head: containers.png_with(inserted, head, without=(b"pHYs",))
+    if format == "jpg" and metadata.EXIF not in fitted.fields:  # then libvips writes no header, and so no resolution
+        inserted = density.jfif(resolution, fitted.fields.get("resolution-unit", "in")) + inserted
+    return partial(_WITH[format], inserted) if inserted and format in _WITH else None
 
 
 Result = TypeVar("Result")
 
 
 class _Sink:
-    """A file that libvips writes to, with bytes put into the stream where `place` says.
+    """A file that libvips writes to, whose beginning passes through `edit`.
 
     Attributes:
         failure: what a call from libvips raised: it cannot pass through C.
     """
 
-    def __init__(self, file: BinaryIO, inserted: bytes, place: Callable[[bytes], int | None] | None) -> None:
-        self._file, self._inserted, self._place = file, inserted, place
+    def __init__(self, file: BinaryIO, edit: Callable[[bytes], bytes | None] | None) -> None:
+        self._file, self._edit = file, edit
         self._head = b""
         self.failure: BaseException | None = None
 
     def write(self, data: Any) -> int:
         def write_all() -> int:
-            self._file.write(self._spliced(bytes(data)) if self._inserted else data)
+            self._file.write(self._edited(bytes(data)) if self._edit else data)
             return len(data)
 
         return self._safely(write_all, -1)
@@ -333,14 +354,12 @@ class _Sink:
             self.failure = error
             return failed
 
-    def _spliced(self, data: bytes) -> bytes:
+    def _edited(self, data: bytes) -> bytes:
         self._head += data
-        at = self._place(self._head) if self._place else 0
-        if at is None:
-            return b""
-        spliced = self._head[:at] + self._inserted + self._head[at:]
-        self._head, self._inserted = b"", b""
-        return spliced
+        edited = self._edit(self._head) if self._edit else self._head
+        if edited is not None:
+            self._head, self._edit = b"", None
+        return edited or b""
 
 
 def _channels(picture: Picture, format: str) -> tuple[tuple[Array, ...], bool, Notes]:

@@ -7,6 +7,7 @@ import {NOTES} from './words.js';
 import {withoutAttachments} from './xmp.js';
 
 /** @typedef {import('./metadata.js').Metadata} Metadata */
+/** @typedef {import('./tags.js').Density} Density */
 /** @typedef {import('./tags.js').Resolution} Resolution */
 /** @typedef {{width: number, height: number, components: number, kind: string, complete: boolean, allButEnd: boolean}} Structure kind: where libraries differ in what they decode */
 
@@ -103,9 +104,9 @@ export function qualityOf(file) {
   return best;
 }
 
-/** What a file carries beside its pixels. @param {Uint8Array} file @param {string[]} notes @returns {Metadata} */
+/** What a file carries beside its pixels. @param {Uint8Array} file @param {string[]} notes @returns {Metadata & {density?: Density}} */
 export function carried(file, notes) {
-  /** @type {Metadata} */
+  /** @type {Metadata & {density?: Density}} */
   const metadata = {};
   /** @type {Map<number, Uint8Array>} */
   const profile = new Map();
@@ -114,9 +115,9 @@ export function carried(file, notes) {
   for (const {marker, at, data} of jpegSegments(file)) {
     const named = (/** @type {string} */ name) => startsWith(data, name);
     const rest = (/** @type {string} */ name) => data.subarray(name.length);
-    if (marker === 0xe0 && named('JFIF\0') && data.length >= 12) metadata.resolution = ofJfif(data) ?? undefined;
-    else if (marker === 0xe1 && named(EXIF)) metadata.exif = rest(EXIF);
-    else if (marker === 0xe1 && named(XMP)) metadata.xmp = rest(XMP);
+    if (marker === 0xe0 && named('JFIF\0') && data.length >= 12) metadata.density ??= ofJfif(data);
+    else if (marker === 0xe1 && named(EXIF)) metadata.exif ??= rest(EXIF);
+    else if (marker === 0xe1 && named(XMP)) metadata.xmp ??= rest(XMP);
     else if (marker === 0xe1 && named(FURTHER_XMP) && !notes.includes(NOTES.extension)) notes.push(NOTES.extension);
     else if (marker === 0xe2 && named(PROFILE) && data.length >= 14) {
       profile.set(data[12], data.subarray(14));
@@ -147,11 +148,11 @@ export function carried(file, notes) {
   return metadata;
 }
 
-/** @param {Uint8Array} data of a JFIF header @returns {Resolution | null} */
+/** @param {Uint8Array} data of a JFIF header @returns {Density | undefined} */
 function ofJfif(data) {
   const view = viewOf(data), unit = data[7], x = view.getUint16(8), y = view.getUint16(10);
-  if (![1, 2].includes(unit) || !x || !y || (x === 1 && y === 1)) return null;
-  return unit === 1 ? {x: x / 25.4, y: y / 25.4, unit: 'in'} : {x: x / 10, y: y / 10, unit: 'cm'};
+  if (unit > 2 || !x || !y || (x === 1 && y === 1)) return undefined;
+  return {x, y, unit: unit === 1 ? 'in' : unit === 2 ? 'cm' : ''};
 }
 
 /** Segments of metadata that fit a JPEG. @param {Metadata} metadata @param {Resolution | null} resolution @returns {Uint8Array[]} */

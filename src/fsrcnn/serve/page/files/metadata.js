@@ -11,6 +11,7 @@ import * as xmp from './xmp.js';
 /** @typedef {import('./colour.js').CodePoints} CodePoints */
 /** @typedef {import('./containers.js').Chunk} Chunk */
 /** @typedef {import('./formats.js').Format} Format */
+/** @typedef {import('./tags.js').Density} Density */
 /** @typedef {import('./tags.js').Resolution} Resolution */
 
 /**
@@ -40,10 +41,10 @@ const LARGEST_EXIF = 65_533 - 2_000, LARGEST_XMP = 65_533 - 29; // in a JPEG, as
 /**
  * What a PNG carries.
  * @param {readonly Chunk[]} before chunks before the pixels @param {readonly Chunk[]} after
- * @param {boolean} grey as it lies in the file @param {string[]} notes @returns {Promise<Metadata>}
+ * @param {boolean} grey as it lies in the file @param {string[]} notes @returns {Promise<Metadata & {density?: Density}>}
  */
 export async function ofPng(before, after, grey, notes) {
-  /** @type {Metadata} */
+  /** @type {Metadata & {density?: Density}} */
   const metadata = {};
   /** @type {[string, Uint8Array][]} */
   const chunks = [];
@@ -57,12 +58,13 @@ export async function ofPng(before, after, grey, notes) {
       if (TEXT.includes(kind)) {
         if (latin1(data, 0, XMP_TEXT.length + 1) === `${XMP_TEXT}\0`) metadata.xmp ??= await textOf(kind, data);
         else chunks.push([kind, data]);
+      } else if (kind === 'eXIf') {
+        metadata.exif ??= latin1(data, 0, 6) === 'Exif\0\0' ? data.subarray(6) : data;
       } else if (!early) {
         notes.push(NOTES.afterPixels(kind));
       } else if (kind === 'cICP' && data.length === 4) metadata.codePoints = {primaries: data[0], transfer: data[1], full: data[3] !== 0};
       else if (kind === 'iCCP') metadata.icc ??= profileOf(await inflatedWhole(data.subarray(data.indexOf(0) + 2)), grey);
-      else if (kind === 'eXIf') metadata.exif ??= latin1(data, 0, 6) === 'Exif\0\0' ? data.subarray(6) : data;
-      else if (kind === 'pHYs' && data.length === 9) metadata.resolution ??= ofPhys(data) ?? undefined;
+      else if (kind === 'pHYs' && data.length === 9) metadata.density ??= ofPhys(data);
       else if (COLOUR.includes(kind)) chunks.push([kind, data]);
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
@@ -90,28 +92,43 @@ async function textOf(kind, data) {
   return data[start] ? inflatedWhole(text) : text;
 }
 
-/** @param {Uint8Array} data @returns {Resolution | null} null where it says the shape of pixels alone */
+/** @param {Uint8Array} data @returns {Density | undefined} */
 function ofPhys(data) {
   const x = viewOf(data).getUint32(0), y = viewOf(data).getUint32(4);
-  return x && y && data[8] === 1 ? {x: x / 1000, y: y / 1000, unit: 'in'} : null;
+  return x && y ? {x, y, unit: data[8] === 1 ? 'm' : ''} : undefined;
 }
 
 /**
- * How the picture lies, and its resolution: EXIF's where it says one. Where EXIF is damaged, it is let go.
- * @param {Metadata} metadata changed @param {string[]} notes
+ * How the picture lies; and its resolution: EXIF's where it says one, else its format's. Where EXIF is damaged, it is let go.
+ * @param {Metadata & {density?: Density}} carried `density`: by its format @param {string[]} notes @returns {{orientation: number, metadata: Metadata}}
  */
-export function orientationOf(metadata, notes) {
-  if (!metadata.exif) return 1;
+export function described({density, ...metadata}, notes) {
+  let orientation = 1;
+  /** @type {(Density | null | undefined)[]} */
+  const told = [density];
   try {
-    const {orientation, resolution} = tags.described(metadata.exif);
-    if (resolution) metadata.resolution = resolution;
-    return orientation;
+    if (metadata.exif) {
+      const said = tags.described(metadata.exif);
+      orientation = said.orientation;
+      told.unshift(said.density);
+    }
   } catch (error) {
     if (!(error instanceof DamagedError)) throw error;
     delete metadata.exif;
     notes.push(NOTES.damaged(NAMES.exif));
-    return 1;
   }
+  const best = told.find((one) => one?.unit) ?? told.find(Boolean);
+  const resolution = best && resolutionOf(best);
+  if (resolution) metadata.resolution = resolution;
+  else if (best && best.x !== best.y) notes.push(NOTES.shape(best.y / best.x));
+  return {orientation, metadata};
+}
+
+/** @param {Density} density @returns {Resolution | null} null where it says the shape of pixels alone */
+function resolutionOf({x, y, unit}) {
+  if (!unit) return null;
+  const perMillimetre = {in: 25.4, cm: 10, m: 1000}[unit];
+  return {x: x / perMillimetre, y: y / perMillimetre, unit: unit === 'cm' ? 'cm' : 'in'};
 }
 
 /** @param {Metadata} metadata @param {Format} format @param {boolean} grey @throws {PictureError} without its metadata the picture would look wrong */

@@ -6,7 +6,7 @@ import {DamagedError, PictureError} from './errors.js';
 import {MAX_PIXELS, MOST_BYTES, START, isFormat, kindOf} from './formats.js';
 import * as jpeg from './jpeg.js';
 import {checkScans} from './jpeg_scans.js';
-import {ofPng, orientationOf} from './metadata.js';
+import {described, ofPng} from './metadata.js';
 import {pixelsOf, structureOf as structureOfPng} from './png_reading.js';
 import {upright} from './upright.js';
 import * as webp from './webp.js';
@@ -14,6 +14,7 @@ import {ERRORS, NOTES} from './words.js';
 
 /** @typedef {import('./formats.js').Format} Format */
 /** @typedef {import('./metadata.js').Metadata} Metadata */
+/** @typedef {import('./tags.js').Density} Density */
 /** @typedef {import('./upright.js').Pixels} Pixels */
 /** @typedef {{format: 'JPEG' | 'WebP', quality: number | null}} Compression how much was lost, where the file says that something was */
 /** @typedef {{pixels: Pixels, format: Format, metadata: Metadata, compression: Compression | null, notes: string[]}} Picture pixels upright, alpha not multiplied */
@@ -31,8 +32,9 @@ export async function read(blob, name) {
     checkSize(name, width, height);
   };
   try {
-    const {pixels, metadata, compression} = await {png: readPng, jpg: readJpeg, webp: readWebp}[kind](file, name, check, notes);
-    const turned = upright(pixels, orientationOf(metadata, notes));
+    const {pixels, carried, compression} = await {png: readPng, jpg: readJpeg, webp: readWebp}[kind](file, name, check, notes);
+    const {orientation, metadata} = described(carried, notes);
+    const turned = upright(pixels, orientation);
     return {pixels: turned, format: kind, metadata: {...ownBytes(metadata), format: kind, size: {width: turned.width, height: turned.height}}, compression, notes};
   } catch (error) {
     if (error instanceof DamagedError) throw new PictureError(error.truncated ? ERRORS.truncated(name) : ERRORS.damaged(name), {cause: error});
@@ -72,14 +74,14 @@ function counted(pixels) {
 }
 
 /** @typedef {(width: number, height: number) => void} Check throws what is too large, before anything is unpacked */
-/** @typedef {{pixels: Pixels, metadata: Metadata, compression: Compression | null}} Decoded as it lies in the file */
+/** @typedef {{pixels: Pixels, carried: Metadata & {density?: Density}, compression: Compression | null}} Decoded as it lies in the file */
 
 /** @param {Uint8Array} file @param {string} name @param {Check} check @param {string[]} notes @returns {Promise<Decoded>} */
 async function readPng(file, name, check, notes) {
   const png = structureOfPng(pngChunks(file), check);
   if (png.frames > 1) throw new PictureError(ERRORS.frames(name, png.frames));
-  const metadata = await ofPng(png.before, png.after, [0, 4].includes(png.header.colour), notes);
-  return {pixels: await pixelsOf(png), metadata, compression: null};
+  const carried = await ofPng(png.before, png.after, [0, 4].includes(png.header.colour), notes);
+  return {pixels: await pixelsOf(png), carried, compression: null};
 }
 
 /** @param {Uint8Array} file @param {string} name @param {Check} check @param {string[]} notes @returns {Promise<Decoded>} */
@@ -91,11 +93,11 @@ async function readJpeg(file, name, check, notes) {
   if (components === 4) throw new PictureError(ERRORS.cmyk(name));
   if (components !== 1 && components !== 3) throw new DamagedError();
   if (!complete) notes.push(NOTES.endMissing);
-  const metadata = jpeg.carried(file, notes);
+  const carried = jpeg.carried(file, notes);
   const whole = complete ? file : jpeg.withEnd(file);
   checkScans(whole);
   const {pixels} = await decoded(jpeg.bare(whole), 'image/jpeg', {width, height, channels: components});
-  return {pixels, metadata, compression: {format: 'JPEG', quality: jpeg.qualityOf(file)}};
+  return {pixels, carried, compression: {format: 'JPEG', quality: jpeg.qualityOf(file)}};
 }
 
 /** @param {Uint8Array} file @param {string} name @param {Check} check @param {string[]} notes @returns {Promise<Decoded>} */
@@ -103,8 +105,8 @@ async function readWebp(file, name, check, notes) {
   const structure = webp.structureOf(file), {width, height, alpha, frames, lossless} = structure;
   check(width, height);
   if (frames > 1) throw new PictureError(ERRORS.frames(name, frames));
-  const metadata = webp.carried(file, structure);
+  const carried = webp.carried(file, structure);
   const {pixels, exact} = await decoded(webp.bare(file), 'image/webp', {width, height, channels: alpha ? 4 : 3});
   if (!exact) notes.push(NOTES.premultiplied);
-  return {pixels, metadata, compression: lossless ? null : {format: 'WebP', quality: null}};
+  return {pixels, carried, compression: lossless ? null : {format: 'WebP', quality: null}};
 }

@@ -7,6 +7,7 @@ import {DamagedError} from './errors.js';
 /** @typedef {Map<number, Tag>} Directory */
 /** @typedef {{at: number, tag: number, kind: number, length: number, size: number, values: number}} Entry where it lies, and where its values */
 /** @typedef {{little: boolean, first: number}} Form */
+/** @typedef {{x: number, y: number, unit: '' | 'in' | 'cm' | 'm'}} Density pixels in a unit; without one, how their sides are to each other */
 /** @typedef {{x: number, y: number, unit: 'in' | 'cm'}} Resolution pixels per millimetre, and the unit that the file says them in */
 
 const EXIF = 34665, GPS = 34853, INTEROPERABILITY = 40965, MAKER_NOTE = 37500, ORIENTATION = 274;
@@ -73,12 +74,10 @@ function rationalOf(tag) {
 export function described(block) {
   const main = directoryOf(block, formOf(block));
   const orientation = numberOf(main.get(ORIENTATION)) ?? 1;
-  const x = rationalOf(main.get(X_RESOLUTION)), y = rationalOf(main.get(Y_RESOLUTION)), unit = numberOf(main.get(RESOLUTION_UNIT));
-  /** @type {Resolution | null} */
-  let resolution = null;
-  if (x > 0 && y > 0 && unit === 2) resolution = {x: x / 25.4, y: y / 25.4, unit: 'in'};
-  if (x > 0 && y > 0 && unit === 3) resolution = {x: x / 10, y: y / 10, unit: 'cm'};
-  return {orientation: orientation >= 1 && orientation <= 8 ? orientation : 1, resolution};
+  const x = rationalOf(main.get(X_RESOLUTION)), y = rationalOf(main.get(Y_RESOLUTION)), unit = numberOf(main.get(RESOLUTION_UNIT)) ?? 2;
+  /** @type {Density | null} */
+  const density = x && y ? {x, y, unit: unit === 2 ? 'in' : unit === 3 ? 'cm' : ''} : null;
+  return {orientation: orientation >= 1 && orientation <= 8 ? orientation : 1, density};
 }
 
 /**

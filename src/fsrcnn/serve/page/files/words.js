@@ -43,6 +43,7 @@ export const NOTES = {
   damaged: (/** @type {string} */ what) => `its ${what} is damaged and left out`,
   afterPixels: (/** @type {string} */ kind) => `its ${kind} is left out: it follows the pixels`,
   profile: (/** @type {boolean} */ grey) => `its ICC profile is left out: it is damaged, or not one of ${grey ? 'grey' : 'RGB'}`,
+  shape: (/** @type {number} */ ratio) => `that its pixels are ${Number(ratio.toPrecision(3))} times as wide as high is left out`,
   further: (/** @type {number} */ count) => `${count} more picture${count > 1 ? 's' : ''} in its file (MPF) ${count > 1 ? 'are' : 'is'} left out`,
   extension: 'the extension of its XMP is left out',
   gainMap: 'its gain map is left out: the picture is what screens without HDR show',
