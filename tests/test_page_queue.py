@@ -183,7 +183,7 @@ def test_twenty_and_more_while_it_runs(tab: Tab) -> None:
     tab.done("3.png")
     assert tab.page.locator("[data-state=waiting]").count() > 0  # it runs
     tab.add(("more 1.png", PNG), ("more 2.png", PNG))
-    tab.page.get_by_text("21 of 22 done, 1 failed").wait_for()
+    tab.page.get_by_text("21 of 22 done, 1 failed", exact=True).wait_for()
     assert tab.names() == [*(name for name, _ in given), "more 1.png", "more 2.png"]
     seen = tab.page.evaluate("seen")
     assert len(seen["all"]) >= 8
@@ -347,7 +347,7 @@ def test_all_are_saved_as_a_zip(tab: Tab, tmp_path: Path) -> None:
     tab.add_folder(tree(tmp_path), 4)
     other = saved([RGB[::-1]], "PNG")
     tab.add(("größe 寸.png", PNG), ("same.png", PNG), ("same.png", other), ("SAME.png", PNG), ("none.png", NONE))
-    tab.page.get_by_text("8 of 9 done, 1 failed").wait_for()
+    tab.page.get_by_text("8 of 9 done, 1 failed", exact=True).wait_for()
     entries = tab.save_all()
     assert list(entries) == [
         "photos/a 9_x2.JPG", "photos/a 10_x2.png", "photos/b_x2.png", "photos/inner/c_x2.png",
@@ -411,11 +411,11 @@ LISTED = """async () => {
 ALL_SAVED = "() => [...document.querySelectorAll('.remark')].every(({textContent}) => textContent.endsWith('saved'))"
 
 
-def into_folder(visit: Visits, server: Server, picker: str = FOLDER) -> Tab:
+def into_folder(visit: Visits, server: Server, picker: str = FOLDER, where: str = "server") -> Tab:
     """A tab where the person chooses the browser's own folder, in place of one of the system's dialogue."""
     context = visit.context()
     context.add_init_script(picker)
-    return visit.tab(context, server.address, "server")
+    return visit.tab(context, server.address, where)
 
 
 def files_in(tab: Tab) -> dict[str, bytes]:
@@ -477,6 +477,49 @@ def test_a_folder_that_cannot_be_written(visit: Visits, server: Server, failure:
     assert files_in(tab) == {}
     assert "saved" not in tab.remark("a.png")
     assert tab.save("a.png")[0] == "a_x2.png"  # it can be saved elsewhere
+
+
+def test_names_that_no_folder_takes(visit: Visits, server: Server, engine: None) -> None:
+    """Nor all file systems: the same in a folder and in a zip."""
+    tab = into_folder(visit, server, where="browser")
+    tab.add(('a\\b?".png', PNG), ("c.png", PNG))
+    tab.done('a\\b?".png')
+    tab.done("c.png")
+    tab.button("Save into a folder").click()
+    tab.page.wait_for_function(ALL_SAVED)
+    assert set(files_in(tab)) == {"a_b___x2.png", "c_x2.png"} == set(tab.save_all())
+
+
+def test_a_result_that_cannot_be_saved_does_not_stop_the_others(visit: Visits, server: Server) -> None:
+    broken = """
+      const getFileHandle = globalThis.FileSystemDirectoryHandle?.prototype.getFileHandle;
+      if (getFileHandle) FileSystemDirectoryHandle.prototype.getFileHandle = async function (name, options) {
+        if (name.startsWith('a') && options?.create) throw new TypeError('Name is not allowed.');
+        return getFileHandle.call(this, name, options);
+      };
+    """
+    tab = into_folder(visit, server, FOLDER + broken)
+    tab.add(("a.png", PNG), ("b.png", PNG))
+    tab.done("a.png")
+    tab.done("b.png")
+    tab.button("Save into a folder").click()
+    tab.told("a.png was not saved: this page failed: Name is not allowed.")
+    tab.page.wait_for_function(
+        "() => [...document.querySelectorAll('.remark')].some(({textContent}) => textContent.endsWith('saved'))"
+    )
+    assert set(files_in(tab)) == {"b_x2.png"}
+
+
+def test_a_result_stays_where_the_options_are_not_right(visit: Visits, server: Server) -> None:
+    tab = visit(server.address, "server")
+    tab.add(("a.png", PNG))
+    tab.done("a.png")
+    tab.choose(factor="0.5")
+    tab.page.locator("#options summary").click()  # folded
+    tab.button("Try a.png again").click()
+    tab.told("The options are not right: A factor is a number above 1, up to 64, as 2 or 1.5.")
+    assert tab.state("a.png") == "done"
+    assert tab.page.locator("#options").get_attribute("open") is not None
 
 
 def test_a_folder_that_was_not_chosen(visit: Visits, server: Server) -> None:

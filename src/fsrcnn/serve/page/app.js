@@ -62,10 +62,10 @@ const list = new List(
   {
     show,
     cancel: (item) => queue.cancel(item),
-    retry: (item) => queue.retry(item, form.options, problem()),
+    retry: (item) => retry([item]),
     remove: (item) => queue.remove((other) => other === item),
     save: (item) => saveOne(item),
-    onServer: (item) => queue.retry(item, onServer.asked(item.options), ''),
+    onServer: (item) => queue.retry(item, onServer.asked(item.options)),
   },
   () => (obstacles.server === '' ? words.onServer(onServer.host) : ''),
 );
@@ -102,13 +102,18 @@ for (const input of places())
     keep('where', input.value);
   });
 
-async function look() {
-  [obstacles.server, obstacles.browser] = await Promise.all([onServer.obstacle(), inBrowser.obstacle()]);
+/** Offer what can compute, and say why the rest cannot. */
+function offer() {
   for (const input of places()) input.disabled = Boolean(obstacles[/** @type {Where} */ (input.value)]);
   const said = obstacles.server && obstacles.browser ? nowhere() : obstacles.browser || obstacles.server;
-  byId('where-obstacle').textContent = said;
+  byId('where-obstacle').textContent = said ?? '';
   byId('where-obstacle').hidden = !said;
   byId('api').hidden = obstacles.server !== '';
+}
+
+async function look() {
+  [obstacles.server, obstacles.browser] = await Promise.all([onServer.obstacle(), inBrowser.obstacle()]);
+  offer();
   const last = kept('where');
   const wanted = last === 'browser' || last === 'server' ? last : onServer.host ? 'browser' : 'server'; // on this computer nothing leaves it either, and it is faster
   const other = wanted === 'server' ? 'browser' : 'server';
@@ -116,16 +121,23 @@ async function look() {
 }
 
 const looked = look();
+document.addEventListener('visibilitychange', async () => {
+  await looked;
+  if (document.visibilityState !== 'visible' || !obstacles.server) return;
+  obstacles.server = await onServer.obstacle(); // it may have been started meanwhile
+  if (!obstacles.server && obstacles.browser) computeAt('server');
+  offer();
+});
 
 // Pictures that come in.
 
 /** @param {Promise<import('./intake.js').Found> | import('./intake.js').Found} coming */
 async function take(coming) {
-  const {pictures, others} = await coming;
+  const {pictures, others, unread} = await coming;
   await looked;
   if (pictures.length > 0) queue.add(pictures, form.options, problem());
   if (form.problem) byId('options').open = true;
-  const said = [pictures.length > 0 ? words.added(pictures.length) : words.nothingFound, others > 0 && words.leftOut(others)];
+  const said = [pictures.length > 0 ? words.added(pictures.length) : words.nothingFound, others > 0 && words.leftOut(others), unread.length > 0 && words.unread(unread)];
   tell(said.filter(Boolean).join(' '));
 }
 
@@ -248,9 +260,14 @@ queue.addEventListener('order', () => {
 byId('progress').setAttribute('aria-label', words.allProgress);
 byId('cancel-all').addEventListener('click', () => queue.items.filter(({active}) => active).reverse().forEach((item) => queue.cancel(item))); // the last first: none begins meanwhile
 byId('first-failed').addEventListener('click', () => list.go(queue.items.find(({state}) => state === 'failed')));
-byId('retry-failed').addEventListener('click', () => {
-  for (const item of queue.items) if (item.state === 'failed' || item.state === 'cancelled') queue.retry(item, form.options, problem());
-});
+byId('retry-failed').addEventListener('click', () => retry(queue.items.filter(({state}) => state === 'failed' || state === 'cancelled')));
+
+/** With the options of this moment; where they are not right nothing is tried, and what there is stays. @param {Item[]} items */
+function retry(items) {
+  if (form.problem) byId('options').open = true;
+  if (problem()) tell(words.asLine(problem()));
+  else for (const item of items) queue.retry(item, form.options);
+}
 byId('forget').addEventListener('click', () => queue.remove(({saved}) => saved));
 byId('clear').addEventListener('click', () => queue.remove(() => true));
 
@@ -331,6 +348,8 @@ byId('zip').addEventListener('click', () =>
     }
   }),
 );
+/** What goes wrong with a whole folder: it may not be written, it is gone, its disk is full. */
+const OF_FOLDER = ['NotAllowedError', 'NoModificationAllowedError', 'NotFoundError', 'QuotaExceededError'];
 /** Where results are saved as they get done. @type {any} */
 let folder = null;
 let saving = Promise.resolve();
@@ -344,7 +363,7 @@ function saveAll() {
         await saveInto(folder, item);
         saved(item);
       } catch (error) {
-        folder = null; // asked for anew
+        if (OF_FOLDER.includes(/** @type {any} */ (error)?.name)) folder = null; // asked for anew; of a single result the others are saved
         tell(words.notIntoFolder(item.file.name, words.sentence(error)));
       }
     }

@@ -4,7 +4,7 @@ import {isPicture} from './names.js';
 import {words} from './strings.js';
 
 /** @typedef {{file: File, folder: string}} Picture `folder` with / behind, or empty */
-/** @typedef {{pictures: Picture[], others: number}} Found `others`: files of folders that are no pictures */
+/** @typedef {{pictures: Picture[], others: number, unread: string[]}} Found `others`: files of folders that are no pictures; `unread`: names of what could not be read */
 
 /**
  * What was dropped. It must be called within the event: afterwards a browser has forgotten it.
@@ -14,11 +14,20 @@ import {words} from './strings.js';
 export async function dropped(transfer) {
   const things = [...transfer.items].filter(({kind}) => kind === 'file').map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
   /** @type {Found} */
-  const found = {pictures: [], others: 0};
+  const found = {pictures: [], others: 0, unread: []};
   for (const thing of things)
     if (thing instanceof File) found.pictures.push({file: thing, folder: ''});
-    else if (thing) await collect(thing, '', found);
+    else if (thing) await tried(thing, '', found);
   return found;
+}
+
+/** @param {any} entry a FileSystemEntry @param {string} folder @param {Found} found */
+async function tried(entry, folder, found) {
+  try {
+    await collect(entry, folder, found);
+  } catch {
+    found.unread.push(`${folder}${entry.name}`);
+  }
 }
 
 /** @param {any} entry a FileSystemEntry @param {string} folder @param {Found} found */
@@ -36,7 +45,7 @@ async function collect(entry, folder, found) {
     entries.push(...some);
   }
   entries.sort(byName);
-  for (const inner of entries) await collect(inner, `${folder}${entry.name}/`, found);
+  for (const inner of entries) await tried(inner, `${folder}${entry.name}/`, found);
 }
 
 /** Files of an input, those of a folder with the path of each. @param {FileList} files @returns {Found} */
@@ -44,7 +53,7 @@ export function chosen(files) {
   const all = [...files].map((file) => ({file, folder: file.webkitRelativePath.slice(0, -file.name.length)}));
   all.sort((a, b) => a.folder.localeCompare(b.folder) || byName(a.file, b.file));
   const pictures = all.filter(({file, folder}) => !folder || isPicture(file.name));
-  return {pictures, others: all.length - pictures.length};
+  return {pictures, others: all.length - pictures.length, unread: []};
 }
 
 let pastes = 0;
@@ -56,7 +65,7 @@ export function pasted(clipboard) {
     const name = words.pasted(++pastes, 'png'); // browsers call each picture of the clipboard alike
     return {file: new File([file], name, {type: file.type}), folder: ''};
   });
-  return {pictures, others: 0};
+  return {pictures, others: 0, unread: []};
 }
 
 /** @param {{name: string}} a @param {{name: string}} b */

@@ -54,6 +54,11 @@ export async function free(name, isTaken) {
   return found;
 }
 
+/** The name without what some file systems do not take. @param {string} name */
+export function fileName(name) {
+  return name.replace(/[\\/:*?"<>|\p{Cc}]/gu, '_').replace(/[. ]+$/, '_');
+}
+
 /** The command that makes the same result. @param {string} name of the picture @param {Options} options */
 export function command(name, {model, size, precision, format, quality, lossless, page, tolerant}) {
   const {factor, width, height, fit} = size;

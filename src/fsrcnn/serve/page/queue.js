@@ -70,11 +70,11 @@ export class Queue extends EventTarget {
     return added;
   }
 
-  /** @param {Item} item @param {Options} options of this moment @param {string} problem as of `add` */
-  retry(item, options, problem) {
+  /** @param {Item} item @param {Options} options of this moment */
+  retry(item, options) {
     this.stop(item);
-    Object.assign(item, {options, progress: 0, remark: '', problem, result: null, saved: false, controller: new AbortController()});
-    item.state = problem ? 'failed' : 'waiting';
+    Object.assign(item, {options, progress: 0, remark: '', problem: '', result: null, saved: false, controller: new AbortController()});
+    item.state = 'waiting';
     this.told(item);
     this.next();
   }

@@ -1,6 +1,6 @@
 // Results on their way out: a file, the clipboard, a zip, a folder.
 
-import {free} from './names.js';
+import {fileName, free} from './names.js';
 import {words} from './strings.js';
 import {zip} from './zip.js';
 
@@ -33,9 +33,10 @@ export async function zipped(items, onProgress) {
   const taken = new Set(), entries = [];
   for (const {folder, result} of items) {
     const {blob, name} = /** @type {Result} */ (result);
-    const unique = await free(name, (other) => taken.has(`${folder}${other}`.toLowerCase())); // some systems know no case
-    taken.add(`${folder}${unique}`.toLowerCase());
-    entries.push({name: `${folder}${unique}`, blob, modified: new Date()});
+    const place = folder.split('/').map(fileName).join('/');
+    const unique = await free(fileName(name), (other) => taken.has(`${place}${other}`.toLowerCase())); // some systems know no case
+    taken.add(`${place}${unique}`.toLowerCase());
+    entries.push({name: `${place}${unique}`, blob, modified: new Date()});
   }
   return zip(entries, {onProgress});
 }
@@ -55,8 +56,8 @@ export async function folderChosen() {
 export async function saveInto(folder, item) {
   const result = /** @type {Result} */ (item.result);
   let place = folder;
-  for (const part of item.folder.split('/').filter(Boolean)) place = await place.getDirectoryHandle(part, {create: true});
-  const name = await free(result.name, (other) => exists(place, other));
+  for (const part of item.folder.split('/').filter(Boolean)) place = await place.getDirectoryHandle(fileName(part), {create: true});
+  const name = await free(fileName(result.name), (other) => exists(place, other));
   const handle = await place.getFileHandle(name, {create: true});
   try {
     const writable = await handle.createWritable();

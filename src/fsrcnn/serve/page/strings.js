@@ -153,6 +153,7 @@ export const words = {
 
   // Pictures that come in.
   leftOut: (/** @type {number} */ count) => `${counted(count, 'file', 'files')} that ${count === 1 ? 'is no picture was' : 'are no pictures were'} left out.`,
+  unread: (/** @type {string[]} */ names) => `Not read, as the browser may not or they are gone: ${names.join(', ')}.`,
   nothingFound: 'There was no picture in that.',
   added: (/** @type {number} */ count) => `${counted(count, 'picture', 'pictures')} added.`,
   pasted: (/** @type {number} */ number, /** @type {string} */ ending) => `pasted-${number}.${ending}`,
@@ -242,7 +243,7 @@ export const words = {
   gone: 'the server does not answer: it was ended, or the connection is gone; start it and try again',
   cutOff: 'the server ended before it came to this picture; start it and try again',
   /** Where it stands alone. @param {string} sentence */
-  asLine: (sentence) => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`,
+  asLine: (sentence) => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1).replace(/\.$/, '')}.`,
   tooLarge: (/** @type {[number, number]} */ wanted) => `a result of ${size(wanted)} pixels is too large for this tab: give a smaller size`,
   /** What the server advises, in the words of this form: `page=1` → “Page” 1. @param {string} sentence */
   asOption: (sentence) =>
@@ -254,6 +255,6 @@ export const words = {
   /** An error in one sentence. @param {any} error */
   sentence: (error) => {
     const isBug = !(error instanceof Error) || error instanceof DOMException || BUGS.includes(error.name);
-    return CAUSES[error?.name] ?? (isBug ? `this page failed: ${error?.message ?? error}` : error.message);
+    return CAUSES[error?.name] ?? (isBug ? `this page failed: ${String(error?.message ?? error).replace(/\.$/, '')}` : error.message);
   },
 };
