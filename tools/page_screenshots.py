@@ -100,7 +100,7 @@ def photograph(
     page.locator("#files").set_input_files(pictures)
     page.wait_for_timeout(400)
     shoot("busy")
-    page.get_by_text("20 of 21 done, 1 failed").wait_for()
+    page.get_by_text("20 of 21 done, 1 failed", exact=True).wait_for()
     page.wait_for_timeout(500)
     shoot("queue")
     context.close()
