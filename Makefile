@@ -29,7 +29,7 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, the server under load, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, the server under load, training, and the engine of browsers
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/frames.py
@@ -39,6 +39,8 @@ bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080
 	$(BIN)/python benchmarks/film_memory.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/training_speed.py
+	$(MAKE) web
+	$(BIN)/python benchmarks/web_engine.py
 
 fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, send 10,000 hostile requests, and count what becomes of them
 	$(BIN)/python tools/fuzz.py
