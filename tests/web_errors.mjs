@@ -17,6 +17,7 @@ async function ends(what, attempt) {
 const grey = (height, width) => ({data: new Uint8Array(height * width), width, height, channels: 1});
 await ends('model', () => Upscaler.load('fsrcnn-z'));
 await ends('precision', () => Upscaler.load('fsrcnn', {precision: 'quick'}));
+await ends('a long precision', () => Upscaler.load('fsrcnn', {precision: 'x'.repeat(81)}));
 await ends('scale', () => Upscaler.load('fsrcnn', {scale: 1}));
 await ends('threads', () => Upscaler.load('fsrcnn', {threads: 0}));
 await ends('a billion threads', () => Upscaler.load('fsrcnn', {threads: 1e9}));
@@ -59,6 +60,8 @@ await ends('a width as text', () => up.upscale(grey(2, 2), {size: {width: '2'}})
 await ends('a box as text', () => up.upscale(grey(2, 2), {size: {fit: [4, '2']}}));
 await ends('a width of the picture as text', () => up.upscale({...grey(2, 2), width: '2'}));
 await ends('signal', () => up.upscale(grey(2, 2), {signal: 'x'}));
+await ends('no signal', () => up.upscale(grey(2, 2), {signal: null}));
+await ends('a target of events', () => up.upscale(grey(2, 2), {signal: new EventTarget()}));
 await ends('controller', () => up.upscale(grey(2, 2), {signal: new AbortController()}));
 await ends('onProgress', () => up.upscale(grey(2, 2), {onProgress: 'x'}));
 await ends('onChoice', () => up.upscale(grey(2, 2), {onChoice: 5}));
