@@ -29,7 +29,7 @@ format: .venv/developing  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, the server under load, and training
+bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080p → 4K command, frames in memory, a folder of photos, memory at 100 megapixels, films, the server under load, training, and the engine of browsers
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/photo_to_4k.py
 	$(BIN)/python benchmarks/frames.py
@@ -39,6 +39,8 @@ bench: .venv/benching  ## time the engines beside general runtimes, a whole 1080
 	$(BIN)/python benchmarks/film_memory.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/training_speed.py
+	$(MAKE) web
+	$(BIN)/python benchmarks/web_engine.py
 
 fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights files in child processes, send 10,000 hostile requests, and count what becomes of them
 	$(BIN)/python tools/fuzz.py
@@ -63,7 +65,7 @@ check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-a
 	qemu-aarch64-static build/aarch64/check
 
 # Debian: apt-get install clang-19 lld-19 libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 wasi-libc. Where there
-# is no clang-19: pip install ziglang.
+# is no clang-19: .venv/bin/pip install ziglang.
 WASM_CXX ?= $(if $(shell command -v clang++-19),clang++-19 --target=wasm32-wasi,$(BIN)/python -m ziglang c++ -target wasm32-wasi)
 WASM_SOURCES := $(addprefix native/,engine.cpp instruction_sets.cpp isa_wasm.cpp packer.cpp plan.cpp wasm.cpp)
 WASM_EXPORTS := malloc free $(addprefix fsrcnn_,abi explain create run describe destroy)
@@ -71,11 +73,12 @@ WASM_EXPORTS := malloc free $(addprefix fsrcnn_,abi explain create run describe 
 web: .venv/developing web/dist/fsrcnn.wasm  ## build the engine for browsers and its npm package into web/dist/, and copy it into the page
 	$(BIN)/python tools/web.py
 
-# No contraction, as in CMakeLists.txt.
-web/dist/fsrcnn.wasm: $(NATIVE)
+# No contraction, as in CMakeLists.txt. The stack is clang's for WebAssembly; zig's would be of 16 MB.
+web/dist/fsrcnn.wasm: $(NATIVE) | .venv/developing
+	@$(WASM_CXX) --version > /dev/null 2>&1 || { echo "make web needs clang++-19, or zig: type .venv/bin/pip install ziglang" >&2; exit 1; }
 	mkdir -p $(@D)
 	$(WASM_CXX) -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
-		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all \
+		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all -Wl,-z,stack-size=65536 \
 		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
 
 hooks: .venv/developing  ## run lint before each commit in this clone
@@ -88,7 +91,7 @@ train: .venv/developing  ## rerun the recipe of one model: make train MODEL=fsrc
 	PATH="$(CURDIR)/$(BIN):$$PATH" DATASETS="$(DATASETS)" sh recipes/$(MODEL).sh
 
 clean:  ## remove what these tasks made
-	rm -rf .venv demo_output dist build web/dist web/node_modules src/fsrcnn/serve/page/engine .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo_output dist build web/dist web/node_modules web/LICENSE src/fsrcnn/serve/page/engine .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -26,12 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from fsrcnn import Upscaler, cli, pretrained
-from fsrcnn.errors import FsrcnnError
+from fsrcnn.errors import FsrcnnError, UsageError
 from machine import check_counts, outcome, save
 
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "web" / "dist"
 WIDTH, HEIGHT = 1920, 1080
+ORT = "ort.wasm.min.mjs"
 PAGE = b'<!doctype html><script type="module" src="/web_engine.mjs"></script>'
 TYPES = {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
 CHROMIUM = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
@@ -96,6 +97,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     check_counts(arguments, "rounds")
+    if arguments.ort is not None and not (arguments.ort / ORT).is_file():
+        raise UsageError(f"is the folder dist of onnxruntime-web, but {arguments.ort} has no {ORT}", argument="ort")
     if not (DIST / "fsrcnn.wasm").exists():
         raise FsrcnnError(f"{DIST} holds no engine", "type make web first")
     node, chromium = shutil.which("node"), shutil.which("chromium")

@@ -66,6 +66,8 @@ MISTAKES = (
     ("benchmarks/frames.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
     ("benchmarks/photo_to_4k.py --runs 0", 2, "--runs is a whole number of at least 1, not 0"),
     ("benchmarks/stages.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
+    ("benchmarks/web_engine.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
+    ("benchmarks/web_engine.py --ort {empty}", 2, "--ort is the folder dist of onnxruntime-web, but {empty} has no ort.wasm.min.mjs"),
     ("benchmarks/memory.py --megapixels nan", 2, "--megapixels is a number above 0, not nan"),
     ("benchmarks/memory.py --megapixels 0", 2, "--megapixels is a number above 0, not 0"),
     ("benchmarks/film.py --frames 0", 2, "--frames is a whole number of at least 1, not 0"),

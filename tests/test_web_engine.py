@@ -256,40 +256,85 @@ def test_node_gives_the_bytes_of_the_command(by_node: Path, case: Case, tmp_path
 
 PICTURE = (
     "UpscaleError: a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, "
-    "Uint8ClampedArray, Uint16Array or Float32Array"
+    "Uint8ClampedArray, Uint16Array or Float32Array, not "
 )
+ALONE = " alone does not say its size: give {data, width, height, channels}"
+LOAD = "UpscaleError: the options of load are {scale, precision, threads, base}"
+UPSCALE = "UpscaleError: the options of upscale are {size, compression, signal, onChoice, onProgress}"
+SIZE = "UpscaleError: a size is {factor, width, height, fit}"
+FACTOR = "is a number above 1, up to 64 (2, 3, 4, 1.5 …), not"
+THREADS = "UpscaleError: threads is a whole number from 1 to 1024, not"
+BASE = "UpscaleError: base is an absolute URL, as new URL('./fsrcnn/', import.meta.url), not"
 ENDS = {
-    "model": "UpscaleError: there is no model fsrcnn-z; there are auto, fsrcnn, fsrcnn-photo, fsrcnn-photo-mild, fsrcnn-photo-strong, "
-    "fsrcnn-s, fsrcnn-x, each also with a scale as fsrcnn-x2, fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a "
-    "weights file",
-    "precision": "UpscaleError: precision is fast or exact, not quick",
-    "scale": "UpscaleError: a factor is a number above 1, up to 64 (2, 3, 4, 1.5 …), not 1",
-    "threads": "UpscaleError: threads is a whole number from 1, not 0",
+    "model": "UpscaleError: there is no model 'fsrcnn-z'; there are auto, fsrcnn, fsrcnn-photo, fsrcnn-photo-mild, "
+    "fsrcnn-photo-strong, fsrcnn-s, fsrcnn-x, each also with a scale as fsrcnn-x2, fsrcnn-photo@0.7 with a strength of 0 to 1, or "
+    "the bytes of a weights file",
+    "precision": "UpscaleError: precision is fast or exact, not 'quick'",
+    "a long precision": f"UpscaleError: precision is fast or exact, not '{'x' * 80}…'",
+    "scale": f"UpscaleError: scale {FACTOR} 1",
+    "scale as text": f"UpscaleError: scale {FACTOR} the text '2'",
+    "threads": f"{THREADS} 0",
+    "a billion threads": f"{THREADS} 1000000000",
+    "no options to load": f"{LOAD}, not null",
+    "text as options": f"{LOAD}, not 'fast'",
+    "a list as options": f"{LOAD}, not [2]",
+    "an option that load has not": f"{LOAD}; there is no Scale",
+    "a model that is none": "UpscaleError: a model is a name, or a Uint8Array or ArrayBuffer with a weights file's bytes, not a Blob",
+    "a relative base": f"{BASE} '/nope/'",
+    "a number as base": f"{BASE} 5",
+    "a page for a file": "UpscaleError: file://FOLDER/page/fsrcnn.wasm cannot be read",
+    "a page for weights": "UpscaleError: fsrcnn-x2 is not in the format safetensors",
+    "a page for the table": "UpscaleError: file://FOLDER/page/choice.json cannot be read",
     "base": "UpscaleError: file://FOLDER/fsrcnn.wasm cannot be read",
     "base of auto": "UpscaleError: file://FOLDER/choice.json cannot be read",
-    "pickle": "UpscaleError: the weights is not a safetensors weights file",
-    "cut": "UpscaleError: the weights: shrinking.weight does not fit the architecture, or is not float32",
-    "bare": "UpscaleError: the weights holds arrays but says no architecture, so it is not a weights file of fsrcnn",
-    "architecture": "UpscaleError: the weights describes no legal architecture",
-    "nan": "UpscaleError: the weights: shrinking.bias holds NaN or infinity",
+    "pickle": "UpscaleError: the weights file is not in the format safetensors",
+    "cut": "UpscaleError: the weights file: shrinking.weight does not fit the architecture, or is not float32",
+    "bare": "UpscaleError: the weights file holds arrays but says no architecture, so it is none of fsrcnn",
+    "architecture": "UpscaleError: the weights file describes no legal architecture",
+    "nan": "UpscaleError: the weights file: shrinking.bias holds NaN or infinity",
+    "no header": "UpscaleError: the weights file is not in the format safetensors",
+    "metadata": "UpscaleError: the weights file is not in the format safetensors",
+    "offsets": "UpscaleError: the weights file: shrinking.bias does not fit the architecture, or is not float32",
     "simd": "UpscaleError: this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or "
     "Safari from 16.4",
-    "nothing": PICTURE,
-    "path": PICTURE,
-    "float64": PICTURE,
-    "no pixels": "UpscaleError: a picture has at least one pixel each way, not 5×0",
+    "nothing": f"{PICTURE}undefined",
+    "path": f"{PICTURE}'photo.jpg'",
+    "null": f"{PICTURE}null",
+    "bytes": f"UpscaleError: a Uint8Array{ALONE}",
+    "float32 samples alone": f"UpscaleError: a Float32Array{ALONE}",
+    "a buffer": f"UpscaleError: an ArrayBuffer{ALONE}",
+    "no options to upscale": f"{UPSCALE}, not null",
+    "an option that upscale has not": f"{UPSCALE}; there is no factor",
+    "an option that choose has not": "UpscaleError: the options of choose are {size, compression}; there is no signal",
+    "an option that size has not": f"{SIZE}; there is no siez",
+    "an option that compression has not": "UpscaleError: compression is null or {format, quality}; there is no qualty",
+    "a big width": "UpscaleError: width is a whole number from 1, not 5n",
+    "no size": f"{SIZE}, not null",
+    "a size as text": f"{SIZE}, not '2x'",
+    "a width as text": "UpscaleError: width is a whole number from 1, not the text '2'",
+    "a box as text": "UpscaleError: fit is the [width, height] of a box in whole numbers from 1, not [4, '2']",
+    "a width of the picture as text": "UpscaleError: width is a whole number from 1, not the text '2'",
+    "signal": "UpscaleError: signal is an AbortSignal, not 'x'",
+    "no signal": "UpscaleError: signal is an AbortSignal, not null",
+    "a target of events": "UpscaleError: signal is an AbortSignal, not an EventTarget",
+    "controller": "UpscaleError: signal is an AbortSignal, not an AbortController",
+    "onProgress": "UpscaleError: onProgress is a function, not 'x'",
+    "onChoice": "UpscaleError: onChoice is a function, not 5",
+    "compression without a format": "UpscaleError: format is the name of a format, as JPEG, not undefined",
+    "options that are not given": "nothing went wrong",
+    "a signal of another class": "nothing went wrong",
+    "float64": f"{PICTURE}{{data: a Float64Array, width: 2, height: 2, channels: 1}}",
+    "no pixels": "UpscaleError: height is a whole number from 1, not 0",
     "channels": "UpscaleError: channels is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA), not 5",
-    "length": "UpscaleError: 3×2 pixels of 1 channels are 6 samples, not 4",
+    "length": "UpscaleError: 3×2 pixels of 1 channel are 6 samples, not 4",
     "range": "UpscaleError: float32 samples lie in 0 … 1: divide them by their peak first",
     "NaN": "UpscaleError: float32 samples lie in 0 … 1: divide them by their peak first",
     "two sizes": "UpscaleError: a size is a factor, or a width and/or height, or a box to fit into, and only one of these",
-    "half a pixel": "UpscaleError: a width or height is a whole number from 1, not 4.5",
+    "half a pixel": "UpscaleError: width is a whole number from 1, not 4.5",
     "65 times": "UpscaleError: 2×2 to 130×130 is too much: at most 64 times a side and 8,590 megapixels",
     "8,590 megapixels": "UpscaleError: 2000×2000 to 128000×128000 is too much: at most 64 times a side and 8,590 megapixels",
-    "no quality": "UpscaleError: compression is {format, quality} with the name of a format, as JPEG, and a quality of 1 to 100 "
-    "or null, not {format: JPEG, quality: 0}",
-    "no format": "UpscaleError: compression is {format, quality} with the name of a format, as JPEG, and a quality of 1 to 100 "
-    "or null, not JPEG",
+    "no quality": "UpscaleError: quality is a whole number from 1 to 100, or null, not 0",
+    "no format": "UpscaleError: compression is null or {format, quality}, not 'JPEG'",
     "memory": "UpscaleError: a result of 89600×89600 pixels is too large for this tab's memory: give a smaller size",
     "aborted before": "AbortError: This operation was aborted",
     "aborted at once": "AbortError: This operation was aborted",
@@ -307,6 +352,14 @@ ENDS = {
 def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
     whole = random_weights(Architecture(10, 6, 2, scale=2))
     data = whole.to_bytes()
+    header = json.loads(data[8 : (end := 8 + int.from_bytes(data[:8], "little"))])
+
+    def framed(header: object) -> bytes:
+        text = json.dumps(header).encode()
+        return len(text).to_bytes(8, "little") + text + data[end:]
+
+    bias = header["shrinking.bias"]
+    first, last = bias["data_offsets"]
     whole.arrays["shrinking.bias"][0] = np.nan
     bad = {
         "pickle": b"\x80\x04K\x01.",
@@ -314,7 +367,14 @@ def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
         "bare": data.replace(b"fsrcnn.architecture", b"fsrcnn.architexture"),
         "architecture": data.replace(b'\\"scale\\": 2', b'\\"scale\\": 5'),
         "nan": whole.to_bytes(),
+        "no header": framed(None),
+        "metadata": framed(header | {"__metadata__": "mine"}),
+        "offsets": framed(header | {"shrinking.bias": bias | {"data_offsets": [str(first), last]}}),
     }
+    (tmp_path / "page").mkdir()
+    shutil.copytree(DIST, tmp_path / "pages")
+    for name in ("page/fsrcnn.wasm", "page/choice.json", "pages/models/fsrcnn-x2.safetensors"):
+        (tmp_path / name).write_text("<!doctype html>")
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
     command: list[str | Path] = [node, ROOT / "tests" / "web_errors.mjs", DIST, tmp_path]
@@ -388,16 +448,41 @@ def test_types(project: str) -> None:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `npm pack` gives, unpacked."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm here (Debian: apt-get install npm)")
     folder = tmp_path_factory.mktemp("package")
-    pack: list[str | Path] = [npm, "pack", "--offline", "--pack-destination", folder, "--cache", folder / "cache"]
-    subprocess.run(pack, cwd=ROOT / "web", check=True, capture_output=True, timeout=120)
+    packed = pack(ROOT / "web", folder)
+    assert packed.returncode == 0, packed.stderr
     (archive,) = folder.glob("*.tgz")
+    assert f"npm install ./{archive.name} " in (ROOT / "web" / "README.md").read_text("utf-8")
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter="data")
     return folder / "package"
+
+
+def pack(package: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`npm pack` of a package into a folder."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("there is no npm here (Debian: apt-get install npm)")
+    command: list[str | Path] = [npm, "pack", "--offline", "--pack-destination", folder, "--cache", folder / "cache"]
+    return subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_package_is_whole(package: Path) -> None:
+    """The built files, the licence, and nothing of the building."""
+    assert sorted(path.name for path in package.iterdir()) == ["LICENSE", "README.md", "dist", "package.json"]
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    for path in DIST.rglob("*"):
+        assert path.is_dir() or (package / "dist" / path.relative_to(DIST)).read_bytes() == path.read_bytes()
+
+
+def test_no_package_without_an_engine(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "web" / "check", tmp_path / "web" / "check")
+    for name in ("package.json", "README.md"):
+        shutil.copyfile(ROOT / "web" / name, tmp_path / "web" / name)
+    packed = pack(tmp_path / "web", tmp_path)
+    assert packed.returncode != 0
+    assert "there is no engine in dist/: type make web in the repository first" in packed.stderr.splitlines()
+    assert not list(tmp_path.rglob("*.tgz"))
 
 
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html"}

@@ -15,6 +15,8 @@ export async function used(picture: ImageData, bitmap: ImageBitmap, file: Uint8A
   const error: Error = new UpscaleError(`${MODELS[0]} ${large.width} ${also.width} ${deep.channels}`);
   // @ts-expect-error: no such precision
   await Upscaler.load('fsrcnn', {precision: 'quick'});
+  // @ts-expect-error: samples alone do not say their size
+  await up.upscale(file);
   // @ts-expect-error: no pixels
   await up.upscale('photo.jpg');
   // The module has what its types declare.

@@ -1,7 +1,7 @@
 // Which weights for which picture: those of which most decibels are expected. As src/fsrcnn/choice.py has it: a small network foretells
 // the gain of each family from what the file says of its compression and from what estimates.js measures.
 
-import {UpscaleError} from './errors.js';
+import {check, checkOptions, whole} from './options.js';
 
 /** What a picture's file says of how it was compressed; a quality of 1 to 100 for a JPEG. @typedef {{format: string, quality?: number | null}} Compression */
 
@@ -9,6 +9,12 @@ import {UpscaleError} from './errors.js';
  * `choice.json` for one scale: `layers` hold weights (members, inputs, outputs) and biases (members, 1, outputs).
  * @typedef {{families: string[], mean: number[], deviation: number[], layers: [number[][][], number[][][]][]}} Network
  */
+
+/** @type {import('./options.js').Kind} */
+const FORMAT = ['the name of a format, as JPEG', (value) => typeof value === 'string' && value !== ''];
+const QUALITY = whole(1, 100);
+/** @type {Record<string, import('./options.js').Kind>} */
+const COMPRESSION = {format: FORMAT, quality: [`${QUALITY[0]}, or null`, (value) => value === null || QUALITY[1](value)]};
 
 /** @typedef {{model: string, reason: string, expected: Record<string, number>, noise: number}} Choice */
 
@@ -68,19 +74,12 @@ function rounded(value, digits) {
 }
 
 /**
- * @param {any} compression
+ * @param {Compression | null} compression
  * @returns {Compression | null}
  * @throws UpscaleError it is none.
  */
 export function checkedCompression(compression) {
   if (compression === null) return null;
-  const {format, quality = null} = compression;
-  if (typeof format === 'string' && format && (quality === null || (Number.isInteger(quality) && quality >= 1 && quality <= 100)))
-    return {format, quality};
-  throw new UpscaleError(`compression is {format, quality} with the name of a format, as JPEG, and a quality of 1 to 100 or null, not ${described(compression)}`);
-}
-
-/** @param {any} given */
-function described(given) {
-  return typeof given === 'object' ? `{format: ${given.format}, quality: ${given.quality}}` : given;
+  check('format', checkOptions('compression is null or', compression, COMPRESSION).format, FORMAT);
+  return compression;
 }

@@ -3,9 +3,10 @@
 import {MODELS} from './bundled.js';
 import {checkedCompression, choiceOf} from './choice.js';
 import {UpscaleError} from './errors.js';
+import {ANY, CALLABLE, check, checkOptions, described, whole} from './options.js';
 import {asGiven, blank, pixelsOf} from './picture.js';
-import {bytesOf, cores, workerStarter} from './platform.js';
-import {chain, sizeOf} from './size.js';
+import {cores, fileOf, workerStarter} from './platform.js';
+import {FACTOR, chain, sizeOf} from './size.js';
 import {arrayLengths, averaged, parse} from './weights.js';
 import {sourceRows} from './windows.js';
 import {Workers} from './workers.js';
@@ -13,8 +14,31 @@ import {Workers} from './workers.js';
 export {MODELS, UpscaleError};
 
 const AUTO = 'auto';
+const MOST_THREADS = 1024;
 const DIRECT_BAND = 2 ** 23, CHAIN_BAND = 2 ** 21; // the most pixels of a result that a worker makes at a time
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 22, 1, 20, 0, 253, 12, ...new Array(16).fill(0), 11]; // () → v128
+
+/** @typedef {Record<string, import('./options.js').Kind>} Kinds */
+
+/** @type {import('./options.js').Kind} */
+const MODEL = ["a name, or a Uint8Array or ArrayBuffer with a weights file's bytes", (value) => typeof value === 'string' || isBytes(value)];
+/** @type {Kinds} */
+const LOAD = {
+  scale: FACTOR,
+  precision: ['fast or exact', (value) => value === 'fast' || value === 'exact'],
+  threads: whole(1, MOST_THREADS),
+  base: ["an absolute URL, as new URL('./fsrcnn/', import.meta.url)", isBase],
+};
+/** Size and compression are checked where they are read. @type {Kinds} */
+const CHOOSE = {size: ANY, compression: ANY};
+/** @type {Kinds} */
+const UPSCALE = {
+  ...CHOOSE,
+  // By what is called, as a library's or another frame's has another class.
+  signal: ['an AbortSignal', (value) => typeof value?.throwIfAborted === 'function' && typeof value.addEventListener === 'function'],
+  onChoice: CALLABLE,
+  onProgress: CALLABLE,
+};
 
 /** @typedef {import('./engine.js').Network} Network */
 
@@ -43,18 +67,17 @@ export class Upscaler {
    * @param {string | Uint8Array | ArrayBuffer} [model]
    * @param {{scale?: number, precision?: 'fast' | 'exact', threads?: number, base?: string | URL}} [options]
    */
-  static async load(model = 'fsrcnn', {scale, precision = 'fast', threads = cores, base = import.meta.url} = {}) {
-    if (precision !== 'fast' && precision !== 'exact') throw new UpscaleError(`precision is fast or exact, not ${precision}`);
-    if (!Number.isSafeInteger(threads) || threads < 1) throw new UpscaleError(`threads is a whole number from 1, not ${threads}`);
+  static async load(model = 'fsrcnn', options = {}) {
+    check('a model', model, MODEL);
+    const {scale, precision = 'fast', threads = Math.min(cores, MOST_THREADS), base = import.meta.url} = checkOptions('the options of load are', options, LOAD);
     if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(Uint8Array.from(SIMD)))
       throw new UpscaleError('this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or Safari from 16.4');
     const label = typeof model === 'string' ? model : 'weights';
-    const table = label === AUTO ? JSON.parse(new TextDecoder().decode(await bytesOf('choice.json', base))) : null;
+    const table = label === AUTO ? await fileOf('choice.json', base, (bytes) => JSON.parse(new TextDecoder().decode(bytes))) : null;
     const models = new Map(table ? table[2].families.map((/** @type {string} */ family) => [family, sourcesOf(family, base)]) : [[label, sourcesOf(model, base)]]);
     const [first, sources] = [...models][0];
     const fallback = sources.has(2) ? 2 : [...sources.keys()][0];
-    sizeOf({factor: scale ?? fallback}, 1, 1);
-    const [code, start] = await Promise.all([bytesOf('fsrcnn.wasm', base).then((bytes) => WebAssembly.compile(bytes)), workerStarter()]);
+    const [code, start] = await Promise.all([fileOf('fsrcnn.wasm', base, (bytes) => WebAssembly.compile(bytes)), workerStarter()]);
     const upscaler = new Upscaler({model: label, scale: scale ?? fallback, precision, models, table, workers: new Workers(code, threads, start)});
     try {
       // What is wrong with the weights is said here, not at the first picture.
@@ -72,7 +95,8 @@ export class Upscaler {
    * @param {{size?: import('./size.js').Size, compression?: import('./choice.js').Compression | null}} [options]
    * @returns {Promise<import('./choice.js').Choice | null>}
    */
-  async choose(picture, {size = {factor: this.scale}, compression = null} = {}) {
+  async choose(picture, options = {}) {
+    const {size = {factor: this.scale}, compression = null} = checkOptions('the options of choose are', options, CHOOSE);
     const pixels = pixelsOf(picture);
     return this.chosen(pixels, this.passes(pixels, sizeOf(size, pixels.height, pixels.width)), checkedCompression(compression));
   }
@@ -83,7 +107,8 @@ export class Upscaler {
    *   onChoice?: (choice: import('./choice.js').Choice) => void, onProgress?: (done: number) => void}} [options]
    * @returns {Promise<any>}
    */
-  async upscale(picture, {size = {factor: this.scale}, compression = null, signal, onChoice, onProgress} = {}) {
+  async upscale(picture, options = {}) {
+    const {size = {factor: this.scale}, compression = null, signal, onChoice, onProgress} = checkOptions('the options of upscale are', options, UPSCALE);
     signal?.throwIfAborted();
     const pixels = pixelsOf(picture), {data, width, height, channels} = pixels;
     const after = sizeOf(size, height, width), passes = this.passes(pixels, after);
@@ -158,18 +183,32 @@ export class Upscaler {
   }
 }
 
+/** @param {unknown} model @returns {model is Uint8Array | ArrayBuffer} */
+function isBytes(model) {
+  return model instanceof Uint8Array || model instanceof ArrayBuffer;
+}
+
+/** Whether a file's address can be made with it. @param {any} base */
+function isBase(base) {
+  try {
+    return Boolean(new URL('fsrcnn.wasm', base));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Scale → how to get its weights: several scales for a family, one for anything else.
  * @param {any} model @param {string | URL} base
  * @returns {Sources}
  */
 function sourcesOf(model, base) {
-  if (model instanceof Uint8Array || model instanceof ArrayBuffer) {
-    const weights = parse(new Uint8Array(/** @type {any} */ (model).buffer ?? model, /** @type {any} */ (model).byteOffset ?? 0, model.byteLength), 'the weights');
+  if (isBytes(model)) {
+    const weights = parse(new Uint8Array(/** @type {any} */ (model).buffer ?? model, /** @type {any} */ (model).byteOffset ?? 0, model.byteLength), 'the weights file');
     return new Map([[weights.architecture.scale, async () => weights]]);
   }
   /** @param {string} name */
-  const bundled = async (name) => parse(await bytesOf(`models/${name}.safetensors`, base), name);
+  const bundled = async (name) => parse(await fileOf(`models/${name}.safetensors`, base, (bytes) => bytes), name);
   if (MODELS.includes(model)) return new Map([[Number(model.slice(-1)), () => bundled(model)]]);
   const scales = [2, 3, 4].filter((scale) => MODELS.includes(`${model}-x${scale}`));
   if (scales.length) return new Map(scales.map((scale) => [scale, () => bundled(`${model}-x${scale}`)]));
@@ -185,7 +224,7 @@ function sourcesOf(model, base) {
   }
   const families = [...new Set(MODELS.map((name) => name.replace(/-x\d$/, '')))];
   throw new UpscaleError(
-    `there is no model ${model}; there are auto, ${families.join(', ')}, each also with a scale as fsrcnn-x2, ` +
+    `there is no model ${described(model)}; there are auto, ${families.join(', ')}, each also with a scale as fsrcnn-x2, ` +
       'fsrcnn-photo@0.7 with a strength of 0 to 1, or the bytes of a weights file',
   );
 }

@@ -1,9 +1,19 @@
 // What a page has of a picture, as packed samples; and packed samples as the kind that came in.
 
 import {UpscaleError} from './errors.js';
+import {check, described} from './options.js';
+import {SIDE} from './size.js';
 
 /** @typedef {import('./colour.js').Samples} Samples */
 /** @typedef {{data: Samples, width: number, height: number, channels: number}} Pixels */
+
+/** @type {import('./options.js').Kind} */
+const PICTURE = [
+  'an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, Uint8ClampedArray, Uint16Array or Float32Array',
+  (value) => [Uint8Array, Uint8ClampedArray, Uint16Array, Float32Array].some((type) => value?.data instanceof type),
+];
+/** @type {import('./options.js').Kind} */
+const CHANNELS = ['1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA)', (value) => [1, 2, 3, 4].includes(value)];
 
 /**
  * @param {any} picture ImageData, ImageBitmap, or packed samples with width, height and channels
@@ -11,16 +21,15 @@ import {UpscaleError} from './errors.js';
  */
 export function pixelsOf(picture) {
   if (isImageBitmap(picture)) return drawn(picture);
-  const {data, width, height, channels = isImageData(picture) ? 4 : undefined} = picture ?? {};
-  const typed = [Uint8Array, Uint8ClampedArray, Uint16Array, Float32Array].some((type) => data instanceof type);
-  if (!typed)
-    throw new UpscaleError(
-      'a picture is an ImageData, an ImageBitmap, or {data, width, height, channels} with data a Uint8Array, ' +
-        'Uint8ClampedArray, Uint16Array or Float32Array',
-    );
-  if (![width, height].every((side) => Number.isSafeInteger(side) && side >= 1)) throw new UpscaleError(`a picture has at least one pixel each way, not ${width}×${height}`);
-  if (![1, 2, 3, 4].includes(channels)) throw new UpscaleError(`channels is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGBA), not ${channels}`);
-  if (data.length !== width * height * channels) throw new UpscaleError(`${width}×${height} pixels of ${channels} channels are ${width * height * channels} samples, not ${data.length}`);
+  if (ArrayBuffer.isView(picture) || picture instanceof ArrayBuffer)
+    throw new UpscaleError(`${described(picture)} alone does not say its size: give {data, width, height, channels}`);
+  check('a picture', picture, PICTURE);
+  const {data, width, height, channels = isImageData(picture) ? 4 : undefined} = picture;
+  check('width', width, SIDE);
+  check('height', height, SIDE);
+  check('channels', channels, CHANNELS);
+  if (data.length !== width * height * channels)
+    throw new UpscaleError(`${width}×${height} pixels of ${channels} channel${channels > 1 ? 's' : ''} are ${width * height * channels} samples, not ${data.length}`);
   if (data instanceof Float32Array && !data.every((value) => value >= 0 && value <= 1)) throw new UpscaleError('float32 samples lie in 0 … 1: divide them by their peak first');
   return {data, width, height, channels};
 }

@@ -11,19 +11,22 @@ export const onNode = processOfNode?.versions?.node ? 'node:worker_threads' : ''
 export const cores = globalThis.navigator?.hardwareConcurrency ?? 4;
 
 /**
- * The bytes of a file beside the package's modules.
+ * What a file beside the package's modules holds. Some hosts answer with a page of theirs where there is no such file.
+ * @template T
  * @param {string} name @param {string | URL} base
+ * @param {(bytes: Uint8Array<ArrayBuffer>) => T | Promise<T>} read
+ * @returns {Promise<T>}
  */
-export async function bytesOf(name, base) {
+export async function fileOf(name, base, read) {
   const url = new URL(name, base);
   try {
     if (url.protocol === 'file:' && onNode) {
       const files = 'node:fs/promises';
-      return new Uint8Array(await (await import(/* @vite-ignore */ files)).readFile(url));
+      return await read(new Uint8Array(await (await import(/* @vite-ignore */ files)).readFile(url)));
     }
     const answer = await fetch(url);
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-    return new Uint8Array(await answer.arrayBuffer());
+    return await read(new Uint8Array(await answer.arrayBuffer()));
   } catch (cause) {
     throw new UpscaleError(`${url} cannot be read`, {cause});
   }

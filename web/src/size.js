@@ -1,9 +1,22 @@
 // How large a result shall be, and by which passes of a network that is reached. As src/fsrcnn/size.py has it.
 
 import {UpscaleError} from './errors.js';
+import {checkOptions, whole} from './options.js';
 
 const LARGEST_FACTOR = 64;
 const MOST_PIXELS = 2 ** 33;
+
+/** @type {import('./options.js').Kind} */
+export const FACTOR = [`a number above 1, up to ${LARGEST_FACTOR} (2, 3, 4, 1.5 …)`, (value) => typeof value === 'number' && value > 1 && value <= LARGEST_FACTOR];
+/** Of a width or height in pixels. */
+export const SIDE = whole(1);
+/** @type {Record<string, import('./options.js').Kind>} */
+const SIZE = {
+  factor: FACTOR,
+  width: SIDE,
+  height: SIDE,
+  fit: ['the [width, height] of a box in whole numbers from 1', (value) => Array.isArray(value) && value.length === 2 && value.every(SIDE[1])],
+};
 
 /** @typedef {{factor?: number, width?: number, height?: number, fit?: [number, number]}} Size */
 
@@ -13,15 +26,10 @@ const MOST_PIXELS = 2 ** 33;
  * @returns {[number, number]}
  */
 export function sizeOf(size, height, width) {
-  const {factor, fit} = size;
+  const {factor, fit} = checkOptions('a size is', size, SIZE);
   const ways = [factor !== undefined, size.width !== undefined || size.height !== undefined, fit !== undefined];
   if (ways.filter(Boolean).length !== 1)
     throw new UpscaleError('a size is a factor, or a width and/or height, or a box to fit into, and only one of these');
-  if (factor !== undefined && !(typeof factor === 'number' && factor > 1 && factor <= LARGEST_FACTOR))
-    throw new UpscaleError(`a factor is a number above 1, up to ${LARGEST_FACTOR} (2, 3, 4, 1.5 …), not ${factor}`);
-  if (fit !== undefined && !(Array.isArray(fit) && fit.length === 2)) throw new UpscaleError('fit is the [width, height] of a box');
-  for (const side of [size.width, size.height, ...(fit ?? [])])
-    if (side !== undefined && !(Number.isSafeInteger(side) && side >= 1)) throw new UpscaleError(`a width or height is a whole number from 1, not ${side}`);
   let wanted;
   if (factor !== undefined) wanted = [factor * height, factor * width];
   else if (fit !== undefined) {

@@ -56,9 +56,9 @@ export interface LoadOptions {
   scale?: number;
   /** `fast` (default): 16-bit whole numbers, the bytes of the command line's `--precision fast`. `exact`: float32. */
   precision?: 'fast' | 'exact';
-  /** Workers, each with a thread and up to some 100 MB; as many as the machine has threads where it is not given. */
+  /** At most so many workers, 1 to 1024, each with a thread and up to some 100 MB; as many as the machine has threads where it is not given. */
   threads?: number;
-  /** Where `fsrcnn.wasm` and `models/` lie: beside the module where it is not given. */
+  /** Where `fsrcnn.wasm` and `models/` lie, an absolute URL: beside the module where it is not given. */
   base?: string | URL;
 }
 
@@ -82,7 +82,7 @@ export class Upscaler {
 
   /**
    * Loads the engine and a model.
-   * @throws UpscaleError no such model, precision or scale; a browser without 128-bit SIMD; a file that cannot be read.
+   * @throws UpscaleError no such model or option; a browser without 128-bit SIMD; a file that cannot be read.
    */
   static load(model?: Model, options?: LoadOptions): Promise<Upscaler>;
 
@@ -93,7 +93,7 @@ export class Upscaler {
 
   /**
    * A larger picture. What goes in is not changed. An ImageBitmap is read by a canvas, which multiplies its alpha into its colours.
-   * @throws UpscaleError what is no picture, or a result that does not fit into memory; the signal's reason where that is aborted.
+   * @throws UpscaleError what is no picture or option, or a result that does not fit into memory; the signal's reason where that is aborted.
    */
   upscale(picture: ImageData | ImageBitmap, options?: UpscaleOptions): Promise<ImageData>;
   upscale<Data extends Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array>(
@@ -104,7 +104,7 @@ export class Upscaler {
   /**
    * With the model `auto`, the family that `upscale` will take for this picture, and why. Null where no network is run, because the
    * result is no larger, and with any other model.
-   * @throws UpscaleError what is no picture, size or Compression.
+   * @throws UpscaleError what is no picture or option.
    */
   choose(picture: ImageData | ImageBitmap | Pixels<Uint8Array | Uint8ClampedArray | Uint16Array | Float32Array>, options?: ChooseOptions): Promise<Choice | null>;
 

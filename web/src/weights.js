@@ -63,20 +63,21 @@ export function arrayLengths(architecture) {
  * @returns {Weights}
  */
 export function parse(data, source) {
-  if (data.length > LARGEST_FILE) throw new UpscaleError(`${source} has ${data.length} bytes, far more than any weights file of fsrcnn`);
+  if (data.length > LARGEST_FILE) throw new UpscaleError(`${source} has ${data.length} bytes, far more than any of fsrcnn`);
   /** @type {Record<string, any>} */
   let header = {};
   let start = 0;
   try {
     start = 8 + Number(new DataView(data.buffer, data.byteOffset).getBigUint64(0, true));
     header = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(data.subarray(8, start)));
+    if (![header, header.__metadata__ ?? {}].every((part) => Object.getPrototypeOf(part) === Object.prototype)) throw new Error('no objects');
   } catch (cause) {
-    throw new UpscaleError(`${source} is not a safetensors weights file`, {cause});
+    throw new UpscaleError(`${source} is not in the format safetensors`, {cause});
   }
   const metadata = header.__metadata__ ?? {};
   const kind = metadata['fsrcnn.kind'] ?? 'fsrcnn';
   if (kind !== 'fsrcnn') throw new UpscaleError(`${source} holds a network of kind ${kind}; here only fsrcnn is known`);
-  if (!('fsrcnn.architecture' in metadata)) throw new UpscaleError(`${source} holds arrays but says no architecture, so it is not a weights file of fsrcnn`);
+  if (!('fsrcnn.architecture' in metadata)) throw new UpscaleError(`${source} holds arrays but says no architecture, so it is none of fsrcnn`);
   const architecture = checked(metadata['fsrcnn.architecture'], source);
   const lengths = arrayLengths(architecture);
   /** @type {Map<string, Float32Array>} */
@@ -84,8 +85,8 @@ export function parse(data, source) {
   for (const [name, length] of lengths) {
     const entry = header[name];
     if (!entry) throw new UpscaleError(`${source} misses the array ${name}`);
-    const [from, to] = entry.data_offsets ?? [];
-    if (entry.dtype !== 'F32' || to - from !== 4 * length || !(from >= 0) || start + to > data.length)
+    const [from, to] = Array.isArray(entry.data_offsets) ? entry.data_offsets : [];
+    if (entry.dtype !== 'F32' || ![from, to].every(Number.isSafeInteger) || from < 0 || to - from !== 4 * length || start + to > data.length)
       throw new UpscaleError(`${source}: ${name} does not fit the architecture, or is not float32`);
     const array = new Float32Array(data.slice(start + from, start + to).buffer);
     if (!array.every(Number.isFinite)) throw new UpscaleError(`${source}: ${name} holds NaN or infinity`);
