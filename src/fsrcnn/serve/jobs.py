@@ -285,8 +285,11 @@ class Jobs:
             job.problem = Problem(500, "this server failed; its log says how")
             raise
         finally:
-            with contextlib.suppress(OSError):
-                job.upload.unlink()
+            if state == "done":
+                with contextlib.suppress(OSError):
+                    job.upload.unlink()
+            else:  # a half-written result would keep a full disk full
+                shutil.rmtree(job.folder, ignore_errors=True)
             job.finished, job.state = time.monotonic(), state
             job.over.set()
             self._counts.count("fsrcnn_jobs_total", "Pictures, by what became of them.", state=state)
