@@ -659,6 +659,17 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
         assert not list(folder.iterdir())
 
 
+def test_uploads_are_broken_off_at_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, begun(server, length=10**6) as body:
+        server.process.send_signal(signal.SIGTERM)
+        assert dripped(body, b"x" * 2000)
+        answer = received(body)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"this server is about to end, and takes no new work" in answer
+        assert server.process.wait(30) == 0
+    assert not list(tmp_path.iterdir())
+
+
 LINGERING = "from fsrcnn.serve import jobs; jobs.LINGER = 1000"
 
 

@@ -177,7 +177,7 @@ class Routes:
         """A job whose picture is there, and which waits for its turn."""
         job = self._jobs.open()
         try:
-            job.wanted, job.name = await uploads.receive(request, job.upload, self._limits)
+            await self._jobs.upload(job, uploads.receive(request, job.upload, self._limits))
             self._jobs.start(job)
         except BaseException:
             self._jobs.remove(job)
