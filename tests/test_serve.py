@@ -670,6 +670,20 @@ def test_uploads_are_broken_off_at_the_end(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with serving(tmp_path, "--threads", "1") as server:
+        running = server.ask("POST", "/v1/jobs?scale=8", SLOW).json["links"]["self"]
+        server.wait_until(lambda: server.ask("GET", running).json["state"] == "running")
+        server.process.send_signal(number)
+        server.wait_until(lambda: server.ask("GET", "/healthz").status == 503)
+        time.sleep(1.1)  # two signals of one second are one
+        assert len(server.kept) == 1
+        server.process.send_signal(number)
+        assert server.process.wait(10) == 128 + number
+    assert not list(tmp_path.iterdir())
+
+
 LINGERING = "from fsrcnn.serve import jobs; jobs.LINGER = 1000"
 
 
