@@ -250,6 +250,49 @@ def test_events_tell_of_a_job_until_its_end(server: Server) -> None:
     assert server.kept == []
 
 
+def test_heads_are_those_of_the_answers(server: Server) -> None:
+    """Of a job under way, too, whose events have no end yet."""
+    with contextlib.ExitStack() as stack:
+        job = server.ask("POST", "/v1/jobs?scale=8", SLOW).json["links"]
+        stack.callback(server.ask, "DELETE", job["self"])
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        stack.callback(connection.close)
+        connection.request("HEAD", job["events"])
+        head = connection.getresponse()
+        assert (head.status, head.headers.get_content_type(), head.read()) == (200, "text/event-stream", b"")
+        connection.request("GET", "/healthz")  # on the same connection: that answer has an end
+        assert connection.getresponse().status == 200
+        assert server.ask("GET", job["self"]).json["state"] in ("waiting", "running")
+    job = server.ask("POST", "/v1/jobs", PNG).json["links"]
+    server.ask("GET", job["events"])
+    asked, whole = (server.ask(method, job["result"]) for method in ("HEAD", "GET"))
+    assert (asked.body, asked.headers["Content-Length"]) == (b"", str(len(whole.body)))
+    server.ask("DELETE", job["self"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "sentence"),
+    [
+        ("bytes=2-5", 206, ""), ("bytes=999999-", 416, "Range asks for bytes beyond the end of the file; "),
+        ("bytes=5-2", 400, "Range is of the kind bytes=0-99"), ("lines=1-2", 400, "Range is of the kind bytes=0-99"),
+    ],
+)  # fmt: skip
+def test_ranges_of_a_result(asked: str, status: int, sentence: str, server: Server) -> None:
+    job = server.ask("POST", "/v1/jobs", PNG).json["links"]
+    server.ask("GET", job["events"])
+    whole = server.ask("GET", job["result"]).body
+    part = server.ask("GET", job["result"], headers={"Range": asked})
+    assert part.status == status
+    if status == 206:
+        assert part.body == whole[2:6]
+    else:
+        assert part.sentence.startswith(sentence)
+        assert part.headers["Content-Range"] == (f"bytes */{len(whole)}" if status == 416 else None)
+    assert server.ask("HEAD", job["result"], headers={"Range": asked}).status == status
+    server.ask("DELETE", job["self"])
+    assert server.kept == []
+
+
 # What cannot be
 
 LARGE = saved([np.zeros((1700, 1700), np.uint8)], "PNG")
@@ -263,10 +306,14 @@ BAD: dict[str, tuple[str, bytes, int, str]] = {
     "size twice": ("?scale=2&width=9", JPEG, 400, "only one of these; give scale, width and/or height, or fit"),
     "field twice": ("?scale=2&scale=3", JPEG, 400, "scale is given twice"),
     "no number": ("?scale=two", JPEG, 400, "scale is a number, not 'two'"),
-    "not finite": ("?scale=nan", JPEG, 400, "scale is a number above 1, up to 64"),
+    "not a number": ("?scale=nan", JPEG, 400, "scale is a number, not 'nan'"),
+    "not finite": ("?scale=1e999", JPEG, 400, "scale is a number above 1, up to 64"),
+    "a number of Python's": ("?scale=1_0", JPEG, 400, "scale is a number, not '1_0'"),
+    "a number of other digits": ("?scale=%EF%BC%92", JPEG, 400, "scale is a number, not '２'"),
     "too small": ("?scale=1", JPEG, 400, "scale is a number above 1, up to 64"),
     "no whole number": ("?width=1_0", JPEG, 400, "width is a whole number of at least 1, not '1_0'"),
     "other digits": ("?width=%D9%A1", JPEG, 400, "width is a whole number"),
+    "a box of other digits": ("?fit=%D9%A9%D9%A0x%D9%A9%D9%A0", JPEG, 400, "fit is WIDTHxHEIGHT in pixels"),
     "no box": ("?fit=9", JPEG, 400, "fit is WIDTHxHEIGHT in pixels"),
     "no switch": ("?lossless=maybe", JPEG, 400, "lossless is true or false, not 'maybe'"),
     "quality": ("?quality=101", JPEG, 400, "quality is a whole number from 1 to 100, not 101"),
@@ -275,6 +322,8 @@ BAD: dict[str, tuple[str, bytes, int, str]] = {
     "no format": ("?format=bmp", JPEG, 400, "pictures are written as png, jpg"),
     "no precision": ("?precision=high", JPEG, 400, "precision is exact or fast, not 'high'"),
     "no model": ("?model=none", JPEG, 400, "there is no model 'none' here"),
+    "no strength": ("?model=fsrcnn-photo@2", JPEG, 400, "^the strength behind fsrcnn-photo@ is 0 to 1, not 2"),
+    "a strength of other digits": ("?model=fsrcnn-photo@%D9%A0", JPEG, 400, "there is no model"),
     "a file as model": ("?model=/etc/passwd", JPEG, 400, "there is no model '/etc/passwd' here"),
     "no page": ("?page=2", JPEG, 422, "picture has one page, so no page 2"),
     "unknown field": ("?skale=2", JPEG, 400, "there is no field 'skale'; there are scale, width"),
@@ -343,6 +392,19 @@ def test_names_of_files_are_names_alone(name: str, server: Server) -> None:
     told = json.loads(answer.headers["Fsrcnn-Report"])["name"]
     assert re.fullmatch(r"[^/\\\x00-\x1f]{1,200}", told)
     assert told.endswith("_x2.png")
+    server.wait_until(lambda: server.kept == [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [("a%22b.png", 'a"b.png'), ("a%0D%0Ab.png", "a\r\nb.png"), ("100%25%20.png", "100%25%20.png"), ('a\\"b.png', 'a"b.png')],
+)
+def test_names_are_those_before_the_form(sent: str, name: str, server: Server) -> None:
+    """As browsers escape them in a form, and as they are in a query."""
+    body, headers = form({"model": "fsrcnn-x"}, PNG, sent)
+    in_form = server.ask("POST", "/v1/upscale", body, headers)
+    in_query = server.ask("POST", f"/v1/upscale?model=fsrcnn-x&name={quote(name)}", PNG)
+    assert in_form.headers["Content-Disposition"] == in_query.headers["Content-Disposition"]
     server.wait_until(lambda: server.kept == [])
 
 
@@ -707,6 +769,7 @@ def test_a_result_can_be_fetched_before_the_end(tmp_path: Path) -> None:
     with serving(tmp_path, before=LINGERING) as server:
         links = server.ask("POST", "/v1/jobs", PNG).json["links"]
         server.ask("GET", links["events"])
+        server.ask("HEAD", links["result"])  # which is not to fetch it
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert server.ask("GET", links["result"]).status == 200
