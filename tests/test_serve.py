@@ -397,7 +397,12 @@ def test_names_of_files_are_names_alone(name: str, server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "name"),
-    [("a%22b.png", 'a"b.png'), ("a%0D%0Ab.png", "a\r\nb.png"), ("100%25%20.png", "100%25%20.png"), ('a\\"b.png', 'a"b.png')],
+    [
+        ("a%22b.png", 'a"b.png'),
+        ("a%0D%0Ab.png", "a\r\nb.png"),
+        ("100%25%20.png", "100%25%20.png"),
+        ('a\\"b.png', 'a"b.png'),
+    ],
 )
 def test_names_are_those_before_the_form(sent: str, name: str, server: Server) -> None:
     """As browsers escape them in a form, and as they are in a query."""
@@ -623,6 +628,58 @@ def test_slow_bodies_and_heads_are_given_up(drip: bool, tmp_path: Path) -> None:
             assert not drip or dripped(head, b"a: b\r\n")
             assert received(head) == b""
         assert server.ask("GET", "/healthz").status == 200
+
+
+EARLY = {
+    "declared": f"Content-Length: {10**7}",
+    "chunked": f"Content-Type: {LIMITED}\r\nTransfer-Encoding: chunked",
+}
+
+
+@pytest.mark.parametrize(("version", "connection"), [("1.1", "keep-alive"), ("1.1", "close"), ("1.0", "close")])
+@pytest.mark.parametrize(("kind", "status"), [("declared", 413), ("chunked", 400)])
+def test_early_answers_reach_who_sends_all_first(
+    kind: str, status: int, version: str, connection: str, server: Server
+) -> None:
+    """The answer is there after the head, or after the first bytes of what is no form."""
+    head = f"POST /v1/upscale HTTP/{version}\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY[kind]}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(head.encode())
+        for _ in range(10**3):
+            client.sendall(bytes(10**4) if kind == "declared" else b"2710\r\n" + bytes(10**4) + b"\r\n")
+        client.sendall(b"" if kind == "declared" else b"0\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert received(client).startswith(f"HTTP/1.1 {status}".encode())
+
+
+@pytest.mark.parametrize("limit", ["SURPLUS = 0.5", "MOST_SURPLUS = 100_000"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_what_comes_after_an_answer_has_an_end(connection: str, limit: str, tmp_path: Path) -> None:
+    before = f"from fsrcnn.serve import listening; listening.{limit}"
+    with serving(tmp_path, "--max-bytes", "1000", before=before) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            head = f"POST /v1/upscale HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY['declared']}\r\n\r\n"
+            client.sendall(head.encode())
+            assert client.recv(12) == b"HTTP/1.1 413"
+            with pytest.raises(ConnectionError):
+                for _ in range(200):
+                    client.sendall(bytes(2000))
+                    time.sleep(0.02)
+
+
+def test_a_client_that_does_not_read_holds_nothing(tmp_path: Path) -> None:
+    """Its result is more than the buffers of the system between the two."""
+    before = "from fsrcnn.serve import listening; listening.SLOWEST_ANSWER = 1"
+    noise = saved([GENERATOR.integers(0, 256, (700, 700, 3), np.uint8)], "PNG")
+    with serving(tmp_path, "--keep", "1", before=before) as server:
+        links = server.ask("POST", "/v1/jobs?model=fsrcnn-x&scale=4&format=tif", noise).json["links"]
+        server.ask("GET", links["events"])
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(f"GET {links['result']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            server.wait_until(lambda: server.ask("GET", links["self"]).status == 404)
+            assert server.kept == []
 
 
 def dripped(connection: socket.socket, data: bytes) -> bool:

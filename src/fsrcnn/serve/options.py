@@ -15,7 +15,8 @@ from fsrcnn.size import Size, wanted_size
 
 LONGEST_NAME = 200  # characters of a picture's name that are kept: file systems take 255 bytes
 UNNAMED = "picture"
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # Python's float takes 1_0 and other scripts' digits, too
+# Python's float takes 1_0 and the digits of other scripts, too.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SWITCHES = {
     "true": True,
     "1": True,
