@@ -65,8 +65,9 @@ class Answer(NamedTuple):
 class Server:
     """A running `fsrcnn serve`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path) -> None:
-        self.process, self.port, self.folder = process, port, folder
+    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, begun: str) -> None:
+        """`begun`: what it says then."""
+        self.process, self.port, self.folder, self.begun = process, port, folder, begun
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Headers | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -106,9 +107,9 @@ def serving(folder: Path, *arguments: str, before: str = "pass", **environment: 
     assert process.stderr is not None
     try:
         line = process.stderr.readline()
-        found = re.search(r"serving at http://[^ ]*:(\d+)/", line)
+        found = re.search(r"serving at http://[^ ]*?:(\d+)/", line)
         assert found, line + process.stderr.read()
-        yield Server(process, int(found[1]), folder)
+        yield Server(process, int(found[1]), folder, line)
     finally:
         if process.poll() is None:
             process.kill()
@@ -268,6 +269,7 @@ def test_heads_are_those_of_the_answers(server: Server) -> None:
     asked, whole = (server.ask(method, job["result"]) for method in ("HEAD", "GET"))
     assert (asked.body, asked.headers["Content-Length"]) == (b"", str(len(whole.body)))
     server.ask("DELETE", job["self"])
+    server.wait_until(lambda: server.kept == [])
 
 
 @pytest.mark.parametrize(
@@ -492,6 +494,21 @@ def test_a_token(tmp_path: Path) -> None:
         assert server.ask("GET", "/v1/models", headers={"Cookie": cookie[:-1]}).status == 401
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ([], ""),
+        (["--host", "0.0.0.0"], ", for others http://ADDRESS-OF-THIS-MACHINE:PORT/?token=TOKEN"),
+        (["--host", "0.0.0.0", "--name", "photos.example.org"], ", for others http://photos.example.org:PORT/?token=TOKEN"),
+    ],
+)  # fmt: skip
+def test_what_others_open_is_said(arguments: list[str], shown: str, tmp_path: Path) -> None:
+    with serving(tmp_path, *arguments, FSRCNN_TOKEN=TOKEN) as server:
+        end = f":{server.port}/{shown.replace('PORT', str(server.port))}; Ctrl-C ends it\n"
+        assert server.begun.endswith(end)
+        assert server.begun.count("/") == 3 + 3 * bool(shown)
+
+
 # What the command refuses
 
 
@@ -501,6 +518,13 @@ def test_a_token(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], 2, "0.0.0.0 can be reached from other machines; give a --token that clients must know"),
         (["--host", "example.org"], 2, "example.org can be reached from other machines; give a --token that clients must know"),
         (["--token", "short"], 2, "--token has at least 16 characters of ASCII without spaces"),
+        *(
+            (["--name", "a.example.org", "--name", name, "--token", TOKEN], 2,
+             f"--name is a host name alone, as photos.example.org, not {name!r}\n")
+            for name in ("http://x/", "a.org:443", "*.a.org", "", "a b", "a..b", "-a", "mü.de", "[::1]", "a/b", "a" * 300)
+        ),
+        (["--name", "localhost", "--name", "photos.example.org"], 2,
+         "photos.example.org is a name for other machines; give a --token that clients must know"),
         (["--port", "70000"], 2, "--port is a whole number from 0 to 65,535, not 70000"),
         (["--queue", "-1"], 2, "--queue is a whole number of at least 0, not -1"),
         (["--keep", "nan"], 2, "--keep is a number of seconds of at least 1, not nan"),
@@ -656,15 +680,25 @@ def test_early_answers_reach_who_sends_all_first(
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 def test_what_comes_after_an_answer_has_an_end(connection: str, limit: str, tmp_path: Path) -> None:
     before = f"from fsrcnn.serve import listening; listening.{limit}"
-    with serving(tmp_path, "--max-bytes", "1000", before=before) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-            head = f"POST /v1/upscale HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY['declared']}\r\n\r\n"
-            client.sendall(head.encode())
-            assert client.recv(12) == b"HTTP/1.1 413"
-            with pytest.raises(ConnectionError):
-                for _ in range(200):
-                    client.sendall(bytes(2000))
-                    time.sleep(0.02)
+    head = f"POST /v1/upscale HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY['declared']}\r\n\r\n"
+    with (
+        serving(tmp_path, "--max-bytes", "1000", before=before) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as client,
+    ):
+        client.sendall(head.encode())
+        assert client.recv(12) == b"HTTP/1.1 413"
+        assert cut_off(client)
+
+
+def cut_off(client: socket.socket) -> bool:
+    """Send for four seconds; whether the server ended it meanwhile."""
+    for _ in range(200):
+        try:
+            client.sendall(bytes(2000))
+        except ConnectionError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_a_client_that_does_not_read_holds_nothing(tmp_path: Path) -> None:

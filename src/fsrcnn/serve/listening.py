@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import socket
 import threading
 import webbrowser
@@ -29,6 +30,9 @@ from fsrcnn.serve.storage import private_folder
 
 PORTS_LOOKED_AT = 100  # for one to offer
 SHORTEST_TOKEN = 16  # characters
+# In ASCII, as it stands in Host: browsers send münchen.example as xn--mnchen-3ya.example.
+NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
+LONGEST_NAME = 254  # characters, a dot at the end included
 LARGEST_HEAD = 2**15  # bytes of a request's line and headers
 SLOWEST_HEAD = 20.0  # seconds until they must be there
 MOST_CONNECTIONS = (
@@ -56,7 +60,8 @@ class Settings:
         limits: of one picture.
 
     Raises:
-        UsageError: a host that others reach without a token, a token that is too short or has other characters than ASCII's.
+        UsageError: a host or name by which others reach it without a token, a token that is too short or has other characters than
+            ASCII's, a name that is none.
     """
 
     host: str
@@ -77,8 +82,16 @@ class Settings:
             and " " not in self.token
         ):
             raise UsageError(f"has at least {SHORTEST_TOKEN} characters of ASCII without spaces", argument="token")
-        if self.token is None and not _is_loopback(self.host):
-            raise UsageError(f"{self.host} can be reached from other machines", "give a {token} that clients must know")
+        for name in self.names:
+            if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
+                raise UsageError(f"is a host name alone, as photos.example.org, not {name!r}", argument="name")
+        if self.token is None:
+            wanted = "give a {token} that clients must know"
+            if not _is_loopback(self.host):
+                raise UsageError(f"{self.host} can be reached from other machines", wanted)
+            for name in self.names:
+                if not (_is_loopback(name) or name.endswith(".localhost")):
+                    raise UsageError(f"{name} is a name for other machines", wanted)
 
 
 def serve(
@@ -110,7 +123,7 @@ def serve(
                 server = _Server(app, jobs, say)
 
                 def begun() -> None:
-                    say(f"serving at {address}; Ctrl-C ends it")
+                    say(f"serving at {address}{_for_others(settings, host, port)}; Ctrl-C ends it")
                     if open_page:
                         shown = address + (f"?token={settings.token}" if settings.token else "")
                         threading.Thread(target=webbrowser.open, args=(shown,), daemon=True).start()
@@ -169,6 +182,15 @@ def _free(family: int, address: Any) -> int | None:
             _bound(family, (host, other, *more)).close()
             return other
     return None
+
+
+def _for_others(settings: Settings, host: str, port: int) -> str:
+    """What they open, the token left out."""
+    if _is_loopback(host):
+        return ""
+    unspecified = ipaddress.ip_address(host).is_unspecified
+    shown = "ADDRESS-OF-THIS-MACHINE" if unspecified else f"[{host}]" if ":" in host else host
+    return f", for others http://{(*settings.names, shown)[0]}:{port}/?token=TOKEN"
 
 
 def _is_loopback(host: str) -> bool:
