@@ -65,8 +65,9 @@ class Answer(NamedTuple):
 class Server:
     """A running `fsrcnn serve`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path) -> None:
-        self.process, self.port, self.folder = process, port, folder
+    def __init__(self, process: subprocess.Popen[str], port: int, folder: Path, begun: str) -> None:
+        """`begun`: what it says then."""
+        self.process, self.port, self.folder, self.begun = process, port, folder, begun
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: Headers | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -106,9 +107,9 @@ def serving(folder: Path, *arguments: str, before: str = "pass", **environment: 
     assert process.stderr is not None
     try:
         line = process.stderr.readline()
-        found = re.search(r"serving at http://[^ ]*:(\d+)/", line)
+        found = re.search(r"serving at http://[^ ]*?:(\d+)/", line)
         assert found, line + process.stderr.read()
-        yield Server(process, int(found[1]), folder)
+        yield Server(process, int(found[1]), folder, line)
     finally:
         if process.poll() is None:
             process.kill()
@@ -250,6 +251,50 @@ def test_events_tell_of_a_job_until_its_end(server: Server) -> None:
     assert server.kept == []
 
 
+def test_heads_are_those_of_the_answers(server: Server) -> None:
+    """Of a job under way, too, whose events have no end yet."""
+    with contextlib.ExitStack() as stack:
+        job = server.ask("POST", "/v1/jobs?scale=8", SLOW).json["links"]
+        stack.callback(server.ask, "DELETE", job["self"])
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        stack.callback(connection.close)
+        connection.request("HEAD", job["events"])
+        head = connection.getresponse()
+        assert (head.status, head.headers.get_content_type(), head.read()) == (200, "text/event-stream", b"")
+        connection.request("GET", "/healthz")  # on the same connection: that answer has an end
+        assert connection.getresponse().status == 200
+        assert server.ask("GET", job["self"]).json["state"] in ("waiting", "running")
+    job = server.ask("POST", "/v1/jobs", PNG).json["links"]
+    server.ask("GET", job["events"])
+    asked, whole = (server.ask(method, job["result"]) for method in ("HEAD", "GET"))
+    assert (asked.body, asked.headers["Content-Length"]) == (b"", str(len(whole.body)))
+    server.ask("DELETE", job["self"])
+    server.wait_until(lambda: server.kept == [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "sentence"),
+    [
+        ("bytes=2-5", 206, ""), ("bytes=999999-", 416, "Range asks for bytes beyond the end of the file; "),
+        ("bytes=5-2", 400, "Range is of the kind bytes=0-99"), ("lines=1-2", 400, "Range is of the kind bytes=0-99"),
+    ],
+)  # fmt: skip
+def test_ranges_of_a_result(asked: str, status: int, sentence: str, server: Server) -> None:
+    job = server.ask("POST", "/v1/jobs", PNG).json["links"]
+    server.ask("GET", job["events"])
+    whole = server.ask("GET", job["result"]).body
+    part = server.ask("GET", job["result"], headers={"Range": asked})
+    assert part.status == status
+    if status == 206:
+        assert part.body == whole[2:6]
+    else:
+        assert part.sentence.startswith(sentence)
+        assert part.headers["Content-Range"] == (f"bytes */{len(whole)}" if status == 416 else None)
+    assert server.ask("HEAD", job["result"], headers={"Range": asked}).status == status
+    server.ask("DELETE", job["self"])
+    assert server.kept == []
+
+
 # What cannot be
 
 LARGE = saved([np.zeros((1700, 1700), np.uint8)], "PNG")
@@ -263,10 +308,14 @@ BAD: dict[str, tuple[str, bytes, int, str]] = {
     "size twice": ("?scale=2&width=9", JPEG, 400, "only one of these; give scale, width and/or height, or fit"),
     "field twice": ("?scale=2&scale=3", JPEG, 400, "scale is given twice"),
     "no number": ("?scale=two", JPEG, 400, "scale is a number, not 'two'"),
-    "not finite": ("?scale=nan", JPEG, 400, "scale is a number above 1, up to 64"),
+    "not a number": ("?scale=nan", JPEG, 400, "scale is a number, not 'nan'"),
+    "not finite": ("?scale=1e999", JPEG, 400, "scale is a number above 1, up to 64"),
+    "a number of Python's": ("?scale=1_0", JPEG, 400, "scale is a number, not '1_0'"),
+    "a number of other digits": ("?scale=%EF%BC%92", JPEG, 400, "scale is a number, not '２'"),
     "too small": ("?scale=1", JPEG, 400, "scale is a number above 1, up to 64"),
     "no whole number": ("?width=1_0", JPEG, 400, "width is a whole number of at least 1, not '1_0'"),
     "other digits": ("?width=%D9%A1", JPEG, 400, "width is a whole number"),
+    "a box of other digits": ("?fit=%D9%A9%D9%A0x%D9%A9%D9%A0", JPEG, 400, "fit is WIDTHxHEIGHT in pixels"),
     "no box": ("?fit=9", JPEG, 400, "fit is WIDTHxHEIGHT in pixels"),
     "no switch": ("?lossless=maybe", JPEG, 400, "lossless is true or false, not 'maybe'"),
     "quality": ("?quality=101", JPEG, 400, "quality is a whole number from 1 to 100, not 101"),
@@ -275,6 +324,8 @@ BAD: dict[str, tuple[str, bytes, int, str]] = {
     "no format": ("?format=bmp", JPEG, 400, "pictures are written as png, jpg"),
     "no precision": ("?precision=high", JPEG, 400, "precision is exact or fast, not 'high'"),
     "no model": ("?model=none", JPEG, 400, "there is no model 'none' here"),
+    "no strength": ("?model=fsrcnn-photo@2", JPEG, 400, "^the strength behind fsrcnn-photo@ is 0 to 1, not 2"),
+    "a strength of other digits": ("?model=fsrcnn-photo@%D9%A0", JPEG, 400, "there is no model"),
     "a file as model": ("?model=/etc/passwd", JPEG, 400, "there is no model '/etc/passwd' here"),
     "no page": ("?page=2", JPEG, 422, "picture has one page, so no page 2"),
     "unknown field": ("?skale=2", JPEG, 400, "there is no field 'skale'; there are scale, width"),
@@ -343,6 +394,24 @@ def test_names_of_files_are_names_alone(name: str, server: Server) -> None:
     told = json.loads(answer.headers["Fsrcnn-Report"])["name"]
     assert re.fullmatch(r"[^/\\\x00-\x1f]{1,200}", told)
     assert told.endswith("_x2.png")
+    server.wait_until(lambda: server.kept == [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("a%22b.png", 'a"b.png'),
+        ("a%0D%0Ab.png", "a\r\nb.png"),
+        ("100%25%20.png", "100%25%20.png"),
+        ('a\\"b.png', 'a"b.png'),
+    ],
+)
+def test_names_are_those_before_the_form(sent: str, name: str, server: Server) -> None:
+    """As browsers escape them in a form, and as they are in a query."""
+    body, headers = form({"model": "fsrcnn-x"}, PNG, sent)
+    in_form = server.ask("POST", "/v1/upscale", body, headers)
+    in_query = server.ask("POST", f"/v1/upscale?model=fsrcnn-x&name={quote(name)}", PNG)
+    assert in_form.headers["Content-Disposition"] == in_query.headers["Content-Disposition"]
     server.wait_until(lambda: server.kept == [])
 
 
@@ -425,6 +494,21 @@ def test_a_token(tmp_path: Path) -> None:
         assert server.ask("GET", "/v1/models", headers={"Cookie": cookie[:-1]}).status == 401
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ([], ""),
+        (["--host", "0.0.0.0"], ", for others http://ADDRESS-OF-THIS-MACHINE:PORT/?token=TOKEN"),
+        (["--host", "0.0.0.0", "--name", "photos.example.org"], ", for others http://photos.example.org:PORT/?token=TOKEN"),
+    ],
+)  # fmt: skip
+def test_what_others_open_is_said(arguments: list[str], shown: str, tmp_path: Path) -> None:
+    with serving(tmp_path, *arguments, FSRCNN_TOKEN=TOKEN) as server:
+        end = f":{server.port}/{shown.replace('PORT', str(server.port))}; Ctrl-C ends it\n"
+        assert server.begun.endswith(end)
+        assert server.begun.count("/") == 3 + 3 * bool(shown)
+
+
 # What the command refuses
 
 
@@ -434,6 +518,13 @@ def test_a_token(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], 2, "0.0.0.0 can be reached from other machines; give a --token that clients must know"),
         (["--host", "example.org"], 2, "example.org can be reached from other machines; give a --token that clients must know"),
         (["--token", "short"], 2, "--token has at least 16 characters of ASCII without spaces"),
+        *(
+            (["--name", "a.example.org", "--name", name, "--token", TOKEN], 2,
+             f"--name is a host name alone, as photos.example.org, not {name!r}\n")
+            for name in ("http://x/", "a.org:443", "*.a.org", "", "a b", "a..b", "-a", "mü.de", "[::1]", "a/b", "a" * 300)
+        ),
+        (["--name", "localhost", "--name", "photos.example.org"], 2,
+         "photos.example.org is a name for other machines; give a --token that clients must know"),
         (["--port", "70000"], 2, "--port is a whole number from 0 to 65,535, not 70000"),
         (["--queue", "-1"], 2, "--queue is a whole number of at least 0, not -1"),
         (["--keep", "nan"], 2, "--keep is a number of seconds of at least 1, not nan"),
@@ -563,6 +654,68 @@ def test_slow_bodies_and_heads_are_given_up(drip: bool, tmp_path: Path) -> None:
         assert server.ask("GET", "/healthz").status == 200
 
 
+EARLY = {
+    "declared": f"Content-Length: {10**7}",
+    "chunked": f"Content-Type: {LIMITED}\r\nTransfer-Encoding: chunked",
+}
+
+
+@pytest.mark.parametrize(("version", "connection"), [("1.1", "keep-alive"), ("1.1", "close"), ("1.0", "close")])
+@pytest.mark.parametrize(("kind", "status"), [("declared", 413), ("chunked", 400)])
+def test_early_answers_reach_who_sends_all_first(
+    kind: str, status: int, version: str, connection: str, server: Server
+) -> None:
+    """The answer is there after the head, or after the first bytes of what is no form."""
+    head = f"POST /v1/upscale HTTP/{version}\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY[kind]}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(head.encode())
+        for _ in range(10**3):
+            client.sendall(bytes(10**4) if kind == "declared" else b"2710\r\n" + bytes(10**4) + b"\r\n")
+        client.sendall(b"" if kind == "declared" else b"0\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert received(client).startswith(f"HTTP/1.1 {status}".encode())
+
+
+@pytest.mark.parametrize("limit", ["SURPLUS = 0.5", "MOST_SURPLUS = 100_000"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_what_comes_after_an_answer_has_an_end(connection: str, limit: str, tmp_path: Path) -> None:
+    before = f"from fsrcnn.serve import listening; listening.{limit}"
+    head = f"POST /v1/upscale HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n{EARLY['declared']}\r\n\r\n"
+    with (
+        serving(tmp_path, "--max-bytes", "1000", before=before) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as client,
+    ):
+        client.sendall(head.encode())
+        assert client.recv(12) == b"HTTP/1.1 413"
+        assert cut_off(client)
+
+
+def cut_off(client: socket.socket) -> bool:
+    """Send for four seconds; whether the server ended it meanwhile."""
+    for _ in range(200):
+        try:
+            client.sendall(bytes(2000))
+        except ConnectionError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_client_that_does_not_read_holds_nothing(tmp_path: Path) -> None:
+    """Its result is more than the buffers of the system between the two."""
+    before = "from fsrcnn.serve import listening; listening.SLOWEST_ANSWER = 1"
+    noise = saved([GENERATOR.integers(0, 256, (700, 700, 3), np.uint8)], "PNG")
+    with serving(tmp_path, "--keep", "1", before=before) as server:
+        links = server.ask("POST", "/v1/jobs?model=fsrcnn-x&scale=4&format=tif", noise).json["links"]
+        server.ask("GET", links["events"])
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(f"GET {links['result']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            server.wait_until(lambda: server.ask("GET", links["self"]).status == 404)
+            assert server.kept == []
+
+
 def dripped(connection: socket.socket, data: bytes) -> bool:
     """Send little by little, for ten seconds; whether the server ended it meanwhile."""
     for _ in range(200):
@@ -659,6 +812,31 @@ def test_sigterm_finishes_what_runs(tmp_path: Path) -> None:
         assert not list(folder.iterdir())
 
 
+def test_uploads_are_broken_off_at_the_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, begun(server, length=10**6) as body:
+        server.process.send_signal(signal.SIGTERM)
+        assert dripped(body, b"x" * 2000)
+        answer = received(body)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"this server is about to end, and takes no new work" in answer
+        assert server.process.wait(30) == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    with serving(tmp_path, "--threads", "1") as server:
+        running = server.ask("POST", "/v1/jobs?scale=8", SLOW).json["links"]["self"]
+        server.wait_until(lambda: server.ask("GET", running).json["state"] == "running")
+        server.process.send_signal(number)
+        server.wait_until(lambda: server.ask("GET", "/healthz").status == 503)
+        time.sleep(1.1)  # two signals of one second are one
+        assert len(server.kept) == 1
+        server.process.send_signal(number)
+        assert server.process.wait(10) == 128 + number
+    assert not list(tmp_path.iterdir())
+
+
 LINGERING = "from fsrcnn.serve import jobs; jobs.LINGER = 1000"
 
 
@@ -682,6 +860,7 @@ def test_a_result_can_be_fetched_before_the_end(tmp_path: Path) -> None:
     with serving(tmp_path, before=LINGERING) as server:
         links = server.ask("POST", "/v1/jobs", PNG).json["links"]
         server.ask("GET", links["events"])
+        server.ask("HEAD", links["result"])  # which is not to fetch it
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert server.ask("GET", links["result"]).status == 200
@@ -708,9 +887,13 @@ def test_a_full_disk(limit: int, tmp_path: Path) -> None:
     before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     with serving(tmp_path, before=before, PYTHONDONTWRITEBYTECODE="1") as server:
         picture = saved([GENERATOR.integers(0, 256, (40, 56, 3), np.uint8)], "PNG") if limit < len(PNG) else PNG
-        answer = server.ask("POST", "/v1/upscale?format=tif&scale=4", picture)
-        assert (answer.status, answer.sentence[:32]) == (507, "the disk of this server is full,")
-        assert server.kept == []
+        for path in ("/v1/upscale", "/v1/jobs"):
+            answer = server.ask("POST", f"{path}?format=tif&scale=4", picture)
+            if answer.status == 202:  # the upload was not what was too much
+                assert "event: failed\n" in server.ask("GET", answer.json["links"]["events"]).body.decode()
+                answer = server.ask("GET", answer.json["links"]["result"])
+            assert (answer.status, answer.sentence[:32]) == (507, "the disk of this server is full,")
+            assert [Path(path).name for path in files_below(tmp_path)] == ["lock"]
 
 
 # What is said of it all

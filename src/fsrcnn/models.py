@@ -20,7 +20,7 @@ ModelName = str | Path | Weights
 DEFAULT_SCALE = 2  # of a family
 AUTO = "auto"
 """In place of a model, where a picture is upscaled: the family that suits it, by `choice.py`."""
-AVERAGE = re.compile(r"fsrcnn-photo@(\d*\.?\d+)")
+AVERAGE = re.compile(r"fsrcnn-photo@([0-9]*\.?[0-9]+)")
 
 
 def by_scale(model: ModelName) -> Mapping[int, Callable[[], Weights]]:

@@ -95,7 +95,7 @@ def wanted_size(scale: float | None, width: int | None, height: int | None, fit:
     """
     box = None
     if fit is not None:
-        match = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", fit)
+        match = re.fullmatch(r"([0-9]{1,9})[xX×]([0-9]{1,9})", fit)
         if not match:
             raise UsageError(f"is WIDTHxHEIGHT in pixels, as 3840x2160, not {fit!r}", argument="fit")
         box = (int(match[1]), int(match[2]))

@@ -37,8 +37,8 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A host name by which clients call this server, as photos.example.org; may be given several times. Addresses "
-            "and localhost always are.",
+            help="A host name by which clients call this server, as photos.example.org; may be given several times, and needs a "
+            "token. Addresses and localhost always are such names.",
             show_default=False,
         ),
     ] = None,

@@ -96,9 +96,11 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 def _end(number: int) -> None:
     """Without another look at what the process is doing."""
-    files = sys.modules.get("fsrcnn.files")
+    files, storage = (sys.modules.get(name) for name in ("fsrcnn.files", "fsrcnn.serve.storage"))
     if files is not None:
         files.remove_parts()
+    if storage is not None:
+        storage.remove_folders()
     os._exit(128 + number)
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fsrcnn import models, pretrained
 from fsrcnn.errors import FsrcnnError
@@ -29,6 +31,10 @@ from fsrcnn.serve.problems import Problem, of_error
 PAGE = Path(__file__).parent / "page"
 LOOK = 0.2  # seconds between two looks at the progress of a job
 ALIVE = 15.0  # seconds of silence after which a stream of events sends a remark, so that nobody in between closes it
+RANGE_REFUSED = {
+    400: "Range is of the kind bytes=0-99",
+    416: "Range asks for bytes beyond the end of the file; Content-Range says how many there are",
+}
 LONGEST_HEADER = 4000  # bytes; clients and what stands in front take 8,000 for all
 
 
@@ -76,6 +82,7 @@ def application(
             ClientDisconnect: _gone,
             Exception: _failed,
         },
+        middleware=[Middleware(_Worded)],
         lifespan=lifespan,
     )
     return Guard(app, names, token, cookie, counts)
@@ -93,6 +100,30 @@ class _Page(Mount):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return (Match.NONE, {}) if scope["path"].startswith("/v1/") else super().matches(scope)
+
+
+class _Worded:
+    """Refusals that Starlette's files answer on their own, in text, as problems: those of Range."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal: Message | None = None
+
+        async def worded(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start" and message["status"] in RANGE_REFUSED:
+                kind = Headers(raw=message["headers"]).get("content-type", "")
+                refusal = message if kind.startswith("text/plain") else None
+            if refusal is None:
+                await send(message)
+
+        await self._app(scope, receive, worded)
+        if refusal is not None:
+            size = Headers(raw=refusal["headers"]).get("content-range")
+            headers = {} if size is None else {"Content-Range": size}
+            await Problem(refusal["status"], RANGE_REFUSED[refusal["status"]], headers).response()(scope, receive, send)
 
 
 async def _plain_page(request: Request) -> Response:
@@ -142,7 +173,7 @@ class Routes:
         """Server-sent events: `progress` with the job whenever it changed, and at the end one by the name of its state."""
         job = self._found(request)
         return StreamingResponse(
-            self._told(job),
+            () if request.method == "HEAD" else self._told(job),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -177,7 +208,7 @@ class Routes:
         """A job whose picture is there, and which waits for its turn."""
         job = self._jobs.open()
         try:
-            job.wanted, job.name = await uploads.receive(request, job.upload, self._limits)
+            await self._jobs.upload(job, uploads.receive(request, job.upload, self._limits))
             self._jobs.start(job)
         except BaseException:
             self._jobs.remove(job)
@@ -203,12 +234,12 @@ class Routes:
     def _file(self, job: Job, once: bool = False) -> Response:
         """Its result, which holds the job until it was sent; `once`: and removes it then."""
         result = result_of(job)
-        job.fetched = True
         job.held += 1
         jobs = self._jobs
 
         class Sending(FileResponse):
             async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                job.fetched |= scope["method"] != "HEAD"
                 try:
                     await super().__call__(scope, receive, send)
                 finally:

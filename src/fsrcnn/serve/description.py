@@ -31,6 +31,7 @@ PROBLEMS = {
     409: "The job is not done.",
     413: "The body is too long.",
     415: "A part of the form is encoded in a way that nobody uses.",
+    416: "Range asks for bytes that the result does not have.",
     421: "Host is no name of this server.",
     422: "The picture cannot be read, is too large, or cannot be written as asked for.",
     503: "Too many pictures wait, or the server is about to end; Retry-After says in how many seconds to try again.",
@@ -121,7 +122,7 @@ def openapi(limits: Limits, keep: float) -> dict[str, Any]:
                     "summary": "The larger picture of a job",
                     "responses": _responses(
                         {200: {"description": "The larger picture.", "headers": noted, "content": picture}},
-                        (400, 404, 409, 422, 503, 507),
+                        (400, 404, 409, 416, 422, 503, 507),
                     ),
                 },
             },

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -157,6 +158,7 @@ class Jobs:
         self._room = batch.Room(threads)
         self._pool = ThreadPoolExecutor(threads, "fsrcnn serve")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uploads: set[asyncio.Task[tuple[Wanted, str]]] = set()
         self._seconds = 1.0  # that a picture takes, about
         self._last_work = time.monotonic()
         first = self._upscaler(pretrained.FAMILIES[0], "exact")
@@ -189,6 +191,23 @@ class Jobs:
             raise of_storage(error) from error
         self._jobs[job.id] = job
         return job
+
+    async def upload(self, job: Job, receiving: Coroutine[Any, Any, tuple[Wanted, str]]) -> None:
+        """Its picture comes.
+
+        Raises:
+            Problem: 503, the server is about to end; and what `receiving` raises.
+        """
+        task = asyncio.create_task(receiving)
+        self._uploads.add(task)
+        try:
+            job.wanted, job.name = await task
+        except asyncio.CancelledError:
+            self._check_open()
+            raise
+        finally:
+            task.cancel()
+            self._uploads.discard(task)
 
     def start(self, job: Job) -> None:
         """Its picture is there: it waits for its turn.
@@ -227,8 +246,10 @@ class Jobs:
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def drain(self) -> None:
-        """Take no new work, and give up what waits; what runs goes on."""
+        """Take no new work, and give up what comes and what waits; what runs goes on."""
         self.draining = True
+        for upload in self._uploads:
+            upload.cancel()
         for job in self._jobs.values():
             if job.state == "waiting" and job.future is not None and job.future.cancel():
                 job.problem = Problem(503, "this server is about to end, and did not come to this picture")
@@ -285,8 +306,11 @@ class Jobs:
             job.problem = Problem(500, "this server failed; its log says how")
             raise
         finally:
-            with contextlib.suppress(OSError):
-                job.upload.unlink()
+            if state == "done":
+                with contextlib.suppress(OSError):
+                    job.upload.unlink()
+            else:  # a half-written result would keep a full disk full
+                shutil.rmtree(job.folder, ignore_errors=True)
             job.finished, job.state = time.monotonic(), state
             job.over.set()
             self._counts.count("fsrcnn_jobs_total", "Pictures, by what became of them.", state=state)

@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import socket
 import threading
 import webbrowser
@@ -29,11 +30,17 @@ from fsrcnn.serve.storage import private_folder
 
 PORTS_LOOKED_AT = 100  # for one to offer
 SHORTEST_TOKEN = 16  # characters
+# In ASCII, as it stands in Host: browsers send münchen.example as xn--mnchen-3ya.example.
+NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
+LONGEST_NAME = 254  # characters, a dot at the end included
 LARGEST_HEAD = 2**15  # bytes of a request's line and headers
 SLOWEST_HEAD = 20.0  # seconds until they must be there
 MOST_CONNECTIONS = (
     500  # at a time; with the files of what is under way fewer than the 1,024 descriptors that a process mostly has
 )
+SLOWEST_ANSWER = 60.0  # seconds in which a client must take what is there for it, some 100 kB
+SURPLUS = 30.0  # seconds for which a body is read on after its answer
+MOST_SURPLUS = 2**28  # bytes of it
 IDLE = 30  # seconds for which a connection is kept between two requests
 LAST_WORDS = 10  # seconds for answers that are being sent when a server ends
 
@@ -53,7 +60,8 @@ class Settings:
         limits: of one picture.
 
     Raises:
-        UsageError: a host that others reach without a token, a token that is too short or has other characters than ASCII's.
+        UsageError: a host or name by which others reach it without a token, a token that is too short or has other characters than
+            ASCII's, a name that is none.
     """
 
     host: str
@@ -74,8 +82,16 @@ class Settings:
             and " " not in self.token
         ):
             raise UsageError(f"has at least {SHORTEST_TOKEN} characters of ASCII without spaces", argument="token")
-        if self.token is None and not _is_loopback(self.host):
-            raise UsageError(f"{self.host} can be reached from other machines", "give a {token} that clients must know")
+        for name in self.names:
+            if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
+                raise UsageError(f"is a host name alone, as photos.example.org, not {name!r}", argument="name")
+        if self.token is None:
+            wanted = "give a {token} that clients must know"
+            if not _is_loopback(self.host):
+                raise UsageError(f"{self.host} can be reached from other machines", wanted)
+            for name in self.names:
+                if not (_is_loopback(name) or name.endswith(".localhost")):
+                    raise UsageError(f"{name} is a name for other machines", wanted)
 
 
 def serve(
@@ -107,7 +123,7 @@ def serve(
                 server = _Server(app, jobs, say)
 
                 def begun() -> None:
-                    say(f"serving at {address}; Ctrl-C ends it")
+                    say(f"serving at {address}{_for_others(settings, host, port)}; Ctrl-C ends it")
                     if open_page:
                         shown = address + (f"?token={settings.token}" if settings.token else "")
                         threading.Thread(target=webbrowser.open, args=(shown,), daemon=True).start()
@@ -168,6 +184,15 @@ def _free(family: int, address: Any) -> int | None:
     return None
 
 
+def _for_others(settings: Settings, host: str, port: int) -> str:
+    """What they open, the token left out."""
+    if _is_loopback(host):
+        return ""
+    unspecified = ipaddress.ip_address(host).is_unspecified
+    shown = "ADDRESS-OF-THIS-MACHINE" if unspecified else f"[{host}]" if ":" in host else host
+    return f", for others http://{(*settings.names, shown)[0]}:{port}/?token=TOKEN"
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -209,22 +234,63 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """uvicorn's, which waits for a request's head so long and no longer."""
+    """uvicorn's, whose patience has an end: with a head that does not come, with a body that goes on after its answer, and with a
+    client that does not read."""
 
-    _patience: asyncio.TimerHandle | None = None
+    _patience: asyncio.TimerHandle | None = None  # with a head
+    _unread: asyncio.TimerHandle | None = None  # with a client that does not read
+    _surplus = 0  # bytes that came after their answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._wait()
+        if self.answered_early:
+            self._surplus += len(data)
+            if self._surplus > MOST_SURPLUS:
+                self.transport.abort()
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.answered_early and not self.transport.is_closing():
+            self.loop.call_later(SURPLUS, self._end_surplus, self.cycle)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(LAST_WORDS / 2, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(SLOWEST_ANSWER, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._patience, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    @property
+    def answered_early(self) -> bool:
+        """A body is still coming that nobody reads any more."""
+        return (
+            self.cycle is not None
+            and self.cycle.response_complete
+            and self.conn.their_state in (h11.SEND_BODY, h11.ERROR)
+        )
+
+    def _end_surplus(self, cycle: object) -> None:
+        if self.cycle is cycle and self.answered_early:
+            self.transport.abort()
 
     def _wait(self) -> None:
         """Begin to count where a head is wanted, stop where it is there."""
@@ -234,3 +300,33 @@ class _Connection(H11Protocol):
             self._patience = None
         elif wanted and self._patience is None:
             self._patience = self.loop.call_later(SLOWEST_HEAD, self.timeout_keep_alive_handler)
+
+
+class _Transport:
+    """asyncio's, which closes in such a way that what was said arrives: the system would answer what a client still sends with a
+    reset, of which many clients tell instead of the answer. So it says that nothing more comes, and reads on for a while."""
+
+    def __init__(self, transport: asyncio.Transport, connection: _Connection) -> None:
+        self._transport, self._connection, self._closing = transport, connection, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        self._closing = True
+        if self._connection.answered_early:
+            with contextlib.suppress(OSError):  # the client is gone
+                self._transport.write_eof()
+            self._transport.resume_reading()
+            self._connection.loop.call_later(SURPLUS, self._transport.abort)
+        else:
+            self._transport.close()
+            if (
+                self._transport.get_write_buffer_size()
+            ):  # it waits until all was sent, for a client that reads nothing for ever
+                self._connection.loop.call_later(SLOWEST_ANSWER, self._transport.abort)

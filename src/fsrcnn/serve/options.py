@@ -15,6 +15,8 @@ from fsrcnn.size import Size, wanted_size
 
 LONGEST_NAME = 200  # characters of a picture's name that are kept: file systems take 255 bytes
 UNNAMED = "picture"
+# Python's float takes 1_0 and the digits of other scripts, too.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 SWITCHES = {
     "true": True,
     "1": True,
@@ -33,10 +35,9 @@ def _text(given: str, name: str) -> str:
 
 
 def _number(given: str, name: str) -> float:
-    try:
-        return float(given)
-    except ValueError:
-        raise UsageError(f"is a number, not {given!r}", argument=name) from None
+    if not NUMBER.fullmatch(given):
+        raise UsageError(f"is a number, not {given!r}", argument=name)
+    return float(given)
 
 
 def _whole(given: str, name: str) -> int:
@@ -62,7 +63,10 @@ def _one_of(*allowed: str) -> Callable[[str, str], str]:
 
 def _model(given: str, name: str) -> str:
     """Names alone: a path would let a client ask which files this machine has."""
-    if given in (models.AUTO, *pretrained.FAMILIES) or given in pretrained.table() or models.is_average(given):
+    if models.is_average(given):
+        models.by_scale(given)  # raises where the strength is none
+        return given
+    if given in (models.AUTO, *pretrained.FAMILIES) or given in pretrained.table():
         return given
     raise UsageError(
         f"there is no model {given!r} here; there are {models.AUTO}, {', '.join(pretrained.FAMILIES)}, each also with a scale as "

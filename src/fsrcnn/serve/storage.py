@@ -20,6 +20,7 @@ except ImportError:  # Windows: folders are not locked, and those of killed serv
 
 PREFIX = "fsrcnn-serve-"
 LOCK = "lock"
+_folders: set[Path] = set()  # of this process
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def private_folder() -> Iterator[Path]:
     """
     _remove_dead()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # of mode 0700
+    _folders.add(folder)
     begun = folder / f"{LOCK}.begun"  # nobody takes it for a dead server's before it is locked
     lock = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
@@ -43,8 +45,16 @@ def private_folder() -> Iterator[Path]:
         if fcntl is None:
             os.close(lock)  # Windows removes no file that is open
         shutil.rmtree(folder, ignore_errors=True)
+        _folders.discard(folder)
         if fcntl is not None:
             os.close(lock)
+
+
+def remove_folders() -> None:
+    """For a process that is about to end, whose threads may still write into its folder: under another name they do not find it."""
+    for folder in list(_folders):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}.ended")), ignore_errors=True)
 
 
 def _remove_dead() -> None:

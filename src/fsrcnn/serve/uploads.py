@@ -164,7 +164,7 @@ class _Form:
         if self._in_file:
             if self.file_name is not None:
                 raise Problem(400, "the form has two files; send one picture with each request")
-            self.file_name = _decoded(parameters[b"filename"])
+            self.file_name = _unescaped(_decoded(parameters[b"filename"]))
         elif self._name not in FIELDS:
             raise UsageError(f"there is no field {self._name!r}; there are {', '.join(FIELDS)}")
 
@@ -184,6 +184,11 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _unescaped(name: str) -> str:
+    """Without what browsers write for the three characters that would end a name (HTML, multipart/form-data encoding algorithm)."""
+    return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 def _decoded(text: bytes) -> str:
