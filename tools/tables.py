@@ -324,6 +324,39 @@ def film_memory() -> str:
     return f"Resident memory at most ([results](../benchmarks/results/film_memory.json)): {'; '.join(peaks)}."
 
 
+def browsers() -> str:
+    result = saved("web_engine")
+    others = ("to native AVX2", "to ONNX Runtime Web")
+    rows = []
+    for name, found in result["results"].items():
+        ratios = [f"{found[other]:.2f}" if other in found else "" for other in others]
+        rows.append([name, f"{found['milliseconds']:,.0f}", *ratios])
+    text = f"{result['what']}, an {result['machine']['processor']} ([results](../benchmarks/results/web_engine.json)):"
+    return (
+        f"{text}\n\n{table(['', 'milliseconds', 'to native AVX2, of the same precision', 'to ONNX Runtime Web'], rows)}"
+    )
+
+
+def serving() -> str:
+    result = saved("serve")
+    head = [
+        "",
+        "pictures",
+        "lost or wrong",
+        "pictures per second",
+        "latency p50, p95, p99, seconds",
+        "MB after a tenth, after all",
+    ]
+    rows = []
+    for name, found in result["results"].items():
+        latency = ", ".join(f"{seconds:.1f}" for seconds in found["latency_seconds"].values())
+        memory = ", ".join(f"{value:,}" for value in found["memory_mb"].values())
+        rate = f"{found['pictures_per_second']:.1f}"
+        rows.append([name, f"{found['pictures']:,}", str(found["lost"] + found["wrong"]), rate, latency, memory])
+    machine = f"{result['machine']['threads']} threads of an {result['machine']['processor']}"
+    return f"{result['what']}, {machine} ([results](../benchmarks/results/serve.json)):\n\n{table(head, rows)}"
+
+
 def transition() -> str:
     """Computed, not measured; the example prints it."""
     command = [sys.executable, "examples/transition.py"]
@@ -343,6 +376,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "auto": auto,
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
+    "docs/serve.md": {"serving": serving},
     "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
@@ -353,6 +387,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "stages": stages,
         "engines": engines,
         "small pictures": small_pictures,
+        "browsers": browsers,
     },
 }
 MARKED = re.compile(r"<!-- (?P<name>[\w ]+): begin -->\n(?P<text>.*?)\n<!-- (?P=name): end -->", re.DOTALL)

@@ -9,6 +9,16 @@ const RETRY = 5; // seconds where the server does not say how many
 /** The name by which people know the server's machine; empty where it is their own. */
 export const host = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(location.hostname) ? '' : location.hostname;
 
+/** Addresses of the jobs under way. @type {Set<string>} */
+const jobs = new Set();
+
+/** @param {string} place of a job that nobody needs any longer; the server deletes it after a while all the same */
+function dropped(place) {
+  fetch(place, {method: 'DELETE', keepalive: true}).catch(() => {});
+}
+
+addEventListener('pagehide', ({persisted}) => persisted || jobs.forEach(dropped)); // persisted: the page may come back
+
 /** What computes there, and in which precisions, when `obstacle` has asked. */
 export const machine = {engine: '', precisions: ['fast', 'exact']};
 
@@ -38,6 +48,7 @@ export const server = {
     const began = performance.now();
     const job = await submitted(file, options, signal, onProgress);
     const place = `v1/jobs/${job.id}`;
+    jobs.add(place);
     try {
       signal.throwIfAborted();
       const {result} = await watched(place, signal, (done) => onProgress(SHARES.sent + (SHARES.computed - SHARES.sent) * done));
@@ -46,7 +57,8 @@ export const server = {
       const blob = await answer.blob().catch(unreachable);
       return {blob, name: result.name, notes: result.notes, facts: facts(file, options, result, (performance.now() - began) / 1000)};
     } finally {
-      fetch(place, {method: 'DELETE', keepalive: true}).catch(() => {}); // the server deletes it after a while all the same
+      jobs.delete(place);
+      dropped(place);
     }
   },
 };
