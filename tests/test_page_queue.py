@@ -271,6 +271,7 @@ def test_a_tab_that_is_left_has_nothing_computed_on(visit: Visits, server: Serve
     tab.add(("slow.png", FLAT))
     tab.state("slow.png", "running")
     tab.page.wait_for_timeout(300)
+    visit.expected.append("favicon.ico")
     tab.page.on("dialog", lambda dialog: dialog.accept())  # work is under way: shall it be left?
     tab.page.goto(server.address + "healthz")
     idle(tab, kept)

@@ -327,6 +327,7 @@ def test_what_the_server_advises_is_said_in_words_of_the_page(visit: Visits, ser
     """An option of the server alone is not there while the browser computes, and does not count."""
     tab = visit(server.address, "server")
     tab.add(("half.png", PNG[: len(PNG) // 2]), ("pages.tif", saved([RGB, RGB], "TIFF")))
+    assert tab.state("half.png") == "failed"
     assert tab.remark("half.png").endswith("give “Tolerant” to take what is left of it")
     tab.choose(tolerant=True, page=2, format="jpg")
     summary = plain(tab.page.locator("#options-summary").text_content())

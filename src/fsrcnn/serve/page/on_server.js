@@ -17,7 +17,7 @@ function dropped(place) {
   fetch(place, {method: 'DELETE', keepalive: true}).catch(() => {});
 }
 
-addEventListener('pagehide', ({persisted}) => persisted || jobs.forEach(dropped)); // persisted: the page may come back
+addEventListener('pagehide', () => jobs.forEach(dropped)); // of a page that comes back they can be tried again
 
 /** What computes there, and in which precisions, when `obstacle` has asked. */
 export const machine = {engine: '', precisions: ['fast', 'exact']};
