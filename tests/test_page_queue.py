@@ -209,10 +209,7 @@ def test_progress_of_one_moves(visit: Visits, slow: Server) -> None:
 def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab = visit(server.address, "server")
     kept, before = idle(tab), cancelled(tab)
-    tab.choose(factor=8)
-    tab.add(("slow.png", FLAT))
-    tab.state("slow.png", "running")
-    tab.page.wait_for_timeout(300)
+    begin_slow(tab)
     tab.choose(factor=2)
     tab.add(("quick.png", PNG))
     tab.button("Cancel slow.png").click()
@@ -227,24 +224,37 @@ def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
     tab.button("Remove all").click()
     tab.page.locator("#queue").wait_for(state="hidden")
     assert tab.page.locator("#viewer").is_hidden()
+    begin_slow(tab)
+    tab.button("Remove all").click()
+    idle(tab, kept)
+    check_cancelled(tab, before + 2)
+
+
+def begin_slow(tab: Tab) -> None:
+    """A picture that takes some seconds, under way."""
     tab.choose(factor=8)
     tab.add(("slow.png", FLAT))
     tab.state("slow.png", "running")
     tab.page.wait_for_timeout(300)
-    tab.button("Remove all").click()
-    idle(tab, kept)
-    for _ in range(100):  # each at its next band of rows
-        if cancelled(tab) == before + 2:
-            break
-        tab.page.wait_for_timeout(100)
-    assert cancelled(tab) == before + 2
+
+
+def metrics(tab: Tab) -> str:
+    return str(tab.page.evaluate("async () => (await fetch('metrics')).text()"))
 
 
 def cancelled(tab: Tab) -> float:
     """How many jobs the server has stopped."""
-    text = tab.page.evaluate("async () => (await fetch('metrics')).text()")
-    found = re.search(r'^fsrcnn_jobs_total\{state="cancelled"\} (\S+)', text, re.MULTILINE)
+    found = re.search(r'^fsrcnn_jobs_total\{state="cancelled"\} (\S+)', metrics(tab), re.MULTILINE)
     return float(found[1]) if found else 0
+
+
+def check_cancelled(tab: Tab, count: float) -> None:
+    """So many jobs were stopped, each at its next band of rows."""
+    for _ in range(100):
+        if cancelled(tab) == count:
+            break
+        tab.page.wait_for_timeout(100)
+    assert cancelled(tab) == count
 
 
 def idle(tab: Tab, kept: int | None = None) -> int:
@@ -260,22 +270,18 @@ def idle(tab: Tab, kept: int | None = None) -> int:
              return value('waiting') === 0 && value('running') === 0 && value('kept') <= {most};
            }}"""
     )
-    text = tab.page.evaluate("async () => (await fetch('metrics')).text()")
-    return int(re.findall(r"^fsrcnn_jobs_kept (\d+)", text, re.MULTILINE)[0])
+    return int(re.findall(r"^fsrcnn_jobs_kept (\d+)", metrics(tab), re.MULTILINE)[0])
 
 
 def test_a_tab_that_is_left_has_nothing_computed_on(visit: Visits, server: Server) -> None:
     tab = visit(server.address, "server")
     kept, before = idle(tab), cancelled(tab)
-    tab.choose(factor=8)
-    tab.add(("slow.png", FLAT))
-    tab.state("slow.png", "running")
-    tab.page.wait_for_timeout(300)
+    begin_slow(tab)
     visit.expected.append("favicon.ico")
     tab.page.on("dialog", lambda dialog: dialog.accept())  # work is under way: shall it be left?
     tab.page.goto(server.address + "healthz")
     idle(tab, kept)
-    assert cancelled(tab) == before + 1
+    check_cancelled(tab, before + 1)
 
 
 def test_cancel_all_and_retry_all(visit: Visits, server: Server) -> None:

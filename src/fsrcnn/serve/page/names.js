@@ -3,7 +3,7 @@
 /** @typedef {import('./options.js').Options} Options */
 
 /** Format → the endings of its files; a file that has one keeps it. @type {Record<string, string[]>} */
-export const ENDINGS = {
+const ENDINGS = {
   png: ['png'],
   jpg: ['jpg', 'jpeg', 'jpe', 'jfif'],
   webp: ['webp'],
