@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsers import at_home
 from support import ROOT, saved
 from tabs import PNG, Server, Tab, Visits, by_command, payload
 
@@ -243,7 +244,9 @@ def test_firefox(server: Server, engine: None, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     picture.write_bytes(PNG)
     command: list[str | Path] = [node, ROOT / "tests" / "page_firefox.mjs", firefox, server.address, picture]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=at_home(home))
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["complaints"] == []

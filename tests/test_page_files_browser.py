@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import queue
-import shutil
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsers import BROWSERS, browsing
 from fsrcnn import images
 from fsrcnn.arrays import Array
 from fsrcnn.errors import ImageError
@@ -41,25 +40,19 @@ from page_files import (
 )
 from support import ROOT, saved
 
-BROWSERS = {
-    "chromium": ("--headless=new", "--no-sandbox", "--no-first-run", "--user-data-dir={profile}"),
-    "firefox-esr": ("--headless", "--no-remote", "--profile", "{profile}"),
-}
-
 
 @pytest.fixture(scope="module", params=BROWSERS)
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A page that fetches its jobs, without a driver; what a static host sends, and nothing else."""
-    program = shutil.which(request.param)
-    if program is None:
-        pytest.skip(f"there is no {request.param} here (Debian: apt-get install {request.param})")
     jobs: queue.Queue[str | None] = queue.Queue()
     answers: queue.Queue[str] = queue.Queue()
+    opened = threading.Event()
     types = {".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html"}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/job":
+                opened.set()
                 job = jobs.get()
                 self._send(200 if job else 404, (job or "").encode(), "application/json")
                 return
@@ -88,16 +81,13 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    profile = tmp_path_factory.mktemp("profile")
-    options = [option.format(profile=profile) for option in BROWSERS[request.param]]
     address = f"http://127.0.0.1:{server.server_port}/page_files.html"
-    process = subprocess.Popen([program, *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield Engine(ask)
+        with browsing(request.param, address, tmp_path_factory.mktemp("profile")):
+            assert opened.wait(120), f"{request.param} does not open the page"
+            yield Engine(ask)
     finally:
         jobs.put(None)
-        process.terminate()
-        process.wait(30)
         server.shutdown()
         thread.join()
         server.server_close()

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsers import BROWSERS, browsing
 from fsrcnn import Size, Upscaler
 from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
@@ -534,30 +535,15 @@ def serving(package: Path, cases: Path, results: Path) -> Iterator[tuple[str, qu
         server.server_close()
 
 
-BROWSERS = {
-    "chromium": ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir={profile}"),
-    "firefox-esr": ("--headless", "--no-remote", "--profile", "{profile}"),
-}
-
-
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_a_browser_gives_the_native_bytes(browser: str, package: Path, tmp_path: Path) -> None:
     """In a page and in a worker of it, from what `npm pack` gives on a static host. The page reports by itself, without a driver."""
-    program = shutil.which(browser)
-    if program is None:
-        pytest.skip(f"there is no {browser} here (Debian: apt-get install {browser})")
     cases, results, profile = tmp_path / "cases", tmp_path / "results", tmp_path / "profile"
     for folder in (cases, results, profile):
         folder.mkdir()
     put(cases, IN_A_BROWSER)
-    options = [option.format(profile=profile) for option in BROWSERS[browser]]
-    with serving(package, cases, results) as (address, said):
-        process = subprocess.Popen([program, *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            assert said.get(timeout=300).startswith("passed")
-        finally:
-            process.terminate()
-            process.wait(30)
+    with serving(package, cases, results) as (address, said), browsing(browser, address, profile):
+        assert said.get(timeout=300).startswith("passed")
     for case in IN_A_BROWSER:
         for where in ("page", "worker"):
             check(results / where, case)
