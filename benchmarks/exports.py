@@ -8,7 +8,7 @@ environment of its own, since TensorFlow pins another NumPy (`python benchmarks/
 interpreter. What is missing is left out, and said so.
 
 Distances are the largest over luma or 8-bit noise of several sizes, 1×1 among them; a client that fails is written down with what it
-said. Speed is that of one picture of 1920×1080 at ×2, batch 1, median of the rounds, which go from one to the next.
+said. Speed is that of one picture at ×2, median of rounds interleaved; at 1920×1080 `fsrcnn` takes some 11 GB for all graphs together.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from machine import check_counts, outcome, save
 
 HERE = Path(__file__).resolve().parent
 SIZES = ((1, 1), (1, 7), (24, 31), (97, 131))
-HEIGHT, WIDTH = 1080, 1920
 PACKAGES = ("onnx", "onnxruntime", "openvino", "pnnx", "ncnn")
 TFLITE_PACKAGES = ("onnx2tf", "tensorflow")
 
@@ -188,12 +187,12 @@ def distances(names: Sequence[str], scales: Sequence[int], found: dict[str, Clie
     return rows
 
 
-def milliseconds(name: str, rounds: int) -> dict[str, float]:
-    """Median of one 1080p picture at ×2, by graph and runtime."""
+def milliseconds(name: str, height: int, width: int, rounds: int) -> dict[str, float]:
+    """Median of one picture at ×2, by runtime and graph."""
     weights, runs = models.resolve(name, 2), {}
     generator = np.random.default_rng(0)
-    luma = generator.random((1, 1, HEIGHT, WIDTH), np.float32)
-    rgb = generator.integers(0, 256, (1, HEIGHT, WIDTH, 3), np.uint8)
+    luma = generator.random((1, 1, height, width), np.float32)
+    rgb = generator.integers(0, 256, (1, height, width, 3), np.uint8)
     runtime: Any = import_module("onnxruntime")
     for input, form in (("luma", "conv"), ("luma", "deconvolution"), ("rgb8", "conv")):
         graph = onnx.model(weights, form=form, input=input).SerializeToString()  # type: ignore[arg-type]
@@ -238,9 +237,11 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, default=list(SCALES))
     parser.add_argument("--tflite", metavar="PYTHON", help="an interpreter that has onnx2tf and tensorflow")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--height", type=int, default=540)
+    parser.add_argument("--width", type=int, default=960)
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    check_counts(arguments, "rounds")
+    check_counts(arguments, "rounds", "height", "width")
     for name in arguments.models:
         for scale in arguments.scales:
             models.resolve(name, scale)
@@ -249,12 +250,13 @@ def main() -> None:
     if missing or not arguments.tflite:
         absent = [*missing, *([] if arguments.tflite else ["TFLite"])]
         print(f"left out: {', '.join(absent)}; see --help", file=sys.stderr)
+    height, width = arguments.height, arguments.width
     results = {
-        "milliseconds": {name: milliseconds(name, arguments.rounds) for name in arguments.models},
+        "milliseconds": {name: milliseconds(name, height, width, arguments.rounds) for name in arguments.models},
         "distances": distances(arguments.models, arguments.scales, clients(arguments.tflite)),
     }
-    sizes = ", ".join(f"{width}×{height}" for height, width in SIZES)
-    what = f"noise of {sizes} pixels; speed: {WIDTH}×{HEIGHT} pixels at ×2, {arguments.rounds} rounds interleaved"
+    sizes = ", ".join(f"{columns}×{rows}" for rows, columns in SIZES)
+    what = f"noise of {sizes} pixels; speed: {width}×{height} pixels at ×2, {arguments.rounds} rounds interleaved"
     result = outcome(what, results, [package for package in PACKAGES if package not in missing])
     result["versions"] |= versions
     save(result, arguments.save)
