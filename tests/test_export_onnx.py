@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -268,6 +269,15 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"ONNX graphs need onnx.*; type: pip install 'fsrcnn\[onnx\]'"):
         export.write(family_weights(), tmp_path / "b.onnx")
+    assert files_below(tmp_path) == ["a.onnx"]
+
+
+def test_pytorch_is_not_needed(tmp_path: Path) -> None:
+    program = (
+        "import sys; from fsrcnn import models; from fsrcnn.export import onnx; "
+        "onnx.write(models.resolve('fsrcnn-x'), 'a.onnx', input='rgb8', float16=True); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
     assert files_below(tmp_path) == ["a.onnx"]
 
 
