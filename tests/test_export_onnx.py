@@ -73,12 +73,13 @@ def distance(model: Weights, lr: Array, sr: Array) -> float:
     return float(np.abs(sr - expected).max())
 
 
-def levels_apart(model: Weights, lr: Array, sr: Array) -> int:
-    """Of a batch of 8-bit pictures from what the upscaler makes of them."""
+def levels_apart(model: Weights, lr: Array, sr: Array, often: float = 0.01) -> int:
+    """Of a batch of 8-bit pictures from what the upscaler makes of them; no more than a share of the samples may differ at all."""
     upscaler = Upscaler(model, engine="numpy")
     expected = np.stack([upscaler(picture) for picture in lr])
     assert sr.shape == expected.shape
     assert sr.dtype == np.uint8
+    assert sr.size < 1000 or (sr != expected).mean() <= often
     return int(np.abs(sr.astype(int) - expected).max())
 
 
@@ -162,7 +163,7 @@ def test_half_precision(name: str, scale: int, form: export.Form) -> None:
     lr, pictures = noise(12, 17)[None, None], rgb_noise(2, 9, 11)
     for run in (in_onnxruntime, rounded_to_half):
         assert 1e-5 < distance(model, lr, run(luma, lr)) <= 1 / 255
-        assert levels_apart(model, pictures, run(rgb, pictures)) <= 2
+        assert levels_apart(model, pictures, run(rgb, pictures), often=0.5) <= 2
     for made, taken in ((luma, "luma"), (rgb, "rgb8")):
         assert {tensor.data_type for tensor in made.graph.initializer} <= {
             onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64,
