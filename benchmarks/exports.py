@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -118,29 +119,36 @@ def in_tflite(python: str, graph: bytes, pictures: Sequence[Array]) -> list[Arra
         np.savez(folder / "lr.npz", *taken)
         command = [python, str(HERE / "tflite_peer.py"), "model.onnx", "lr.npz", "sr.npz"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+        if done.returncode < 0:
+            raise ClientError("what onnx2tf makes of it crashes TFLite")
         if done.returncode:
-            said = done.stderr.strip().splitlines()
-            raise ClientError(f"onnx2tf or TFLite fails: {said[-1] if said else f'exit code {done.returncode}'}")
+            errors = re.findall(r"^\w*Error: .*", done.stderr, re.MULTILINE)
+            raise ClientError(f"onnx2tf or TFLite fails ({errors[-1] if errors else f'exit code {done.returncode}'})")
         with np.load(folder / "sr.npz") as found:
             given = [found[f"arr_{number}"] for number in range(len(pictures))]
     return [sr if last else sr.transpose(0, 3, 1, 2) for sr in given]
 
 
-def distance(weights: Weights, input: onnx.Input, graph: bytes, client: Client) -> float:
+def noise(weights: Weights, input: onnx.Input) -> tuple[list[Array], list[Array]]:
+    """Pictures of all sizes, as a graph takes them, and what the numpy engine makes of them."""
+    generator = np.random.default_rng(0)
+    pictures: list[Array]
+    if input == "luma":
+        engine = NumpyEngine(weights)
+        pictures = [generator.random((1, 1, *size), np.float32) for size in SIZES]
+        return pictures, [engine.run(lr[0, 0])[None, None] for lr in pictures]
+    upscaler = Upscaler(weights, engine="numpy")
+    pictures = [generator.integers(0, 256, (1, *size, 3), np.uint8) for size in SIZES]
+    return pictures, [upscaler(lr[0])[None] for lr in pictures]
+
+
+def distance(pictures: list[Array], expected: list[Array], graph: bytes, client: Client) -> float:
     """The largest one over all sizes: of luma, or of levels.
 
     Raises:
         ClientError: the client does not take the graph, or what comes out is of another size.
     """
-    generator, largest = np.random.default_rng(0), 0.0
-    if input == "luma":
-        engine = NumpyEngine(weights)
-        pictures: list[Array] = [generator.random((1, 1, *size), np.float32) for size in SIZES]
-        expected: list[Array] = [engine.run(lr[0, 0])[None, None] for lr in pictures]
-    else:
-        upscaler = Upscaler(weights, engine="numpy")
-        pictures = [generator.integers(0, 256, (1, *size, 3), np.uint8) for size in SIZES]
-        expected = [upscaler(lr[0])[None] for lr in pictures]
+    largest = 0.0
     for sr, right in zip(client(graph, pictures), expected, strict=True):
         if sr.shape != right.shape:
             raise ClientError(f"the result has shape {sr.shape}, not {right.shape}")
@@ -167,11 +175,13 @@ def distances(names: Sequence[str], scales: Sequence[int], found: dict[str, Clie
         for scale in scales:
             weights = models.resolve(name, scale)
             for input in get_args(onnx.Input):
+                pictures, expected = noise(weights, input)
                 for form in get_args(onnx.Form):
                     graph = onnx.model(weights, form=form, input=input).SerializeToString()
                     for client, run in found.items():
-                        if client in ("ncnn", "TFLite") and (input, form) != ("luma", "conv") and scale != 2:
-                            continue  # what they make of the other graphs is known by one scale
+                        first = (name, scale) == (names[0], scales[0])
+                        if client in ("ncnn", "TFLite") and (input, form) != ("luma", "conv") and not first:
+                            continue  # what they make of the other graphs is known by one model
                         row: dict[str, Any] = {
                             "model": f"{name}-x{scale}",
                             "input": input,
@@ -179,7 +189,7 @@ def distances(names: Sequence[str], scales: Sequence[int], found: dict[str, Clie
                             "client": client,
                         }
                         try:
-                            row["largest"] = float(f"{distance(weights, input, graph, run):.3g}")
+                            row["largest"] = float(f"{distance(pictures, expected, graph, run):.3g}")
                         except ClientError as error:
                             row |= {"largest": None, "fails": error.fact}
                         print(row, file=sys.stderr)

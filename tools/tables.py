@@ -390,8 +390,8 @@ def export_distances() -> str:
     found = result["results"]["distances"]
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items() if name in EXPORT_CLIENTS)
     columns = list(dict.fromkeys((row["client"], row["input"], row["form"]) for row in found))
-    failures = {column: row["fails"] for column in columns for row in found if _key(row) == column and "fails" in row}
-    columns = [column for column in columns if column not in failures]
+    failures = [row for row in found if "fails" in row]
+    columns = [column for column in columns if column not in map(_key, failures)]
     names = list(dict.fromkeys(row["model"] for row in found))
     cells = {(row["model"], *_key(row)): row["largest"] for row in found}
     rows = []
@@ -403,7 +403,7 @@ def export_distances() -> str:
         f"The largest distances from the numpy engine, of luma in 0 to 1, of 8-bit RGB in levels: {result['what'].split(';')[0]} "
         f"({versions}; [results](../benchmarks/results/exports.json))."
     )
-    failed = "\n".join(f"- {client}, {input}, {form}: {fact}." for (client, input, form), fact in failures.items())
+    failed = "\n".join(f"- {', '.join(_key(row))}, `{row['model']}`: {row['fails']}." for row in failures)
     return f"{text}\n\n{table(['', '', *(f'`{name}`' for name in names)], rows)}\n\nWhat fails:\n\n{failed}"
 
 
