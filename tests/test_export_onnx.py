@@ -273,6 +273,21 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert files_below(tmp_path) == ["a.onnx"]
 
 
+def test_the_command_without_the_packages(tmp_path: Path) -> None:
+    for package, code, sentence in (
+        ("onnxruntime", 0, "not verified, as there is no ONNX Runtime here; type: pip install 'fsrcnn[onnx]'"),
+        ("onnx", 1, "ONNX graphs need onnx, which is not installed; type: pip install 'fsrcnn[onnx]'"),
+    ):
+        hidden = tmp_path / "hidden" / f"{package}.py"
+        hidden.parent.mkdir(exist_ok=True)
+        hidden.write_text(f"raise ModuleNotFoundError(name={package!r})\n")
+        done = run_command(
+            "export", "onnx", "fsrcnn-x", "-o", f"{package}.onnx", cwd=tmp_path, PYTHONPATH=str(hidden.parent)
+        )
+        assert (done.returncode, done.stderr.decode()) == (code, f"fsrcnn: {sentence}\n")
+        assert (tmp_path / f"{package}.onnx").exists() == (code == 0)
+
+
 def test_pytorch_is_not_needed(tmp_path: Path) -> None:
     program = (
         "import sys; from fsrcnn import models; from fsrcnn.export import onnx; "
