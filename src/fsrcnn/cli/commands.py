@@ -24,26 +24,36 @@ COMMANDS = {
     "transfer": "transfer:transfer",
     "test": "test:measure",
     "convert": "convert:convert",
+    "export": "export:export",
 }
-"""Command → the module in this folder and the function in it, in the order of `fsrcnn --help`."""
+"""Command → the module in this folder and the function in it, or its group of commands, in the order of `fsrcnn --help`."""
 
 
 class Commands(typer.core.TyperGroup):
-    """The commands of `COMMANDS`; one that is not asked for is not imported: half of the start-up of `upscale` otherwise."""
+    """The commands of a table; one that is not asked for is not imported: half of the start-up of `upscale` otherwise.
+
+    Attributes:
+        table: as `COMMANDS`, which a group of commands replaces by its own.
+    """
+
+    table = COMMANDS
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        names: Any = dict.fromkeys(COMMANDS)
+        names: Any = dict.fromkeys(self.table)
         self.commands = names  # for lists and for "did you mean"; `get_command` makes what belongs to them
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
         from fsrcnn.cli.options import Command
 
-        module, _, function = COMMANDS[cmd_name].partition(":")
+        module, _, name = self.table[cmd_name].partition(":")
+        command = getattr(import_module(f"fsrcnn.cli.{module}"), name)
+        if isinstance(command, typer.Typer):
+            return typer.main.get_command(command)
         single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
-        single.command(cmd_name, cls=Command)(getattr(import_module(f"fsrcnn.cli.{module}"), function))
+        single.command(cmd_name, cls=Command)(command)
         return typer.main.get_command(single)
 
 

@@ -1,0 +1,34 @@
+"""A model as what other programs run: a module for each target, from `Weights` to the bytes or the text of a file.
+
+Whatever is written names the model and the SHA-256 of its weights (`facts`), so that a file found years later tells where it is from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import fsrcnn
+from fsrcnn.architecture import name_of
+from fsrcnn.weights import Weights
+
+
+def facts(weights: Weights, name: str = "") -> dict[str, str]:
+    """What every exported file says of itself, in the order in which it is said.
+
+    Args:
+        weights: of the model.
+        name: what it is called: `fsrcnn-x2`; that of its architecture, with the scale, where it is not given.
+
+    Returns:
+        model; scale; architecture, as `d=56 s=12 m=4 feature_kernel=5 deconvolution_kernel=9 crop=3`; weights_sha256, that of the file
+        which `fsrcnn convert MODEL weights.safetensors` writes; producer, with its version.
+    """
+    a = weights.architecture
+    numbers = ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "crop")
+    return {
+        "model": name or f"{name_of(a)}-x{a.scale}",
+        "scale": str(a.scale),
+        "architecture": " ".join(f"{number}={getattr(a, number)}" for number in numbers),
+        "weights_sha256": hashlib.sha256(weights.to_bytes()).hexdigest(),
+        "producer": f"fsrcnn {fsrcnn.__version__}",
+    }
