@@ -362,7 +362,7 @@ PLACES = (
     ("ONNX Runtime", "`fsrcnn export onnx`", "each file before it goes out; the family in the tests", "ONNX Runtime", "luma"),
     ("ONNX Runtime, RGB", "`fsrcnn export onnx --input rgb8`", "as above", "ONNX Runtime", "rgb8"),
     ("OpenVINO, with the hint f32", "`fsrcnn export onnx`", "the family in the tests", "OpenVINO f32", "luma"),
-    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "the family in the tests", "ncnn", "luma"),
+    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "each network and each scale in the tests", "ncnn", "luma"),
     ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", "TFLite", "luma"),
     ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "", ""),
 )  # fmt: skip
