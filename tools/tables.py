@@ -362,7 +362,7 @@ PLACES = (
     ("ONNX Runtime", "`fsrcnn export onnx`", "each file before it goes out; the family in the tests", "ONNX Runtime", "luma"),
     ("ONNX Runtime, RGB", "`fsrcnn export onnx --input rgb8`", "as above", "ONNX Runtime", "rgb8"),
     ("OpenVINO, with the hint f32", "`fsrcnn export onnx`", "the family in the tests", "OpenVINO f32", "luma"),
-    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "the family in the tests", "ncnn", "luma"),
+    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "each network and each scale in the tests", "ncnn", "luma"),
     ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", "TFLite", "luma"),
     ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "", ""),
 )  # fmt: skip
@@ -378,10 +378,15 @@ def places() -> str:
             if (row["client"], row["input"], row["form"]) == (client, input, "conv") and row["largest"] is not None
         ]  # fmt: skip
         taken = result["milliseconds"]["fsrcnn"].get(f"{client}, {input}, conv")
-        unit = "1 level of 255" if input == "rgb8" else f"{max(apart, default=0):.1e} of 1"
-        precision = f"at most {unit}" if apart else "–"
+        precision = f"{max(apart):.0f} level of 255" if input == "rgb8" else f"{max(apart):.1e} of 1" if apart else "–"
         rows.append([place, command, checked, precision, f"{taken:,.0f} ms" if taken else "–"])
-    head = ["place", "command", "how it is checked", "from the numpy engine", f"{speed.split(',')[0]}, `fsrcnn`"]
+    head = [
+        "place",
+        "command",
+        "how it is checked",
+        "farthest from the numpy engine",
+        f"{speed.split(',')[0]}, `fsrcnn`",
+    ]
     return table(head, rows)
 
 
@@ -403,7 +408,9 @@ def export_distances() -> str:
         f"The largest distances from the numpy engine, of luma in 0 to 1, of 8-bit RGB in levels: {result['what'].split(';')[0]} "
         f"({versions}; [results](../benchmarks/results/exports.json))."
     )
-    failed = "\n".join(f"- {', '.join(_key(row))}, `{row['model']}`: {row['fails']}." for row in failures)
+    failed = "\n".join(
+        f"- {', '.join(_key(row))}, `{row['model']}`: {row['fails'].removesuffix('.')}." for row in failures
+    )
     return f"{text}\n\n{table(['', '', *(f'`{name}`' for name in names)], rows)}\n\nWhat fails:\n\n{failed}"
 
 

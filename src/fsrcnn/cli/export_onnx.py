@@ -19,7 +19,7 @@ def export_onnx(
     form: Annotated[
         str,
         typer.Option(
-            help="Of the last layer: conv (a convolution and depth to space, the faster one) or deconvolution (ConvTranspose)."
+            help="Of the last layer: conv (convolution and depth to space, for most programs) or deconvolution (ConvTranspose)."
         ),
     ] = "conv",
     input: Annotated[

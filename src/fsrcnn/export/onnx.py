@@ -66,7 +66,7 @@ def model(
 
     Args:
         weights: of the network.
-        form: of the last layer: `conv` (a convolution for each phase, then depth to space: the faster one), or `deconvolution`.
+        form: of the last layer: `conv` (a convolution for each phase, then depth to space), or `deconvolution`.
         input: `luma`, float32 (batch, 1, height, width) in 0 … 1, or `rgb8`, uint8 (batch, height, width, 3).
         float16: weights and arithmetic in half precision; what goes in and out keeps its type.
         name: of the model, for its metadata: `fsrcnn-x2`.
