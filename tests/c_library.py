@@ -70,7 +70,9 @@ class CLibrary:
         self.raw = ctypes.CDLL(str(path))
         for name, result, arguments in (
             ("open", ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_int32, ctypes.c_char_p, ctypes.POINTER(Error))),
-            ("open_bytes", ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_char_p, ctypes.POINTER(Error))),
+            ("open_bytes", ctypes.c_void_p, (
+                ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_char_p, ctypes.POINTER(Error),
+            )),
             ("describe_model", Facts, (ctypes.c_void_p,)),
             ("close", None, (ctypes.c_void_p,)),
             ("planes", ctypes.c_int32, (Format,)),
@@ -80,7 +82,8 @@ class CLibrary:
             ("packed", Image, (Format, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)),
             ("planar", Image, (Format, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)),
             ("upscale", ctypes.c_int32, (
-                ctypes.c_void_p, ctypes.POINTER(Image), ctypes.POINTER(Image), ctypes.c_int32, ctypes.POINTER(Control), ctypes.POINTER(Error),
+                ctypes.c_void_p, ctypes.POINTER(Image), ctypes.POINTER(Image), ctypes.c_int32, ctypes.POINTER(Control),
+                ctypes.POINTER(Error),
             )),
             ("explain", ctypes.c_char_p, (ctypes.c_int32,)),
             ("instruction_sets", ctypes.c_char_p, ()),
@@ -171,7 +174,7 @@ def c_prefix(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def installed(kind: str) -> Path:
         if kind not in prefixes:
             BUILD.mkdir(parents=True, exist_ok=True)
-            with open(BUILD.with_suffix(".lock"), "w") as lock:  # other processes of this run build it, too
+            with BUILD.with_suffix(".lock").open("w") as lock:  # other processes of this run build it, too
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 switch = f"-DBUILD_SHARED_LIBS={'ON' if kind == 'shared' else 'OFF'}"
                 for step in (
