@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import math
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fsrcnn.arrays import Array
@@ -39,6 +37,7 @@ class Format(ctypes.Structure):
 
 class Image(ctypes.Structure):
     _fields_ = (("format", Format), ("width", ctypes.c_int64), ("height", ctypes.c_int64), ("plane", Plane * 4))
+    arrays: tuple[Array, ...] = ()  # what the planes point to, for as long as this lives
 
 
 class Facts(ctypes.Structure):
@@ -149,13 +148,8 @@ def image_of(planes: Planes, free: bool = False) -> Image:
     )  # fmt: skip
     for number, array in enumerate(planes.arrays):
         image.plane[number] = Plane(array.ctypes.data, *array.strides)
+    image.arrays = planes.arrays
     return image
-
-
-def arrays_of(block: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
-    """Views of planes that lie one after the other in a block."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(block, ends[:-1]), shapes, strict=True)]
 
 
 def _without(*programs: str) -> str | None:

@@ -273,7 +273,7 @@ def test_a_file_is_all_it_takes(c_library: CLibrary, tmp_path: Path) -> None:
 
 
 def test_mutants_are_taken_as_python_takes_them_or_refused(c_library: CLibrary) -> None:
-    """Nothing is opened that Python refuses, and what both open computes the same; C is stricter where a header says more than it must."""
+    """Nothing is opened that Python refuses; what both open computes the same; C is stricter where a header says too much."""
     found = random_weights(Architecture(3, 2, 1, 3, 3, 2))
     dice, opened, stricter = random.Random(0), 0, 0
     good = found.to_bytes()
