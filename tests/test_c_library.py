@@ -389,6 +389,8 @@ def flags_of(prefix: Path) -> list[str]:
     if shutil.which("pkg-config") is None:
         pytest.skip("pkg-config is not installed: apt-get install pkg-config")
     path = str(prefix / "lib" / "pkgconfig")
+    weights_folder = succeed("pkg-config", "--variable=weightsdir", "fsrcnn", PKG_CONFIG_PATH=path).decode().strip()
+    assert weights.load(Path(weights_folder) / "fsrcnn-x2.safetensors").architecture == family("fsrcnn", 2)
     return succeed("pkg-config", "--cflags", "--libs", "fsrcnn", PKG_CONFIG_PATH=path).decode().split()
 
 
@@ -407,6 +409,8 @@ def test_what_is_installed(c_prefix: Callable[[str], Path]) -> None:
         "lib/cmake/fsrcnn/fsrcnnTargets-release.cmake",
     }  # fmt: skip
 
+    expected |= {f"share/fsrcnn/{name}.safetensors" for name in pretrained.table() if not name.endswith(".t91")}
+
     def files(prefix: Path) -> set[str]:
         return {str(path.relative_to(prefix)) for path in prefix.rglob("*") if not path.is_dir()}
 
@@ -416,7 +420,8 @@ def test_what_is_installed(c_prefix: Callable[[str], Path]) -> None:
         f".{native.ABI}",
         f".{native.ABI}.{version()}",
     }
-    assert files(static) - expected == {"lib/libfsrcnn.a"}
+    assert files(static) == expected | {"lib/libfsrcnn.a"}
+    assert files(shared) >= expected
     assert str(shared).encode() not in (shared / "lib/pkgconfig/fsrcnn.pc").read_bytes()  # it may be moved
 
 
@@ -627,6 +632,53 @@ def test_a_c_program_in_ten_lines(c_prefix: Callable[[str], Path], bundled: Path
     pixels = (97 * np.arange(105) % 256).astype(np.uint8).reshape(5, 7, 3)
     expected = Upscaler(bundled, engine="native")(pixels)
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.uint8).reshape(expected.shape), expected)
+
+
+PAGE = (ROOT / "docs" / "c-library.md").read_text("utf-8")
+
+
+def test_the_commands_of_the_page(c_prefix: Callable[[str], Path], tmp_path: Path) -> None:
+    """As they stand, in a folder with the examples and two pictures."""
+    for program in ("pkg-config", "rustc"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: apt-get install pkg-config rustc")
+    prefix = c_prefix("shared")
+    (tmp_path / "examples").symlink_to(EXAMPLES.parent)
+    color, grey = pictures()[1], pictures()[0]
+    (tmp_path / "photo.ppm").write_bytes(pnm(color))
+    (tmp_path / "photo.pgm").write_bytes(pnm(grey))
+    commands = "".join(re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)).splitlines()
+    made, *others = commands
+    assert made == "make c-library PREFIX=$HOME/.local"  # what `c_prefix` has done
+    place = {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig"), "LD_LIBRARY_PATH": str(prefix / "lib")}
+    script = "\n".join(["set -eu", *others])
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env={**ENVIRONMENT, **place}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    for pixels, name, precision in ((color, "larger.ppm", "exact"), (grey, "larger.pgm", "fast")):
+        expected = Upscaler("fsrcnn-x2", engine="native", precision=precision)(pixels)
+        np.testing.assert_array_equal(of_pnm((tmp_path / name).read_bytes()), expected)
+    assert (tmp_path / "upscale_y4m").exists()
+
+
+def test_what_the_page_shows(c_library: CLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is the header's, the errors are the library's."""
+    (program,) = re.findall(r"^```c\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    header = (ROOT / "native" / "fsrcnn.h").read_text()
+    assert program.splitlines() == [
+        line.removeprefix(" *     ") for line in header.splitlines() if line.startswith(" *     ")
+    ]
+    (errors,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("model.pth").write_bytes(b"PK\x03\x04")
+    shown = []
+    for name in ("fsrcnn-x9.safetensors", "model.pth"):
+        with pytest.raises(CError) as caught:
+            c_library.model(Path(name))
+        shown.append(str(caught.value))
+    assert errors.splitlines()[:2] == shown
+    assert f"`FSRCNN_ABI`, now {native.ABI}," in PAGE
 
 
 def test_structs_are_as_ctypes_has_them(c_prefix: Callable[[str], Path], tmp_path: Path) -> None:
