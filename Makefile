@@ -6,10 +6,10 @@ DATASETS ?= ../shared/datasets
 NATIVE := $(wildcard native/*)
 COMMA := ,
 
-.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 web clean help
+.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 web c-library clean help
 
 help:  ## list the tasks
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: .venv/installed  ## upscale a real picture with the bundled weights
 	$(BIN)/fsrcnn upscale examples/astronaut.png --scale 3 -o demo_output/ --overwrite
@@ -48,11 +48,13 @@ fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights file
 
 sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSanitizer, then ThreadSanitizer
 	cmake -S native -B build/address -DFSRCNN_SANITIZE=address,undefined
-	cmake --build build/address --target check --parallel
+	cmake --build build/address --target check check_model --parallel
 	build/address/check
+	build/address/check_model
 	cmake -S native -B build/thread -DFSRCNN_SANITIZE=thread
-	cmake --build build/thread --target check --parallel
+	cmake --build build/thread --target check check_model --parallel
 	build/thread/check
+	build/thread/check_model 500
 
 kill: .venv/developing  ## kill every command at random moments, 200 times with each of KILL, TERM and INT, films too, and look at what is left (hours)
 	$(BIN)/python tools/kill.py
@@ -61,8 +63,9 @@ kill: .venv/developing  ## kill every command at random moments, 200 times with 
 check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static)
 	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
 		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
-	cmake --build build/aarch64 --target check --parallel
+	cmake --build build/aarch64 --target check check_model --parallel
 	qemu-aarch64-static build/aarch64/check
+	qemu-aarch64-static build/aarch64/check_model 500
 
 # Debian: apt-get install clang-19 lld-19 libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 wasi-libc. Where there
 # is no clang-19: .venv/bin/pip install ziglang.
@@ -80,6 +83,13 @@ web/dist/fsrcnn.wasm: $(NATIVE) | .venv/developing
 	$(WASM_CXX) -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
 		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all -Wl,-z,stack-size=65536 \
 		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
+
+PREFIX ?= $(CURDIR)/build/prefix
+
+c-library:  ## build and install the library for C and whatever calls C: make c-library PREFIX=folder
+	cmake -S native -B build/c
+	cmake --build build/c --parallel
+	cmake --install build/c --prefix "$(PREFIX)"
 
 hooks: .venv/developing  ## run lint before each commit in this clone
 	git config core.hooksPath .hooks
