@@ -40,6 +40,7 @@ WIDEST_PICTURE = 3840  # that a shader must be able to take
 MOST_WEIGHTS = 100_000  # literals of a shader that a driver compiles in seconds
 LUMA = "LUMA"
 PARAMETER = "antiring"
+INSIDE = "all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))"  # whether the pixel q is of the picture
 
 
 def shader(weights: Weights, *, name: str = "", form: str = "compute", antiring: int = 0, parameter: bool = False) -> str:
@@ -386,7 +387,7 @@ def tile_loop(side: int, before: int, lines: Sequence[str]) -> list[str]:
     return [
         f"for(int i=thread;i<{side * side};i+={SIDE * SIDE}){{",
         f"ivec2 q=first+ivec2(i%{side},i/{side})-{before};",
-        "bool inside=all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size));",
+        f"bool inside={INSIDE};",
         *lines,
         "}",
     ]
@@ -484,7 +485,7 @@ def compute_expansion(network: Network, layout: tuple[int, int], source: str, an
     for k in range(held):  # the mapped channels of its pixels, which stay in registers over all rounds
         yield f"int i{k}=thread+{k * SIDE * SIDE};"
         yield f"q=first+ivec2(i{k}%{side},i{k}/{side})-{before};"
-        yield f"bool inside{k}=all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size));"
+        yield f"bool inside{k}={INSIDE};"
         if (k + 1) * SIDE * SIDE > side * side:
             yield f"inside{k}=inside{k}&&i{k}<{side * side};"
         for j, channel in enumerate(layer.inputs):
@@ -560,22 +561,18 @@ def fragment_passes(network: Network, antiring: int) -> Iterator[str]:
 
 def fragment_features(network: Network, index: int) -> Iterator[str]:
     """Feature extraction and shrinking, to one group."""
-    yield f"float at(ivec2 p,ivec2 size,int x,int y){{ivec2 q=p+ivec2(x,y);"
-    yield (
-        "return all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))?"
-        f"{LUMA}_texOff(vec2(x,y)).x:0.;}}"
-    )
-    yield from ("vec4 hook(){", f"ivec2 size=ivec2({LUMA}_size);", f"ivec2 p=ivec2({LUMA}_pos*vec2(size));")
+    yield from ("vec4 hook(){", f"ivec2 size=ivec2({LUMA}_size),q;", f"ivec2 p=ivec2({LUMA}_pos*vec2(size));")
     taps = network.extraction.taps
     for tap, (dy, dx) in enumerate(taps):
-        yield f"float l{tap}=at(p,size,{dx},{dy});"
+        yield f"q=p+ivec2({dx},{dy});"
+        yield f"float l{tap}={INSIDE}?{LUMA}_texOff(vec2({dx},{dy})).x:0.;"
     yield from features(network, [f"l{tap}" for tap in range(len(taps))], [index])
     yield f"return {texel(f's{index}', width_of(network.shrinking.outputs[index]))};}}"
 
 
 def fragment_fetch(inputs: Sequence[slice], source: str) -> Iterator[str]:
     """Fetch the pixel `q` of all groups to `t0`, `t1` …; zeros outside of the picture."""
-    yield "inside=all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size));"
+    yield f"inside={INSIDE};"
     for j, channel in enumerate(inputs):
         swizzle, kind = SWIZZLES[width_of(channel)], vector(width_of(channel))
         yield f"t{j}=inside?texelFetch({source}{j}_raw,q,0){swizzle}:{kind}(0);"
