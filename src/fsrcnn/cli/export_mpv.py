@@ -11,14 +11,20 @@ from fsrcnn.cli import options
 from fsrcnn.cli.export import Model, Output, Scale, order, say_written
 from fsrcnn.export import mpv, user_shader
 
-Form = Annotated[str, typer.Option(help="compute (fewer passes and fetches), or fragment: for players without compute shaders.")]
+Form = Annotated[
+    str, typer.Option(help="compute (fewer passes and fetches), or fragment: for players without compute shaders.")
+]
 Antiring = Annotated[
     int,
-    typer.Option(metavar="PERCENT", help="How far a pixel is brought back between the extremes of the LR pixels around it."),
+    typer.Option(
+        metavar="PERCENT", help="How far a pixel is brought back between the extremes of the LR pixels around it."
+    ),
 ]
 Parameter = Annotated[
     bool,
-    typer.Option("--parameter", help="Let players set the anti-ringing while they play: libplacebo 5 and later read such a file."),
+    typer.Option(
+        "--parameter", help="Let players set the anti-ringing while they play: libplacebo 5 and later read such a file."
+    ),
 ]
 FULL_HD = (1920, 1080)
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsrcnn import pretrained
 from fsrcnn.architecture import Architecture, Stage
 from fsrcnn.arrays import Float32
 from fsrcnn.errors import UsageError
@@ -43,7 +44,9 @@ PARAMETER = "antiring"
 INSIDE = "all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))"  # whether the pixel q is of the picture
 
 
-def shader(weights: Weights, *, name: str = "", form: str = "compute", antiring: int = 0, parameter: bool = False) -> str:
+def shader(
+    weights: Weights, *, name: str = "", form: str = "compute", antiring: int = 0, parameter: bool = False
+) -> str:
     """The text of a user shader.
 
     Args:
@@ -66,7 +69,7 @@ def shader(weights: Weights, *, name: str = "", form: str = "compute", antiring:
     network = Network.of(weights)
     check(weights.architecture, form)
     passes = list(compute_passes(network, antiring) if form == "compute" else fragment_passes(network, antiring))
-    head = header(weights, name, form, len(passes))
+    head = header(weights, name, form, len(passes), parameter)
     return "\n".join([head, *passes, *([declaration(antiring)] if parameter else [])])
 
 
@@ -230,9 +233,7 @@ class Network:
 
         extraction, shrinking, *mapping, expanding = (layer(stage) for stage in a.convolutions)
         bias = arrays["deconvolution.bias"][0]
-        return cls(
-            a, extraction, shrinking, mapping, expanding, phase_kernels(weights), groups(a.scale**2), bias
-        )
+        return cls(a, extraction, shrinking, mapping, expanding, phase_kernels(weights), groups(a.scale**2), bias)
 
     @property
     def phase_taps(self) -> list[tuple[int, int]]:
@@ -248,7 +249,9 @@ class Network:
 
 def multiplied(layer: Layer, output: slice, tap: int, factors: Sequence[str]) -> str:
     """The sum of a layer's products for a group of its outputs at a tap, over its groups of inputs."""
-    return "+".join(product(layer.block(output, channel, tap), factor) for channel, factor in zip(layer.inputs, factors))
+    return "+".join(
+        product(layer.block(output, channel, tap), factor) for channel, factor in zip(layer.inputs, factors)
+    )
 
 
 def width_of(group: slice) -> int:
@@ -330,7 +333,12 @@ def declaration(antiring: int) -> str:
 
 
 def block(
-    description: str, binds: Sequence[str], save: str | None, factor: tuple[int, int], lines: Iterable[str], compute: tuple[int, int] | None
+    description: str,
+    binds: Sequence[str],
+    save: str | None,
+    factor: tuple[int, int],
+    lines: Iterable[str],
+    compute: tuple[int, int] | None,
 ) -> str:
     """One pass.
 
@@ -357,7 +365,9 @@ def block(
 def compute_passes(network: Network, antiring: int) -> Iterator[str]:
     """The passes of form `compute`: m + 2."""
     layout = grid(len(network.shrinking.outputs))
-    yield block("feature extraction, shrinking", [LUMA], "MAP0", layout, compute_features(network, layout), of_group(layout))
+    yield block(
+        "feature extraction, shrinking", [LUMA], "MAP0", layout, compute_features(network, layout), of_group(layout)
+    )
     for i, layer in enumerate(network.mapping):
         lines = compute_mapping(layer, layout, f"MAP{i % 2}")
         yield block(f"mapping {i + 1}", [f"MAP{i % 2}"], f"MAP{(i + 1) % 2}", layout, lines, of_group(layout))
@@ -419,7 +429,10 @@ def compute_features(network: Network, layout: tuple[int, int]) -> Iterator[str]
     yield f"shared float tile[{side * side}];"
     yield from opening(layout)
     yield from tile_loop(side, reach, [f"tile[i]=inside?{luma_at(layout)}:0.;"])
-    yield from ("barrier();", f"int at=(int(gl_LocalInvocationID.y)+{reach})*{side}+int(gl_LocalInvocationID.x)+{reach};")
+    yield from (
+        "barrier();",
+        f"int at=(int(gl_LocalInvocationID.y)+{reach})*{side}+int(gl_LocalInvocationID.x)+{reach};",
+    )
     taps = network.extraction.taps
     for tap, (dy, dx) in enumerate(taps):
         yield f"float l{tap}=tile[{place_of(dy, dx, side)}];"
@@ -640,25 +653,40 @@ def fragment_interleaving(network: Network, antiring: int) -> Iterator[str]:
 # ── the file's head ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def header(weights: Weights, name: str, form: str, passes: int) -> str:
+def header(weights: Weights, name: str, form: str, passes: int, parameter: bool) -> str:
     """What the file says of itself, to people."""
     said = facts(weights, name)
     scale = said["scale"]
+    if parameter:
+        strength = f"--glsl-shader-opts={PARAMETER}=50 in mpv: 0 to 100 percent"
+    else:
+        strength = f"the number behind `#define {PARAMETER}` below, 0 to 100 percent"
     lines = [
         f"{said['model']}: FSRCNN (Dong, Loy, Tang 2016), luma ×{scale}, as a user shader of mpv and libplacebo",
         "",
         *(f"{key}: {value}" for key, value in said.items()),
-        f"passes: {passes} ({form}), textures of 16-bit floats",
-        "licence: MIT",
+        f"passes: {passes} ({form})",
+        f"licence: {'MIT, as fsrcnn itself' if bundled(weights, name) else 'that of the weights'}",
         "",
-        "mpv:     mpv --glsl-shaders=THIS.glsl FILM            (vo=gpu-next and vo=gpu)",
-        f"         --glsl-shader-opts={PARAMETER}=50           anti-ringing in percent, off by itself (gpu-next of mpv 0.36 and later;",
-        f"         elsewhere: `fsrcnn export mpv MODEL --{PARAMETER} 50`, or the number behind `#define {PARAMETER}` below)",
-        f"ffmpeg:  -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl, before it hwupload on Vulkan; fsrcnn's",
-        "         docs/mpv.md has the whole line, and how to encode the result",
+        "mpv (gpu-next or gpu):  mpv --glsl-shaders=THIS.glsl FILM",
+        "ffmpeg, in and out of a file, on Vulkan:",
+        f"  ffmpeg -init_hw_device vulkan=vk -filter_hw_device vk -i FILM -vf format=yuv420p,hwupload,libplacebo=w={scale}*iw:h={scale}*ih:"
+        "custom_shader_path=THIS.glsl:format=yuv420p,hwdownload,format=yuv420p -c:v libx264 -crf 16 -c:a copy LARGER.mkv",
         "",
-        "Runs where the output is wider and higher than the film. Luma only: chroma is scaled by the player.",
+        "Runs where the output is wider and higher than the film, on luma; chroma is scaled by the player.",
+        f"Anti-ringing (off at 0): {strength}.",
     ]
     if form == "compute":
-        lines.append("Needs compute shaders (OpenGL 4.3, Vulkan, Direct3D 11); `--form fragment` does without.")
+        lines.append(
+            "Needs compute shaders (Vulkan, Direct3D 11, OpenGL 4.3); `fsrcnn export mpv --form fragment` does without."
+        )
+    if parameter:
+        lines.append(
+            "The parameter needs libplacebo 5 or later; vo=gpu of mpv names its line as unknown and goes on without it."
+        )
     return "\n".join(f"// {line}".rstrip() for line in lines) + "\n"
+
+
+def bundled(weights: Weights, name: str) -> bool:
+    """Whether these are the weights of that name which come with fsrcnn."""
+    return name in pretrained.table() and pretrained.load(name).to_bytes() == weights.to_bytes()

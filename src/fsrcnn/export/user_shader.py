@@ -108,7 +108,7 @@ def passes(text: str) -> list[Pass]:
             elif command == "COMPUTE":
                 made.compute = workgroup(value)
         made.save = made.save or made.hook
-        made.width, made.height = sizes[made.hook] if made.hook in sizes else (1.0, 1.0)
+        made.width, made.height = sizes.get(made.hook, (1.0, 1.0))
         for line in lines:
             command, _, value = line.partition(" ")
             if command == "WIDTH":
@@ -176,7 +176,9 @@ def fetches(one: Pass) -> float:
         raise FsrcnnError("a pass whose fetches stand in functions or macros beside hook() is not counted")
     code = code[start.end() :]
     area = one.width * one.height
-    per_thread = area if one.compute is None else area * one.compute[2] * one.compute[3] / (one.compute[0] * one.compute[1])
+    per_thread = (
+        area if one.compute is None else area * one.compute[2] * one.compute[3] / (one.compute[0] * one.compute[1])
+    )
     total = 0.0
     while loop := LOOP.search(code):
         end = closing(code, loop.end())
