@@ -6,7 +6,9 @@ written to, a home.
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ DRIVERS = [
     for found in sorted(Path(folder, "vulkan/icd.d").glob("lvp_icd*.json"))
 ]
 MESA_EGL = Path("/usr/share/glvnd/egl_vendor.d/50_mesa.json")
-SAMPLES = {"gray": np.uint8, "gray10le": np.uint16, "gray16le": np.uint16, "yuv420p": np.uint8}
+SAMPLES = {"yuv444p": np.uint8, "yuv444p10le": np.uint16, "yuv444p16le": np.uint16}
 SECONDS = 300  # that a player may take on a busy machine; a software driver compiles for seconds
 
 needs_libplacebo = pytest.mark.skipif(
@@ -56,34 +58,48 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def libplacebo(shader: Path, luma: Array, height: int, width: int, given: str = "gray", wanted: str = "gray") -> Array:
-    """A plane through ffmpeg's libplacebo with a user shader.
+def libplacebo(
+    shader: Path, luma: Array, height: int, width: int, given: str = "yuv444p", wanted: str = "yuv444p"
+) -> Array:
+    """Luma through ffmpeg's libplacebo with a user shader; its chroma is grey.
 
     Args:
         shader: its file.
-        luma: (h, w) in `given`, whose samples are of studio swing.
+        luma: (h, w) in `given`, studio swing.
         height, width: of the result.
-        given, wanted: pixel formats of one plane.
+        given, wanted: pixel formats.
 
     Returns:
-        (height, width) in `wanted`.
+        (height, width) luma in `wanted`.
     """
-    chain = (
-        f"format={given},hwupload,libplacebo=w={width}:h={height}:custom_shader_path={shader}:dithering=none:"
-        f"format={wanted},hwdownload,format={wanted}"
-    )
+    grey = np.full((2, *luma.shape), 512 if given == "yuv444p10le" else 128, luma.dtype)
+    enlarged = f"libplacebo=w={width}:h={height}:custom_shader_path={shader}:dithering=none:format={wanted}"
+    chain = f"format={given},hwupload,{enlarged},hwdownload,format={wanted}" if _must_upload() else enlarged
     command = [
         *("ffmpeg", "-v", "error", "-init_hw_device", "vulkan=vk:0", "-filter_hw_device", "vk"),
         *("-f", "rawvideo", "-pix_fmt", given, "-s", f"{luma.shape[1]}x{luma.shape[0]}", "-i", "-"),
         *("-vf", chain, "-f", "rawvideo", "-pix_fmt", wanted, "-"),
     ]  # fmt: skip
     ran = subprocess.run(
-        command, input=luma.tobytes(), capture_output=True, env=environment(shader.parent), timeout=SECONDS, check=False
+        command,
+        input=luma.tobytes() + grey.tobytes(),
+        capture_output=True,
+        env=environment(shader.parent),
+        timeout=SECONDS,
+        check=False,
     )
     if b"No such filter: 'libplacebo'" in ran.stderr:
         pytest.skip("this ffmpeg has no libplacebo: apt-get install ffmpeg")
     assert (ran.returncode, ran.stderr) == (0, b"")
-    return np.frombuffer(ran.stdout, SAMPLES[wanted]).reshape(height, width)
+    return np.frombuffer(ran.stdout, SAMPLES[wanted]).reshape(3, height, width)[0]
+
+
+@functools.cache
+def _must_upload() -> bool:
+    """Whether libplacebo takes frames on the device only: so it was up to ffmpeg 6.0."""
+    said = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout
+    version = re.match(r"ffmpeg version \D*(\d+)\.(\d+)", said)
+    return version is not None and (int(version[1]), int(version[2])) < (6, 1)
 
 
 def mpv(shader: Path, luma: Array, height: int, width: int, options: Sequence[str]) -> tuple[Array, str]:

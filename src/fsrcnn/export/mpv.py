@@ -1,7 +1,8 @@
 """A network as a user shader of mpv and libplacebo: one text file, from luma to `scale` times larger luma.
 
-The language is mpv's (its manual, "glsl-shaders"): a pass is a block of `//!` lines and a GLSL function `hook`, its result a texture of
-four 16-bit floats a texel. What a pass costs is mostly its texture fetches and its being a pass, so stages are fused:
+The language is mpv's (its manual, "glsl-shaders"): a pass is a block of `//!` lines and a GLSL function `hook`, its result a texture
+of four floats a texel, which players make of 16 bits. What a pass costs is mostly its texture fetches and its being a pass, so stages
+are fused:
 
     features    feature extraction + shrinking: the d features of a pixel never leave its registers
     mapping     m times
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +40,9 @@ TEXEL = 16  # bytes of four floats in shared memory
 BINDS = 16  # textures that a pass may bind: SHADER_MAX_BINDS of mpv and of libplacebo
 LARGEST_TEXTURE = 16384  # a side, in Direct3D 11 and in the drivers of today's GPUs
 WIDEST_PICTURE = 3840  # that a shader must be able to take
-MOST_WEIGHTS = 100_000  # literals of a shader that a driver compiles in seconds
+MOST_WEIGHTS = (
+    100_000  # literals of a shader; lavapipe compiles the 12,464 of fsrcnn in 9 seconds of a processor's time
+)
 LUMA = "LUMA"
 PARAMETER = "antiring"
 INSIDE = "all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))"  # whether the pixel q is of the picture
@@ -53,8 +57,8 @@ def shader(
         weights: of the network.
         name: what the model is called; that of its architecture where it is not given.
         form: `compute`, or `fragment` for players without compute shaders.
-        antiring: where the anti-ringing stands, in percent: how far a pixel is brought back between the least and the largest of the 3×3
-            LR pixels around it. 0 leaves the network's result as it is.
+        antiring: where the anti-ringing stands, in percent: how far a pixel is brought back between the least and the largest of the
+            3×3 LR pixels around it. 0 leaves the network's result as it is.
         parameter: declare it as a parameter that a player sets while it plays. Only libplacebo from version 5 on reads such a file; in
             any file it is a `#define` that a person can change.
 
@@ -82,17 +86,18 @@ def check(architecture: Architecture, form: str) -> None:
     a = architecture
     if a.weight_count > MOST_WEIGHTS:
         raise UsageError(
-            f"a shader holds at most {MOST_WEIGHTS:,} weights, which drivers compile in seconds, and this network has {a.weight_count:,}"
+            f"a shader holds at most {MOST_WEIGHTS:,} weights, since drivers compile each of them as an instruction, and this "
+            f"network has {a.weight_count:,}"
         )
     width = len(groups(a.s))
-    if form == "fragment" and width > BINDS - 1:
+    if form == "fragment" and width > BINDS:
         raise UsageError(
             f"a pass of mpv and libplacebo binds at most {BINDS} textures of 4 channels, so in form fragment s is at most "
-            f"{4 * (BINDS - 1)}, not {a.s}",
+            f"{4 * BINDS}, not {a.s}",
             "give {form='compute'}",
         )
     if form == "compute":
-        columns, rows = grid(width)
+        columns, _ = grid(width)
         if columns * WIDEST_PICTURE > LARGEST_TEXTURE:
             raise UsageError(
                 f"a texture has at most {LARGEST_TEXTURE:,} texels a side, so for pictures {WIDEST_PICTURE:,} wide s is at most "
@@ -112,7 +117,7 @@ def groups(channels: int) -> list[slice]:
     """Channels in groups of at most 4, as even as they go: 5 → 0:3, 3:5. A texture or a `vec` holds one of them."""
     count = -(-channels // 4)
     ends = [round(i * channels / count) for i in range(count + 1)]
-    return [slice(start, end) for start, end in zip(ends, ends[1:])]
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 def grid(count: int) -> tuple[int, int]:
@@ -242,7 +247,7 @@ class Network:
         return [(dy, dx) for dy in range(-before, after + 1) for dx in range(-before, after + 1)]
 
     def phase_block(self, phases: slice, channel: slice, dy: int, dx: int) -> Float32:
-        """(phases, channels): what a group of expanded channels of an LR pixel adds to the phases of the pixel that is (dy, dx) before."""
+        """(phases, channels): what a group of expanded channels of the LR pixel (dy, dx) away adds to a group of phases."""
         middle = self.phases.shape[-1] // 2
         return self.phases[phases, channel, middle + dy, middle + dx]
 
@@ -250,7 +255,8 @@ class Network:
 def multiplied(layer: Layer, output: slice, tap: int, factors: Sequence[str]) -> str:
     """The sum of a layer's products for a group of its outputs at a tap, over its groups of inputs."""
     return "+".join(
-        product(layer.block(output, channel, tap), factor) for channel, factor in zip(layer.inputs, factors)
+        product(layer.block(output, channel, tap), factor)
+        for channel, factor in zip(layer.inputs, factors, strict=True)
     )
 
 
@@ -669,9 +675,10 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
         f"licence: {'MIT, as fsrcnn itself' if bundled(weights, name) else 'that of the weights'}",
         "",
         "mpv (gpu-next or gpu):  mpv --glsl-shaders=THIS.glsl FILM",
-        "ffmpeg, in and out of a file, on Vulkan:",
-        f"  ffmpeg -init_hw_device vulkan=vk -filter_hw_device vk -i FILM -vf format=yuv420p,hwupload,libplacebo=w={scale}*iw:h={scale}*ih:"
-        "custom_shader_path=THIS.glsl:format=yuv420p,hwdownload,format=yuv420p -c:v libx264 -crf 16 -c:a copy LARGER.mkv",
+        "ffmpeg, from file to file, on Vulkan:",
+        f"  ffmpeg -i FILM -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl -c:v libx264 -crf 16 -c:a copy LARGER.mkv",
+        "  (up to 6.0: -init_hw_device vulkan=vk -filter_hw_device vk before -i, and in -vf format=yuv420p,hwupload, before libplacebo,",
+        "  :format=yuv420p,hwdownload,format=yuv420p behind the shader)",
         "",
         "Runs where the output is wider and higher than the film, on luma; chroma is scaled by the player.",
         f"Anti-ringing (off at 0): {strength}.",
