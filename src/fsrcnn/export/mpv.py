@@ -233,8 +233,8 @@ class Network:
         a, arrays = weights.architecture, weights.arrays
 
         def layer(stage: Stage) -> Layer:
-            named = (arrays[f"{stage.name}.{part}"] for part in ("weight", "bias", "prelu"))
-            return Layer(*named, groups(stage.channels_in), groups(stage.channels_out))
+            weight, bias, slopes = (arrays[f"{stage.name}.{part}"] for part in ("weight", "bias", "prelu"))
+            return Layer(weight, bias, slopes, groups(stage.channels_in), groups(stage.channels_out))
 
         extraction, shrinking, *mapping, expanding = (layer(stage) for stage in a.convolutions)
         bias = arrays["deconvolution.bias"][0]
@@ -676,9 +676,9 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
         "",
         "mpv (gpu-next or gpu):  mpv --glsl-shaders=THIS.glsl FILM",
         "ffmpeg, from file to file, on Vulkan:",
-        f"  ffmpeg -i FILM -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl -c:v libx264 -crf 16 -c:a copy LARGER.mkv",
-        "  (up to 6.0: -init_hw_device vulkan=vk -filter_hw_device vk before -i, and in -vf format=yuv420p,hwupload, before libplacebo,",
-        "  :format=yuv420p,hwdownload,format=yuv420p behind the shader)",
+        f"  ffmpeg -i FILM -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl -c:v libx264 -crf 16 LARGER.mkv",
+        "  (up to 6.0: -init_hw_device vulkan=vk -filter_hw_device vk before -i, in -vf format=yuv420p,hwupload, before libplacebo",
+        "  and :format=yuv420p,hwdownload,format=yuv420p behind the shader)",
         "",
         "Runs where the output is wider and higher than the film, on luma; chroma is scaled by the player.",
         f"Anti-ringing (off at 0): {strength}.",
