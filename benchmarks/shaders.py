@@ -2,8 +2,8 @@
 
     python benchmarks/shaders.py --datasets FOLDER [--shader NAME=PATH …] [--gpu] [--save benchmarks/results/shaders.json]
 
-×2: 8-bit LR luma by MATLAB's bicubic (protocol `files`), 8-bit results, Set5 and Set14. Ours are exported here, in both forms;
-others come by `--shader`. `bicubic` is libplacebo's `catmull_rom`. `levels` is the largest distance from the numpy engine over all
+×2: 8-bit LR luma by MATLAB's bicubic (protocol `files`), 8-bit results, Set5 and Set14. Ours are exported here; form `fragment`, the
+same network in more passes, is counted and not run. Others come by `--shader`. `bicubic` is libplacebo's `catmull_rom`. `levels` is the largest distance from our engine over all
 these pictures, of 255. `fetches` and `texels` are per pixel of the film's luma, as `fsrcnn.export.user_shader` counts them.
 
 Times are those of one more frame of 640×360 (many frames less few), upload and download within, the median of interleaved rounds.
@@ -123,6 +123,18 @@ def given_shaders(words: Sequence[str]) -> dict[str, Path]:
     return shaders
 
 
+def costs(shader: Path) -> dict[str, float]:
+    """What is counted of a shader."""
+    text = shader.read_text("utf-8")
+    cost = user_shader.cost(text)
+    return {
+        "passes": cost.passes,
+        "fetches": round(cost.fetches, 2),
+        "texels": cost.texels,
+        "bytes": len(text.encode()),
+    }
+
+
 def pictures(datasets: Path) -> dict[str, list[tuple[Array, Uint8]]]:
     """Of each set the (HR, LR) luma."""
     sets: dict[str, list[tuple[Array, Uint8]]] = {}
@@ -151,13 +163,18 @@ def main() -> None:
         client = Client(folder, arguments.gpu)
         shaders: dict[str, Path | None] = {"bicubic": None}
         references: dict[str, Any] = {}
+        counted: dict[str, dict[str, float]] = {}
         for family in reversed(FAMILY_NAMES):
             weights = models.resolve(family, SCALE)
             for form in mpv.FORMS:
                 key = f"{family}-x{SCALE} {form}"
-                shaders[key] = folder / f"{family}-{form}.glsl"
-                (folder / f"{family}-{form}.glsl").write_text(mpv.shader(weights, form=form))
-                references[key] = engines.create(weights, "numpy")
+                path = folder / f"{family}-{form}.glsl"
+                path.write_text(mpv.shader(weights, form=form))
+                if form == "fragment":
+                    counted[key] = costs(path)
+                    continue
+                shaders[key] = path
+                references[key] = engines.create(weights)
         shaders |= others
 
         rows: dict[str, dict[str, Any]] = {}
@@ -197,7 +214,7 @@ def main() -> None:
             f"×{SCALE}, 8 bit, ffmpeg {client.version} libplacebo on {driver}; frame_ms: one more frame of {FRAME[1]}×{FRAME[0]}, "
             f"median of {arguments.rounds} rounds"
         )
-        save(outcome(what, rows), arguments.save)
+        save(outcome(what, rows | counted), arguments.save)
 
 
 if __name__ == "__main__":
