@@ -3,8 +3,9 @@
     python benchmarks/shaders.py --datasets FOLDER [--shader NAME=PATH …] [--gpu] [--save benchmarks/results/shaders.json]
 
 ×2: 8-bit LR luma by MATLAB's bicubic (protocol `files`), 8-bit results, Set5 and Set14. Ours are exported here; form `fragment`, the
-same network in more passes, is counted and not run. Others come by `--shader`. `bicubic` is libplacebo's `catmull_rom`. `levels` is the largest distance from our engine over all
-these pictures, of 255. `fetches` and `texels` are per pixel of the film's luma, as `fsrcnn.export.user_shader` counts them.
+same network in more passes, is counted and not run. Others come by `--shader`. `bicubic` is libplacebo's `catmull_rom`. `levels` is
+the largest distance from our engine over all these pictures, of 255. `fetches` and `texels` are per pixel of the film's luma, as
+`fsrcnn.export.user_shader` counts them.
 
 Times are those of one more frame of 640×360 (many frames less few), upload and download within, the median of interleaved rounds.
 Without `--gpu` they are a software driver's, Mesa's lavapipe: they tell much arithmetic from little, and say nothing of a GPU.
@@ -62,8 +63,8 @@ class Client:
         except (OSError, subprocess.CalledProcessError) as error:
             raise FsrcnnError("ffmpeg is not installed", "type: apt-get install ffmpeg mesa-vulkan-drivers") from error
         self.version = said.split()[2]
-        found = re.match(r"\D*(\d+)\.(\d+)", self.version)
-        self.uploads = found is not None and (int(found[1]), int(found[2])) < (6, 1)
+        found = re.match(r"\D*(\d+)", self.version)
+        self.uploads = found is not None and int(found[1]) < 7  # 5.1 must, 7.1 need not
         self.environment = {**os.environ, "MESA_SHADER_CACHE_DIR": str(folder)}
         if not gpu:
             drivers = sorted(Path("/usr/share/vulkan/icd.d").glob(SOFTWARE))

@@ -97,10 +97,10 @@ def libplacebo(
 
 @functools.cache
 def _must_upload() -> bool:
-    """Whether libplacebo takes frames on the device only: so it was up to ffmpeg 6.0."""
+    """Whether libplacebo takes frames on the device only, as in ffmpeg 5.1; that of 7.1 takes any."""
     said = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout
-    version = re.match(r"ffmpeg version \D*(\d+)\.(\d+)", said)
-    return version is not None and (int(version[1]), int(version[2])) < (6, 1)
+    version = re.match(r"ffmpeg version \D*(\d+)", said)
+    return version is not None and int(version[1]) < 7
 
 
 def mpv(shader: Path, luma: Array, height: int, width: int, options: Sequence[str]) -> tuple[Array, str]:

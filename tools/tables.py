@@ -363,6 +363,28 @@ def transition() -> str:
     return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, encoding="utf-8").stdout.strip()
 
 
+def shaders() -> str:
+    """User shaders beside each other, in one client."""
+    head = ["shader, ×2", "passes", "fetches a pixel", "texels a pixel", "kB", "Set5", "Set14", "levels"]
+    rows = []
+    for name, row in saved("shaders")["results"].items():
+        cells = (
+            [f"{row['passes']}", f"{row['fetches']:.0f}", f"{row['texels']:.0f}", f"{row['bytes'] / 1000:.0f}"]
+            if "passes" in row
+            else [""] * 4
+        )
+        psnr = [f"{row['psnr'][name]:.2f}" for name in SETS[:2]] if "psnr" in row else ["", ""]
+        rows.append(
+            [
+                f"`{name}`" if name.startswith("fsrcnn") else name,
+                *cells,
+                *psnr,
+                f"{row['levels']:.2f}" if "levels" in row else "",
+            ]
+        )
+    return table(head, rows)
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
@@ -377,6 +399,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/serve.md": {"serving": serving},
+    "docs/mpv.md": {"shaders": shaders},
     "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},

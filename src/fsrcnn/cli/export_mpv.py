@@ -23,7 +23,8 @@ Antiring = Annotated[
 Parameter = Annotated[
     bool,
     typer.Option(
-        "--parameter", help="Let players set the anti-ringing while they play: libplacebo 5 and later read such a file."
+        "--parameter",
+        help="Let players set the anti-ringing while they play; old libplacebo (4.208) refuses such a file.",
     ),
 ]
 FULL_HD = (1920, 1080)

@@ -59,8 +59,8 @@ def shader(
         form: `compute`, or `fragment` for players without compute shaders.
         antiring: where the anti-ringing stands, in percent: how far a pixel is brought back between the least and the largest of the
             3×3 LR pixels around it. 0 leaves the network's result as it is.
-        parameter: declare it as a parameter that a player sets while it plays. Only libplacebo from version 5 on reads such a file; in
-            any file it is a `#define` that a person can change.
+        parameter: declare it as a parameter that a player sets while it plays. Old versions of libplacebo (4.208) refuse such a
+            file; in any file it is a `#define` that a person can change.
 
     Raises:
         UsageError: no such form, a strength outside 0 … 100, or a network that is too wide, or has too large a kernel, for textures
@@ -677,7 +677,7 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
         "mpv (gpu-next or gpu):  mpv --glsl-shaders=THIS.glsl FILM",
         "ffmpeg, from file to file, on Vulkan:",
         f"  ffmpeg -i FILM -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl -c:v libx264 -crf 16 LARGER.mkv",
-        "  (up to 6.0: -init_hw_device vulkan=vk -filter_hw_device vk before -i, in -vf format=yuv420p,hwupload, before libplacebo",
+        "  (older: -init_hw_device vulkan=vk -filter_hw_device vk before -i, in -vf format=yuv420p,hwupload, before libplacebo",
         "  and :format=yuv420p,hwdownload,format=yuv420p behind the shader)",
         "",
         "Runs where the output is wider and higher than the film, on luma; chroma is scaled by the player.",
@@ -689,7 +689,7 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
         )
     if parameter:
         lines.append(
-            "The parameter needs libplacebo 5 or later; vo=gpu of mpv names its line as unknown and goes on without it."
+            "The parameter needs a recent libplacebo (not 4.208); vo=gpu of mpv names its line as unknown and goes on."
         )
     return "\n".join(f"// {line}".rstrip() for line in lines) + "\n"
 
