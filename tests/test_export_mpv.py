@@ -190,6 +190,14 @@ return WIDE_texOff(0) + LUMA_tex(LUMA_pos); // 2 in each of 4
     assert cost.fetches_per_frame(100, 10) == round(1000 * (324 / 256 + 9))
 
 
+@pytest.mark.parametrize("form", mpv.FORMS)
+def test_anti_ringing_costs_nine_fetches_a_pixel_where_it_is_on(form: str) -> None:
+    weights = models.resolve("fsrcnn-x-x2")
+    off, on = (user_shader.cost(mpv.shader(weights, form=form, antiring=percent)) for percent in (0, 1))
+    assert on.fetches - off.fetches == (9 if form == "compute" else 4 * 9)  # a thread has one LR pixel, or one HR pixel
+    assert on.passes == off.passes
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -217,6 +225,11 @@ def test_the_command_writes_a_file_of_the_models_name(tmp_path: Path) -> None:
     assert text == mpv.shader(models.resolve("fsrcnn-x-x2"), name="fsrcnn-x-x2")
     assert (said["output"], said["passes"], said["bytes"]) == ("fsrcnn-x-x2.glsl", 4, len(text.encode()))
     assert said["fetches_per_1080p_frame"] == round(user_shader.cost(text).fetches * 1920 * 1080)
+    strong = run_command(
+        "export", "mpv", "fsrcnn-x", "-o", "strong.glsl", "--antiring", "70", "--parameter", cwd=tmp_path
+    )
+    assert (strong.returncode, strong.stderr) == (0, b"")
+    assert (tmp_path / "strong.glsl").read_text().endswith("//!MAXIMUM 100\n70\n")
     again = run_command("export", "mpv", "fsrcnn-x", cwd=tmp_path)
     assert again.returncode != 0
     assert b"--overwrite" in again.stderr

@@ -43,8 +43,8 @@ def export_mpv(
     """A user shader of luma: for mpv, and for ffmpeg's libplacebo."""
     done = order(model, scale, output, ".glsl", overwrite)
     text = mpv.shader(done.weights, name=done.name, form=form, antiring=antiring, parameter=parameter)
-    files.write(done.target, text.encode(), replace=overwrite)
     cost = user_shader.cost(text)
+    files.write(done.target, text.encode(), replace=overwrite)
     details = {
         "form": form,
         "antiring": antiring,

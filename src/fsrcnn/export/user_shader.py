@@ -6,6 +6,7 @@ hooked, so a count is per pixel of the film's luma: 75 fetches in a pass that wr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ from fsrcnn.errors import FsrcnnError
 
 FETCH = re.compile(r"\b(?:\w+_(?:tex|texOff|gather)|texelFetch|texture|textureLod|textureGather)\s*\(")
 LOOP = re.compile(r"for\s*\(\s*int (\w+)\s*=\s*thread\s*;\s*\1\s*<\s*(\d+)\s*;\s*\1\s*\+=\s*(\d+)\s*\)\s*\{")
-"""A workgroup's loop over places in shared memory, of which each thread takes its share: the one kind of loop that is counted."""
+"""A workgroup's loop over places in shared memory, of which each thread takes its share."""
+ROUNDS = r"for\s*\(\s*int (\w+)\s*=\s*(-?\d+)\s*;\s*\w+\s*<=\s*(-?\d+)\s*;\s*\w+\+\+\s*\)\s*"
+COUNTED = re.compile(rf"(?:{ROUNDS})+\{{")
+"""Loops of known rounds, one in the other."""
 HOOKED = ("HOOKED", "LUMA", "NATIVE", "MAIN", "RGB")
 
 
@@ -45,7 +49,8 @@ class Pass:
     def fetches(self) -> float:
         """Texture fetches per pixel of the hooked plane.
 
-        Those behind a condition count as made, so it is an upper bound; a loop over a tile of shared memory counts its pixels.
+        Those behind a condition count as made, so it is an upper bound; a loop over a tile of shared memory counts its pixels, one of known
+        rounds those.
 
         Raises:
             FsrcnnError: GLSL of which that cannot be read off: other loops, macros or functions with fetches in them.
@@ -179,13 +184,18 @@ def fetches(one: Pass) -> float:
     per_thread = (
         area if one.compute is None else area * one.compute[2] * one.compute[3] / (one.compute[0] * one.compute[1])
     )
+    per_group = None if one.compute is None else area / (one.compute[0] * one.compute[1])
     total = 0.0
-    while loop := LOOP.search(code):
+    while loop := LOOP.search(code) or COUNTED.search(code):
         end = closing(code, loop.end())
-        if one.compute is None:
-            raise FsrcnnError("a workgroup's loop in a pass that is no compute shader")
         inside = len(FETCH.findall(code[loop.end() : end]))
-        total += inside * int(loop[2]) * area / (one.compute[0] * one.compute[1])
+        if loop.re is COUNTED:
+            rounds = [int(last) - int(first) + 1 for _, first, last in re.findall(ROUNDS, loop[0])]
+            total += inside * math.prod(rounds) * per_thread
+        elif per_group is None:
+            raise FsrcnnError("a workgroup's loop in a pass that is no compute shader")
+        else:
+            total += inside * int(loop[2]) * per_group
         code = code[: loop.start()] + code[end:]
     if FETCH.search(code) and re.search(r"\b(?:for|while)\s*\(", code):
         raise FsrcnnError("a pass with fetches and loops whose rounds are not known is not counted")
