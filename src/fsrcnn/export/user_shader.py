@@ -49,8 +49,7 @@ class Pass:
     def fetches(self) -> float:
         """Texture fetches per pixel of the hooked plane.
 
-        Those behind a condition count as made, so it is an upper bound; a loop over a tile of shared memory counts its pixels, one of known
-        rounds those.
+        Those behind a condition count as made, so it is an upper bound; a loop over a tile of shared memory counts its pixels.
 
         Raises:
             FsrcnnError: GLSL of which that cannot be read off: other loops, macros or functions with fetches in them.
