@@ -34,9 +34,9 @@ from fsrcnn import cli, images, pretrained
 from fsrcnn.color import luma
 from fsrcnn.engines import native
 from fsrcnn.engines.torch import Network
+from fsrcnn.export import onnx
 from fsrcnn.imresize import imresize
 from fsrcnn.parallel import Control
-from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
 from machine import check_counts, outcome, save
@@ -62,39 +62,12 @@ def photo(height: int, width: int) -> npt.NDArray[np.uint8]:
 
 
 def onnx_model(weights: Weights, height: int, width: int) -> bytes:
-    """The network as an ONNX graph."""
-    onnx: Any = import_module("onnx")
-    helper, numpy_helper, real = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
-
-    scale = weights.architecture.scale
-    constants, nodes, x = [], [], "lr"
-
-    def constant(name: str, values: npt.NDArray[Any]) -> str:
-        constants.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
-        return name
-
-    def convolution(x: str, stage: str, kernel: npt.NDArray[Any], bias: npt.NDArray[Any]) -> str:
-        inputs = [x, constant(f"{stage}.weight", kernel), constant(f"{stage}.bias", bias)]
-        nodes.append(helper.make_node("Conv", inputs, [f"{stage}.sum"], pads=[kernel.shape[-1] // 2] * 4))
-        return f"{stage}.sum"
-
-    for stage in (layer.name for layer in weights.architecture.convolutions):
-        x = convolution(x, stage, weights.arrays[f"{stage}.weight"], weights.arrays[f"{stage}.bias"])
-        slope = constant(f"{stage}.prelu", weights.arrays[f"{stage}.prelu"].reshape(-1, 1, 1))
-        nodes.append(helper.make_node("PRelu", [x, slope], [f"{stage}.out"]))
-        x = f"{stage}.out"
-    x = convolution(
-        x, "deconvolution", phase_kernels(weights), np.repeat(weights.arrays["deconvolution.bias"], scale * scale)
-    )
-    nodes.append(helper.make_node("DepthToSpace", [x], ["sr"], blocksize=scale, mode="CRD"))
-    shapes = [
-        helper.make_tensor_value_info(name, real, [1, 1, factor * height, factor * width])
-        for name, factor in (("lr", 1), ("sr", scale))
-    ]
-    graph = helper.make_graph(nodes, "fsrcnn", shapes[:1], shapes[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    serialized: bytes = model.SerializeToString()
+    """The network as an ONNX graph for pictures of one size, which suits some runtimes better."""
+    made, scale = onnx.model(weights), weights.architecture.scale
+    for value, factor in ((made.graph.input[0], 1), (made.graph.output[0], scale)):
+        for axis, length in zip(value.type.tensor_type.shape.dim, (1, 1, factor * height, factor * width), strict=True):
+            axis.dim_value = length
+    serialized: bytes = made.SerializeToString()
     return serialized
 
 

@@ -108,9 +108,10 @@ def test_what_a_file_calls_itself_cannot_move_the_cursor() -> None:
 
 
 def options_of(command: str) -> frozenset[str]:
-    group = typer.main.get_command(app)
-    single = group.get_command(None, command)  # type: ignore[attr-defined]
-    return frozenset(option for parameter in single.params for option in parameter.opts)
+    """Of a command, or of all commands of a group."""
+    found = typer.main.get_command(app).get_command(None, command)  # type: ignore[attr-defined]
+    singles = [found.get_command(None, name) for name in found.commands] if hasattr(found, "commands") else [found]
+    return frozenset(option for single in singles for parameter in single.params for option in parameter.opts)
 
 
 def test_a_command_offers_no_option_that_it_does_not_have() -> None:

@@ -24,21 +24,22 @@ PAGES = {
     page: re.findall(r"^```(sh|python)\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
     for page in ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 }
-NEEDS = {"docs/film.md": ("av", "PIL")}
+NEEDS = {"docs/film.md": ("av", "PIL"), "docs/exports.md": ("onnx", "onnxruntime")}
 LEFT_OUT = {
-    "README.md": ["make demo", "make test", "pip install '.[train]'"],
+    "README.md": ["make demo", "make test", "pip install '.[train,onnx]'"],
     "docs/train-your-own.md": ["pip install '.[train]'"],
 }
 # Files that a page's commands leave behind, some of which they promise in their remarks.
 WRITTEN = {
     "README.md": [
         "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
-        "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png",
+        "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png", "fsrcnn-x2.onnx",
     ],
     "docs/film.md": [
         "film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m",
         "again.mkv", "look.png", "side.mkv",
     ],
+    "docs/exports.md": ["fsrcnn-x2.onnx", "colour.onnx", "fsrcnn-photo@0.7-x3.onnx", "fsrcnn-x-x4.onnx"],
     "docs/mistakes.md": [],
     "docs/mpv.md": ["fsrcnn-x-x2.glsl", "fsrcnn-x3.glsl", "mine.glsl", "fragment.glsl", "soft.glsl", "slider.glsl"],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
@@ -68,6 +69,11 @@ assert str(path) == "photo_x2.jpg" and path.exists()
 pathlib.Path("bytes.png").write_bytes(data)
 assert PIL.Image.open("bytes.png").size == image.size
 assert (larger_cbcr == 90).all() and (larger_y > 150).all() and control.done == 1
+""",
+    "docs/exports.md": """
+from fsrcnn import Upscaler
+assert larger.shape == (1, 2 * pil_image.height, 2 * pil_image.width, 3) and checked.largest <= 1
+assert abs(larger[0].astype(int) - Upscaler("fsrcnn", engine="numpy")(numpy.asarray(pil_image))).max() <= 1
 """,
     "docs/real-photos.md": """
 assert [(result.picture, result.case) for result in results] == [(name, case) for name in "01" for case in ("JPEG 75", "real")]

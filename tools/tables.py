@@ -357,6 +357,72 @@ def serving() -> str:
     return f"{result['what']}, {machine} ([results](../benchmarks/results/serve.json)):\n\n{table(head, rows)}"
 
 
+# Place, command, how it is checked; then the client, the input and the form of which benchmarks/exports.py tells precision and speed.
+PLACES = (
+    ("ONNX Runtime", "`fsrcnn export onnx`", "each file before it goes out; the family in the tests", "ONNX Runtime", "luma"),
+    ("ONNX Runtime, RGB", "`fsrcnn export onnx --input rgb8`", "as above", "ONNX Runtime", "rgb8"),
+    ("OpenVINO, with the hint f32", "`fsrcnn export onnx`", "the family in the tests", "OpenVINO f32", "luma"),
+    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "the family in the tests", "ncnn", "luma"),
+    ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", "TFLite", "luma"),
+    ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "", ""),
+)  # fmt: skip
+
+
+def places() -> str:
+    """Where a model can go. Speed is that of `fsrcnn` at ×2."""
+    result, speed = saved("exports")["results"], saved("exports")["what"].split("speed: ")[1]
+    rows = []
+    for place, command, checked, client, input in PLACES:
+        apart = [
+            row["largest"] for row in result["distances"]
+            if (row["client"], row["input"], row["form"]) == (client, input, "conv") and row["largest"] is not None
+        ]  # fmt: skip
+        taken = result["milliseconds"]["fsrcnn"].get(f"{client}, {input}, conv")
+        unit = "1 level of 255" if input == "rgb8" else f"{max(apart, default=0):.1e} of 1"
+        precision = f"at most {unit}" if apart else "–"
+        rows.append([place, command, checked, precision, f"{taken:,.0f} ms" if taken else "–"])
+    head = ["place", "command", "how it is checked", "from the numpy engine", f"{speed.split(',')[0]}, `fsrcnn`"]
+    return table(head, rows)
+
+
+def export_distances() -> str:
+    result = saved("exports")
+    found = result["results"]["distances"]
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items() if name in EXPORT_CLIENTS)
+    columns = list(dict.fromkeys((row["client"], row["input"], row["form"]) for row in found))
+    failures = [row for row in found if "fails" in row]
+    columns = [column for column in columns if column not in map(_key, failures)]
+    names = list(dict.fromkeys(row["model"] for row in found))
+    cells = {(row["model"], *_key(row)): row["largest"] for row in found}
+    rows = []
+    for client, input, form in columns:
+        apart = [cells.get((name, client, input, form)) for name in names]
+        said = ["–" if value is None else f"{value:.0f}" if input == "rgb8" else f"{value:.1e}" for value in apart]
+        rows.append([client, f"{input}, {form}", *said])
+    text = (
+        f"The largest distances from the numpy engine, of luma in 0 to 1, of 8-bit RGB in levels: {result['what'].split(';')[0]} "
+        f"({versions}; [results](../benchmarks/results/exports.json))."
+    )
+    failed = "\n".join(f"- {', '.join(_key(row))}, `{row['model']}`: {row['fails']}." for row in failures)
+    return f"{text}\n\n{table(['', '', *(f'`{name}`' for name in names)], rows)}\n\nWhat fails:\n\n{failed}"
+
+
+EXPORT_CLIENTS = ("onnxruntime", "openvino", "ncnn", "pnnx", "onnx2tf", "tensorflow")
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["client"], row["input"], row["form"]
+
+
+def export_speed() -> str:
+    result = saved("exports")
+    found = result["results"]["milliseconds"]
+    rows = [[label, *(f"{times[label]:,.0f}" for times in found.values())] for label in next(iter(found.values()))]
+    speed = result["what"].split("speed: ")[1]
+    text = f"Milliseconds for {speed}, {result['machine']['threads']} threads of an {result['machine']['processor']}, medians:"
+    return f"{text}\n\n{table(['', *(f'`{name}`' for name in found)], rows)}"
+
+
 def transition() -> str:
     """Computed, not measured; the example prints it."""
     command = [sys.executable, "examples/transition.py"]
@@ -400,6 +466,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/serve.md": {"serving": serving},
     "docs/mpv.md": {"shaders": shaders},
+    "docs/exports.md": {"places": places, "export distances": export_distances, "export speed": export_speed},
     "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},

@@ -285,7 +285,8 @@ def _network(graph: Graph, x: str, weights: Weights, form: Form) -> str:
         phases = phase_kernels(weights)
         pads = [phases.shape[-1] // 2] * 4
         x = graph.convolution(x, "deconvolution", phases, np.repeat(bias, a.scale**2), pads=pads)
-        return graph.node("DepthToSpace", x, blocksize=a.scale)  # of one channel: in both of its modes the same
+        # Of one channel both modes are the same; CRD is the one that ncnn's converter knows.
+        return graph.node("DepthToSpace", x, blocksize=a.scale, mode="CRD")
     behind = a.deconvolution_kernel - a.scale - a.crop
     return graph.node(
         "ConvTranspose", x, graph.constant("deconvolution.weight", kernel), graph.constant("deconvolution.bias", bias),
