@@ -133,7 +133,7 @@ def test_the_head_says_what_it_is() -> None:
         "weights_sha256: ",
         "passes: 4 (compute)",
         "licence: MIT",
-        "--glsl-shaders=",
+        "glsl-shaders=",
     ):
         assert said in head
     assert "licence: MIT" not in mpv.shader(small(OWN["no mapping"]), name="fsrcnn-x-x2")

@@ -664,7 +664,7 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
     said = facts(weights, name)
     scale = said["scale"]
     if parameter:
-        strength = f"--glsl-shader-opts={PARAMETER}=50 in mpv: 0 to 100 percent"
+        strength = f"glsl-shader-opts={PARAMETER}=50 in mpv, 0 to 100 percent"
     else:
         strength = f"the number behind `#define {PARAMETER}` below, 0 to 100 percent"
     lines = [
@@ -674,7 +674,7 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
         f"passes: {passes} ({form})",
         f"licence: {'MIT, as fsrcnn itself' if bundled(weights, name) else 'that of the weights'}",
         "",
-        "mpv (gpu-next or gpu):  mpv --glsl-shaders=THIS.glsl FILM",
+        "mpv (vo=gpu-next or vo=gpu), in mpv.conf or as an option:  glsl-shaders=THIS.glsl",
         "ffmpeg, from file to file, on Vulkan:",
         f"  ffmpeg -i FILM -vf libplacebo=w={scale}*iw:h={scale}*ih:custom_shader_path=THIS.glsl -c:v libx264 -crf 16 LARGER.mkv",
         "  (older: -init_hw_device vulkan=vk -filter_hw_device vk before -i, in -vf format=yuv420p,hwupload, before libplacebo",
@@ -685,7 +685,7 @@ def header(weights: Weights, name: str, form: str, passes: int, parameter: bool)
     ]
     if form == "compute":
         lines.append(
-            "Needs compute shaders (Vulkan, Direct3D 11, OpenGL 4.3); `fsrcnn export mpv --form fragment` does without."
+            "Needs compute shaders (Vulkan, Direct3D 11, OpenGL 4.3); form `fragment` of `fsrcnn export mpv` does without."
         )
     if parameter:
         lines.append(
