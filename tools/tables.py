@@ -431,23 +431,18 @@ def transition() -> str:
 
 def shaders() -> str:
     """User shaders beside each other, in one client."""
-    head = ["shader, ×2", "passes", "fetches a pixel", "texels a pixel", "kB", "Set5", "Set14", "levels"]
+    head = ["shader, ×2", "passes", "fetches", "texels", "kB", *SETS[:2], "levels", "ms"]
     rows = []
     for name, row in saved("shaders")["results"].items():
-        cells = (
-            [f"{row['passes']}", f"{row['fetches']:.0f}", f"{row['texels']:.0f}", f"{row['bytes'] / 1000:.0f}"]
-            if "passes" in row
-            else [""] * 4
-        )
-        psnr = [f"{row['psnr'][name]:.2f}" for name in SETS[:2]] if "psnr" in row else ["", ""]
-        rows.append(
-            [
-                f"`{name}`" if name.startswith("fsrcnn") else name,
-                *cells,
-                *psnr,
-                f"{row['levels']:.2f}" if "levels" in row else "",
-            ]
-        )
+        psnr = row.get("psnr", {})
+        cells = [
+            *(f"{row[count]:.0f}" if count in row else "" for count in ("passes", "fetches", "texels")),
+            f"{row['bytes'] / 1000:.0f}" if "bytes" in row else "",
+            *(f"{psnr[pictures]:.2f}" if pictures in psnr else "" for pictures in SETS[:2]),
+            f"{row['levels']:.2f}" if "levels" in row else "",
+            f"{row['frame_ms']:,.0f}" if "frame_ms" in row else "",
+        ]
+        rows.append([name, *cells])
     return table(head, rows)
 
 
