@@ -146,6 +146,7 @@ def number(value: np.float32) -> str:
 
 
 def vector(width: int) -> str:
+    """GLSL's type of so many channels."""
     return "float" if width == 1 else f"vec{width}"
 
 
@@ -230,6 +231,7 @@ class Network:
 
     @classmethod
     def of(cls, weights: Weights) -> Network:
+        """That of these weights."""
         a, arrays = weights.architecture, weights.arrays
 
         def layer(stage: Stage) -> Layer:
@@ -261,6 +263,7 @@ def multiplied(layer: Layer, output: slice, tap: int, factors: Sequence[str]) ->
 
 
 def width_of(group: slice) -> int:
+    """Channels in a group."""
     return int(group.stop - group.start)
 
 
@@ -562,11 +565,11 @@ def fragment_passes(network: Network, antiring: int) -> Iterator[str]:
     for i in range(count):
         lines = fragment_features(network, i)
         yield block(f"feature extraction, shrinking ({i + 1} of {count})", [LUMA], f"MAP0_{i}", (1, 1), lines, None)
-    for number_of, layer in enumerate(network.mapping):
-        source, target = f"MAP{number_of % 2}_", f"MAP{(number_of + 1) % 2}_"
+    for place, layer in enumerate(network.mapping):
+        source, target = f"MAP{place % 2}_", f"MAP{(place + 1) % 2}_"
         for i in range(count):
             lines = fragment_mapping(layer, i, source)
-            description = f"mapping {number_of + 1} ({i + 1} of {count})"
+            description = f"mapping {place + 1} ({i + 1} of {count})"
             yield block(description, [f"{source}{j}" for j in range(count)], f"{target}{i}", (1, 1), lines, None)
     source = f"MAP{len(network.mapping) % 2}_"
     parts = len(network.phase_groups)

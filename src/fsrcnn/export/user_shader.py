@@ -29,7 +29,7 @@ class Pass:
     Attributes:
         hook: the plane at which it runs.
         binds: the textures that it reads.
-        save: the texture that it writes; the hooked plane where it names none.
+        save: the texture that it writes; the hooked plane where it names nmade.
         width, height: of what it writes, in those of the hooked plane when the shader begins.
         compute: width and height of what a workgroup writes, its threads in both directions; None for a fragment shader.
         when: the condition on which it runs, as written.
@@ -54,7 +54,7 @@ class Pass:
         Raises:
             FsrcnnError: GLSL of which that cannot be read off: other loops, macros or functions with fetches in them.
         """
-        return fetches(self)
+        return _fetches(self)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def cost(text: str) -> Cost:
         FsrcnnError: it is no user shader, or one that cannot be counted.
     """
     found = passes(text)
-    return Cost(len(found), sum(each.fetches for each in found), sum(each.width * each.height for each in found))
+    return Cost(len(found), sum(made.fetches for made in found), sum(made.width * made.height for made in found))
 
 
 def passes(text: str) -> list[Pass]:
@@ -172,18 +172,18 @@ def evaluated(expression: str, sizes: dict[str, tuple[float, float]]) -> float:
     return size
 
 
-def fetches(one: Pass) -> float:
+def _fetches(made: Pass) -> float:
     """`Pass.fetches`."""
-    code = active(one.body)
+    code = active(made.body)
     start = re.search(r"\bhook\s*\(", code)
     if start is None or FETCH.search(code[: start.start()]):
         raise FsrcnnError("a pass whose fetches stand in functions or macros beside hook() is not counted")
     code = code[start.end() :]
-    area = one.width * one.height
+    area = made.width * made.height
     per_thread = (
-        area if one.compute is None else area * one.compute[2] * one.compute[3] / (one.compute[0] * one.compute[1])
+        area if made.compute is None else area * made.compute[2] * made.compute[3] / (made.compute[0] * made.compute[1])
     )
-    per_group = None if one.compute is None else area / (one.compute[0] * one.compute[1])
+    per_group = None if made.compute is None else area / (made.compute[0] * made.compute[1])
     total = 0.0
     while loop := LOOP.search(code) or COUNTED.search(code):
         end = closing(code, loop.end())
