@@ -41,6 +41,7 @@ WRITTEN = {
     ],
     "docs/exports.md": ["fsrcnn-x2.onnx", "colour.onnx", "fsrcnn-photo@0.7-x3.onnx", "fsrcnn-x-x4.onnx"],
     "docs/mistakes.md": [],
+    "docs/mpv.md": ["fsrcnn-x-x2.glsl", "fsrcnn-x3.glsl", "mine.glsl", "fragment.glsl", "soft.glsl", "slider.glsl"],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],
     "docs/reproduce-the-paper.md": ["both_x3.h5", "runs/x3/curve.png", "runs/x2/best.safetensors"],
     "docs/train-your-own.md": ["runs/fsrcnn-x2/curve.png", "new_x2.png", "look/one_panes_x2.png", "mine.pth"],

@@ -64,6 +64,7 @@ COMMANDS = {
     "evaluate": Command(("evaluate", "photos", "-s", "2", "--save", "out"), overwrite=()),
     "convert": Command(("convert", "fsrcnn-x2", "out/x2.safetensors")),
     "export-onnx": Command(("export", "onnx", "fsrcnn-x", "-o", "out/x2.onnx", "--input", "rgb8")),
+    "export-mpv": Command(("export", "mpv", "fsrcnn", "-o", "out/x2.glsl")),
     "test": Command(("test", "photos/0.png", "-o", "out")),
     "train": Command(("train", "photos", "-s", "2", "-o", "out", *TINY), overwrite=None, varies=True),
     "transfer": Command(

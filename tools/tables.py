@@ -436,6 +436,23 @@ def transition() -> str:
     return subprocess.run(command, check=True, cwd=ROOT, capture_output=True, encoding="utf-8").stdout.strip()
 
 
+def shaders() -> str:
+    """User shaders beside each other, in one client."""
+    head = ["shader, ×2", "passes", "fetches", "texels", "kB", *SETS[:2], "levels", "ms"]
+    rows = []
+    for name, row in saved("shaders")["results"].items():
+        psnr = row.get("psnr", {})
+        cells = [
+            *(f"{row[count]:.0f}" if count in row else "" for count in ("passes", "fetches", "texels")),
+            f"{row['bytes'] / 1000:.0f}" if "bytes" in row else "",
+            *(f"{psnr[pictures]:.2f}" if pictures in psnr else "" for pictures in SETS[:2]),
+            f"{row['levels']:.2f}" if "levels" in row else "",
+            f"{row['frame_ms']:,.0f}" if "frame_ms" in row else "",
+        ]
+        rows.append([name, *cells])
+    return table(head, rows)
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
@@ -450,6 +467,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/serve.md": {"serving": serving},
+    "docs/mpv.md": {"shaders": shaders},
     "docs/exports.md": {"places": places, "export distances": export_distances, "export speed": export_speed},
     "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
