@@ -12,12 +12,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ def outcome(
         threads: that were used; all that this process may use where it is not given.
         machine: more about it: `device="cuda"`.
     """
-    numbers = {name: version(name) for name in ("fsrcnn", "numpy", "pyvips-binary", *packages)}
+    numbers = {}
+    for name in ("fsrcnn", "numpy", "pyvips-binary", *packages):
+        with contextlib.suppress(PackageNotFoundError):  # nor can it have mattered
+            numbers[name] = version(name)
     return {
         "what": what,
         "machine": {"processor": processor(), "threads": threads or available_threads(), **machine},

@@ -1,14 +1,11 @@
-"""User shaders of mpv beside each other: PSNR, passes, texture fetches, and the time of a frame; all in ffmpeg's libplacebo.
+"""User shaders of mpv beside each other: PSNR, passes, texture fetches; in ffmpeg's libplacebo on a software driver.
 
-    python benchmarks/shaders.py --datasets FOLDER [--shader NAME=PATH …] [--gpu] [--save benchmarks/results/shaders.json]
+    python benchmarks/shaders.py --datasets FOLDER [--shader NAME=PATH …] [--save benchmarks/results/shaders.json]
 
 ×2: 8-bit LR luma by MATLAB's bicubic (protocol `files`), 8-bit results, Set5 and Set14. Ours are exported here; form `fragment`, the
 same network in more passes, is counted and not run. Others come by `--shader`. `bicubic` is libplacebo's `catmull_rom`. `levels` is
 the largest distance from our engine over all these pictures, of 255. `fetches` and `texels` are per pixel of the film's luma, as
-`fsrcnn.export.user_shader` counts them.
-
-Times are those of one more frame of 640×360 (many frames less few), upload and download within, the median of interleaved rounds.
-Without `--gpu` they are a software driver's, Mesa's lavapipe: they tell much arithmetic from little, and say nothing of a GPU.
+`fsrcnn.export.user_shader` counts them. How long they take is `shader_speed.py`'s to say, on a GPU.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ import re
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +24,6 @@ import numpy as np
 
 from fsrcnn import cli, engines, metrics, models, protocol
 from fsrcnn.architecture import FAMILY_NAMES
-from fsrcnn.arguments import whole_number
 from fsrcnn.arrays import Array, Uint8
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.export import mpv, user_shader
@@ -37,8 +32,6 @@ from machine import outcome, save
 
 SETS = ("Set5", "Set14")
 SCALE = 2
-FRAME = (360, 640)
-FEW, MANY = 2, 12  # frames
 SOFTWARE = "lvp_icd*.json"
 
 
@@ -49,7 +42,7 @@ class Client:
         version: what ffmpeg says of itself: "5.1.9-0+deb12u1".
     """
 
-    def __init__(self, folder: Path, gpu: bool) -> None:
+    def __init__(self, folder: Path, gpu: bool = False) -> None:
         """
         Args:
             folder: for what the driver compiles.
@@ -74,8 +67,8 @@ class Client:
                 )
             self.environment |= {"VK_ICD_FILENAMES": str(drivers[0]), "VK_DRIVER_FILES": str(drivers[0])}
 
-    def run(self, shader: Path | None, luma: Uint8, frames: int = 1) -> Uint8:
-        """The first of some equal frames, twice as large.
+    def run(self, shader: Path | None, luma: Uint8) -> Uint8:
+        """A frame, twice as large.
 
         Raises:
             FsrcnnError: ffmpeg refuses.
@@ -89,22 +82,13 @@ class Client:
             *("-f", "rawvideo", "-pix_fmt", "yuv444p", "-s", f"{luma.shape[1]}x{luma.shape[0]}", "-i", "-"),
             *("-vf", chain, "-f", "rawvideo", "-pix_fmt", "yuv444p", "-"),
         ]  # fmt: skip
-        given = (luma.tobytes() + bytes([128]) * (2 * luma.size)) * frames
+        given = luma.tobytes() + bytes([128]) * (2 * luma.size)
         ran = subprocess.run(command, input=given, capture_output=True, env=self.environment, check=False)
-        if ran.returncode or len(ran.stdout) != frames * 3 * height * width:
+        if ran.returncode or len(ran.stdout) != 3 * height * width:
             raise FsrcnnError(
                 f"ffmpeg with {shader or 'catmull_rom'} fails: {ran.stderr.decode(errors='replace').strip()}"
             )
         return np.frombuffer(ran.stdout, np.uint8)[: height * width].reshape(height, width)
-
-    def frame_time(self, shader: Path | None, luma: Uint8) -> float:
-        """Seconds of one more frame."""
-        times = []
-        for frames in (FEW, MANY):
-            start = time.perf_counter()
-            self.run(shader, luma, frames)
-            times.append(time.perf_counter() - start)
-        return (times[1] - times[0]) / (MANY - FEW)
 
 
 def given_shaders(words: Sequence[str]) -> dict[str, Path]:
@@ -151,17 +135,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds Set5 and Set14")
     parser.add_argument("--shader", action="append", default=[], metavar="NAME=PATH", help="another ×2 shader of luma")
-    parser.add_argument("--rounds", type=int, default=3, help="of the times; 0 measures none")
-    parser.add_argument("--gpu", action="store_true", help="on the machine's first Vulkan device")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    whole_number(arguments.rounds, "rounds", least=0)
     others = given_shaders(arguments.shader)
     sets = pictures(arguments.datasets)
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        client = Client(folder, arguments.gpu)
+        client = Client(folder)
         shaders: dict[str, Path | None] = {"bicubic": None}
         references: dict[str, Any] = {}
         counted: dict[str, dict[str, float]] = {}
@@ -182,14 +163,7 @@ def main() -> None:
         for key, shader in shaders.items():
             row = rows[key] = {"psnr": {}}
             if shader is not None:
-                text = shader.read_text("utf-8")
-                cost = user_shader.cost(text)
-                row |= {
-                    "passes": cost.passes,
-                    "fetches": round(cost.fetches, 2),
-                    "texels": cost.texels,
-                    "bytes": len(text.encode()),
-                }
+                row |= costs(shader)
             distances = []
             for set_name, members in sets.items():
                 scores = []
@@ -202,19 +176,7 @@ def main() -> None:
                 row["psnr"][set_name] = round(statistics.mean(scores), 3)
             if distances:
                 row["levels"] = round(max(distances), 3)
-        frame = np.random.default_rng(0).integers(16, 236, FRAME, np.uint8)
-        times: dict[str, list[float]] = {key: [] for key in shaders}
-        for _ in range(arguments.rounds):
-            for key, shader in shaders.items():
-                times[key].append(client.frame_time(shader, frame))
-        for key, measured in times.items():
-            if measured:
-                rows[key]["frame_ms"] = round(1000 * statistics.median(measured), 1)
-        driver = "the first Vulkan device" if arguments.gpu else "Mesa's lavapipe (software)"
-        what = (
-            f"×{SCALE}, 8 bit, ffmpeg {client.version} libplacebo on {driver}; frame_ms: one more frame of {FRAME[1]}×{FRAME[0]}, "
-            f"median of {arguments.rounds} rounds"
-        )
+        what = f"×{SCALE}, 8 bit, ffmpeg {client.version} libplacebo on Mesa's lavapipe (software)"
         save(outcome(what, rows | counted), arguments.save)
 
 

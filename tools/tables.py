@@ -437,7 +437,8 @@ def transition() -> str:
 
 
 def shaders() -> str:
-    """User shaders beside each other, in one client."""
+    """User shaders beside each other, in one client; the time of a frame on a GPU."""
+    times = saved("shader_speed")["results"]
     head = ["shader, ×2", "passes", "fetches", "texels", "kB", *SETS[:2], "levels", "ms"]
     rows = []
     for name, row in saved("shaders")["results"].items():
@@ -447,7 +448,7 @@ def shaders() -> str:
             f"{row['bytes'] / 1000:.0f}" if "bytes" in row else "",
             *(f"{psnr[pictures]:.2f}" if pictures in psnr else "" for pictures in SETS[:2]),
             f"{row['levels']:.2f}" if "levels" in row else "",
-            f"{row['frame_ms']:,.0f}" if "frame_ms" in row else "",
+            f"{times[name]['frame_ms']:.2f}",
         ]
         rows.append([name, *cells])
     return table(head, rows)
