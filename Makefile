@@ -48,11 +48,13 @@ fuzz: .venv/developing  ## read 10,000 mutants each of pictures and weights file
 
 sanitize:  ## run the native engine under AddressSanitizer + UndefinedBehaviorSanitizer, then ThreadSanitizer
 	cmake -S native -B build/address -DFSRCNN_SANITIZE=address,undefined
-	cmake --build build/address --target check --parallel
+	cmake --build build/address --target check check_model --parallel
 	build/address/check
+	build/address/check_model
 	cmake -S native -B build/thread -DFSRCNN_SANITIZE=thread
-	cmake --build build/thread --target check --parallel
+	cmake --build build/thread --target check check_model --parallel
 	build/thread/check
+	build/thread/check_model 500
 
 kill: .venv/developing  ## kill every command at random moments, 200 times with each of KILL, TERM and INT, films too, and look at what is left (hours)
 	$(BIN)/python tools/kill.py
@@ -61,8 +63,9 @@ kill: .venv/developing  ## kill every command at random moments, 200 times with 
 check-aarch64:  ## run the NEON engine under QEMU (Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static)
 	cmake -S native -B build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
 		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
-	cmake --build build/aarch64 --target check --parallel
+	cmake --build build/aarch64 --target check check_model --parallel
 	qemu-aarch64-static build/aarch64/check
+	qemu-aarch64-static build/aarch64/check_model 500
 
 # Debian: apt-get install clang-19 lld-19 libclang-rt-19-dev-wasm32 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 wasi-libc. Where there
 # is no clang-19: .venv/bin/pip install ziglang.

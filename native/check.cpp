@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "fsrcnn.h"
+#include "fsrcnn_engine.h"
 
 namespace {
 
@@ -189,7 +189,7 @@ void check_statuses(const Example& good) {
     bad = n, bad.d++, expect_status(create(bad), FSRCNN_BAD_LENGTH);
     bad = n, bad.arrays = nullptr, expect_status(create(bad), FSRCNN_NULL_POINTER);
     const Engine made(n, "generic");
-    const Colour rgba(FSRCNN_RGB, 3, 1, 1, 1, 4, 5, n.scale);
+    const Colour rgba(FSRCNN_FROM_RGB, 3, 1, 1, 1, 4, 5, n.scale);
     const Planes<uint8_t> lr(rgba.colour, 4, 5, true), sr(rgba.colour, 4 * n.scale, 5 * n.scale, true);
     const auto run = [&](const fsrcnn_picture& in, const fsrcnn_picture& out, int64_t height, int threads, const fsrcnn_colour& colour,
                          fsrcnn_control* control = nullptr) {
@@ -213,7 +213,7 @@ void check_statuses(const Example& good) {
 
 // Stopped by its own `watch`, and by another thread.
 void check_stopping(const Engine& engine, int scale) {
-    const Colour colour(FSRCNN_RGB, 3, 0, 1, 1, 3000, 400, scale);
+    const Colour colour(FSRCNN_FROM_RGB, 3, 0, 1, 1, 3000, 400, scale);
     const Planes<uint8_t> lr(colour.colour, 3000, 400, true), sr(colour.colour, 3000 * scale, 400 * scale, true);
     fsrcnn_control control{};
     control.watch = [](fsrcnn_control* shared) { __atomic_store_n(&shared->cancel, 1, __ATOMIC_RELAXED); };
@@ -249,7 +249,7 @@ int main() {
             const Engine exact_engine(exact.network, instruction_set), fast_engine(fast.network, instruction_set);
             for (const auto& size : sizes) {
                 const int64_t height = size[0], width = size[1];
-                const Colour luma(FSRCNN_STUDIO, 1, 0, 1, 1, height, width, scale);
+                const Colour luma(FSRCNN_FROM_STUDIO, 1, 0, 1, 1, height, width, scale);
                 Planes<float> lr(luma.colour, height, width, false);
                 lr.fill();
                 const Planes<float> expected(luma.colour, height * scale, width * scale, false), found(luma.colour, height * scale, width * scale, false);
@@ -262,9 +262,9 @@ int main() {
                 }
                 expect(difference <= 1e-5f * largest, "exact", instruction_set, height, width);
 
-                const Colour rgba(FSRCNN_RGB, 3, 1, 1, 1, height, width, scale), rgb(FSRCNN_RGB, 3, 0, 1, 1, height, width, scale);
-                const Colour grey_alpha(FSRCNN_FULL, 1, 1, 1, 1, height, width, scale);
-                const Colour yuv420(FSRCNN_STUDIO, 3, 0, 2, 2, height, width, scale), yuv422(FSRCNN_FULL, 3, 0, 1, 2, height, width, scale);
+                const Colour rgba(FSRCNN_FROM_RGB, 3, 1, 1, 1, height, width, scale), rgb(FSRCNN_FROM_RGB, 3, 0, 1, 1, height, width, scale);
+                const Colour grey_alpha(FSRCNN_FROM_FULL, 1, 1, 1, 1, height, width, scale);
+                const Colour yuv420(FSRCNN_FROM_STUDIO, 3, 0, 2, 2, height, width, scale), yuv422(FSRCNN_FROM_FULL, 3, 0, 1, 2, height, width, scale);
                 const auto agree = [&](bool right, const char* what) { expect(right, what, instruction_set, height, width), compared++; };
                 agree(same<float, float>(fast_engine, fast_law, luma, height, width, scale, false), "luma");
                 agree(same<uint8_t, uint8_t>(fast_engine, fast_law, rgb, height, width, scale, true), "RGB");
@@ -275,7 +275,7 @@ int main() {
                 agree(same<uint16_t, uint8_t>(fast_engine, fast_law, yuv422, height, width, scale, false), "4:2:2, 10 to 8 bit");
             }
             // One engine from several threads at once, each with threads of the pool, some of them watched.
-            const Colour colour(FSRCNN_STUDIO, 3, 0, 2, 2, 151, 203, scale);
+            const Colour colour(FSRCNN_FROM_STUDIO, 3, 0, 2, 2, 151, 203, scale);
             Planes<uint8_t> lr(colour.colour, 151, 203, false);
             lr.fill();
             const Planes<uint8_t> expected(colour.colour, 151 * scale, 203 * scale, false);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "fsrcnn.h"
+#include "fsrcnn_engine.h"
 #include "instruction_sets.h"
 #include "packer.h"
 #include "plan.h"
@@ -153,8 +153,8 @@ int32_t fault_of(const fsrcnn_colour& colour, int64_t height, int64_t width, int
     const bool full_grid = colour.down == 1 && colour.across == 1;
     if (colour.colours != 1 && colour.colours != 3) return FSRCNN_BAD_LAYOUT;
     if (colour.alpha != 0 && colour.alpha != 1) return FSRCNN_BAD_LAYOUT;
-    if (colour.kind != FSRCNN_STUDIO && colour.kind != FSRCNN_FULL && colour.kind != FSRCNN_RGB) return FSRCNN_BAD_LAYOUT;
-    if (colour.kind == FSRCNN_RGB && !(colour.colours == 3 && full_grid)) return FSRCNN_BAD_LAYOUT;
+    if (colour.kind != FSRCNN_FROM_STUDIO && colour.kind != FSRCNN_FROM_FULL && colour.kind != FSRCNN_FROM_RGB) return FSRCNN_BAD_LAYOUT;
+    if (colour.kind == FSRCNN_FROM_RGB && !(colour.colours == 3 && full_grid)) return FSRCNN_BAD_LAYOUT;
     if (colour.down < 1 || colour.across < 1 || colour.down > 4 || colour.across > 4 || (colour.alpha && !full_grid)) return FSRCNN_BAD_LAYOUT;
     if (colour.colours + colour.alpha == 1) return FSRCNN_OK;
     const bool fit = fits(colour.rows, ceil_div(height, colour.down), ceil_div(scale * height, colour.down)) &&
@@ -183,6 +183,13 @@ const char* fsrcnn_explain(int32_t status) {
         case FSRCNN_BAD_RANGE: return "peak and largest sample are above 0, and fit the samples";
         case FSRCNN_BAD_LAYOUT: return "there is no such layout of colours, alpha and chroma";
         case FSRCNN_BAD_TAPS: return "the bicubic taps do not fit the picture";
+#ifndef __wasm__  // a page reads files and settles colour itself
+        case FSRCNN_NO_FILE: return "there is no such file, or it cannot be read";
+        case FSRCNN_BAD_FILE: return "it is no weights file of fsrcnn, or damaged";
+        case FSRCNN_TOO_WIDE: return "the network is too wide for precision fast";
+        case FSRCNN_BAD_FORMAT: return "there is no such format of images, or two of them differ in more than size and depth";
+        case FSRCNN_BAD_PLANES: return "planes lie in each other's memory, or their strides are of no use";
+#endif
         default: return "there is no such status";
     }
 }
@@ -214,7 +221,7 @@ int32_t fsrcnn_create(int32_t abi, const fsrcnn_network* given, const char* inst
 
 int32_t fsrcnn_run(fsrcnn_engine* engine, const fsrcnn_picture* lr, const fsrcnn_picture* sr, int64_t height, int64_t width, int32_t threads,
                    const fsrcnn_colour* colour, fsrcnn_control* control) {
-    static constexpr fsrcnn_colour LUMA{FSRCNN_STUDIO, 1, 0, 1, 1, 0, 1, {}, {}, {}, {}, {}, {}};
+    static constexpr fsrcnn_colour LUMA{FSRCNN_FROM_STUDIO, 1, 0, 1, 1, 0, 1, {}, {}, {}, {}, {}, {}};
     if (!engine || !lr || !sr) return FSRCNN_NULL_POINTER;
     if (height < 1 || width < 1 || height > 1 << 30 || width > 1 << 30) return FSRCNN_BAD_SIZE;
     if (threads < 1) return FSRCNN_BAD_THREADS;

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fsrcnn.h"
+#include "fsrcnn_engine.h"
 
 namespace fsrcnn {
 

@@ -69,13 +69,13 @@ class PixelRows {
 
     // `count` pixels of a row of the picture as studio-swing luma.
     void read_luma(int64_t row, int64_t column, int64_t count, float* out) {
-        if (colour.kind == FSRCNN_RGB) {
+        if (colour.kind == FSRCNN_FROM_RGB) {
             read_rgb(row, column, count);
             from_rgb(0, count, out);
             return;
         }
         read(0, row, column, count, out);
-        if (colour.kind == FSRCNN_FULL) {
+        if (colour.kind == FSRCNN_FROM_FULL) {
             const float offset = colour.full_offset, gain = colour.full_gain;
             for (int64_t x = 0; x < count; x++) out[x] = offset + gain * out[x];
         }
@@ -87,7 +87,7 @@ class PixelRows {
         const bool with_others = others > 0 && hr % colour.down == 0;
         if (with_others) enlarge(hr / colour.down);
         float *cb = enlarged, *cr = enlarged + hr_stride, *last = enlarged + (others - 1) * hr_stride;
-        if (colour.kind == FSRCNN_RGB) {
+        if (colour.kind == FSRCNN_FROM_RGB) {
             float *r = unit, *g = unit + BLOCK, *b = unit + 2 * BLOCK;
             for (int64_t x = 0; x < count; x += BLOCK) {
                 const int64_t block = smaller<int64_t>(BLOCK, count - x);
@@ -96,7 +96,7 @@ class PixelRows {
             }
             return;
         }
-        if (colour.kind == FSRCNN_FULL) {
+        if (colour.kind == FSRCNN_FROM_FULL) {
             const float offset = colour.full_offset, gain = colour.full_gain;
             for (int64_t x = 0; x < count; x++) luma[x] = (luma[x] - offset) / gain;
         }
@@ -159,7 +159,7 @@ class PixelRows {
         float* planes = at_hand + slot * others * lr_stride;
         if (row_at_hand[slot] == row) return planes;
         row_at_hand[slot] = row;
-        const bool rgb = colour.kind == FSRCNN_RGB;
+        const bool rgb = colour.kind == FSRCNN_FROM_RGB;
         if (rgb) read_rgb(row, lr_from, count);
         for (int i = 0; i < others; i++) {
             if (rgb && i < 2) from_rgb(i + 1, count, planes + i * lr_stride);

@@ -20,6 +20,8 @@ from PIL import Image
 
 from fsrcnn import quarantine
 from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Array
+from fsrcnn.planes import FLOAT, Colour, Layout, Planes
 from fsrcnn.weights import Weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +48,46 @@ def random_weights(architecture: Architecture, seed: int = 0) -> Weights:
 def noise(height: int, width: int, seed: int = 0) -> npt.NDArray[np.float32]:
     """(h, w) luma in [0, 1) without any structure."""
     return np.random.default_rng(seed).random((height, width), np.float32)
+
+
+def blank(layout: Layout, colour: Colour, size: tuple[int, int]) -> Planes:
+    """Planes that nothing has been written to: each sample is 77."""
+    parts = [layout.window(component, (0, size[0], 0, size[1])) for component in range(layout.components)]
+    return Planes(tuple(np.full((bottom, right), 77, colour.dtype) for _, bottom, _, right in parts), layout, colour)
+
+
+def random_planes(layout: Layout, colour: Colour, size: tuple[int, int], hidden: float = 0, seed: int = 0) -> Planes:
+    """Noise that uses the whole range of its samples; `hidden` is the part of the pixels under alpha 0."""
+    generator = np.random.default_rng(seed)
+    planes = blank(layout, colour, size)
+    for array in planes.arrays:
+        array[...] = (
+            generator.random(array.shape) if colour.depth == FLOAT else
+            generator.integers(0, int(colour.largest), array.shape, endpoint=True)
+        )  # fmt: skip
+    if planes.alpha is not None:
+        planes.alpha[generator.random(size) < hidden] = 0
+    return planes
+
+
+def strided(array: Array, kind: str) -> Array:
+    """The same numbers in an array of its own, laid out in an awkward way."""
+    if kind == "backwards":
+        return np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1]
+    if kind == "by columns":
+        return np.array(array, order="F")
+    if kind == "gaps":
+        gaps = np.zeros((array.shape[0] * 2, array.shape[1] * 3, *array.shape[2:]), array.dtype)[::2, ::3]
+        gaps[...] = array
+        return gaps
+    if kind == "odd address":
+        odd = np.frombuffer(bytearray(array.nbytes + 1), np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        odd[...] = array
+        return odd
+    return array.copy()
+
+
+STRIDES = ("plain", "backwards", "by columns", "gaps", "odd address")
 
 
 def run_command(

@@ -31,7 +31,7 @@ from fsrcnn.fixed_point import FEATURE_LEVELS, INPUT_LEVELS, FixedPoint
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import FLOAT, LAYOUTS, SITINGS, Colour, Layout, Planes
 from fsrcnn.windows import Source, SuperResolution, fill, tiles_of
-from support import noise, random_weights
+from support import STRIDES, blank, noise, random_planes, random_weights, strided
 
 if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)
@@ -51,26 +51,6 @@ SIZES = [
 
 def agree(ours: Float32, expected: Float32, tolerance: float = 1e-5) -> None:
     np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance * max(1, float(np.abs(expected).max())))
-
-
-def blank(layout: Layout, colour: Colour, size: tuple[int, int]) -> Planes:
-    """Planes that nothing has been written to: each sample is 77."""
-    parts = [layout.window(component, (0, size[0], 0, size[1])) for component in range(layout.components)]
-    return Planes(tuple(np.full((bottom, right), 77, colour.dtype) for _, bottom, _, right in parts), layout, colour)
-
-
-def random_planes(layout: Layout, colour: Colour, size: tuple[int, int], hidden: float = 0, seed: int = 0) -> Planes:
-    """Noise that uses the whole range of its samples; `hidden` is the part of the pixels under alpha 0."""
-    generator = np.random.default_rng(seed)
-    planes = blank(layout, colour, size)
-    for array in planes.arrays:
-        array[...] = (
-            generator.random(array.shape) if colour.depth == FLOAT else
-            generator.integers(0, int(colour.largest), array.shape, endpoint=True)
-        )  # fmt: skip
-    if planes.alpha is not None:
-        planes.alpha[generator.random(size) < hidden] = 0
-    return planes
 
 
 def enlarged(planes: Planes, engine: Engine, depth: int | None = None, threads: int = 2) -> Planes:
@@ -96,26 +76,6 @@ def like(planes: Planes, engine: Engine, depth: int | None = None) -> Planes:
 def assert_same(ours: Planes, expected: Planes) -> None:
     for array, other in zip(ours.arrays, expected.arrays, strict=True):
         np.testing.assert_array_equal(array, other)
-
-
-def strided(array: Array, kind: str) -> Array:
-    """The same numbers in an array of its own, laid out in an awkward way."""
-    if kind == "backwards":
-        return np.ascontiguousarray(array[::-1, ::-1])[::-1, ::-1]
-    if kind == "by columns":
-        return np.array(array, order="F")
-    if kind == "gaps":
-        gaps = np.zeros((array.shape[0] * 2, array.shape[1] * 3, *array.shape[2:]), array.dtype)[::2, ::3]
-        gaps[...] = array
-        return gaps
-    if kind == "odd address":
-        odd = np.frombuffer(bytearray(array.nbytes + 1), np.uint8)[1:].view(array.dtype).reshape(array.shape)
-        odd[...] = array
-        return odd
-    return array.copy()
-
-
-STRIDES = ("plain", "backwards", "by columns", "gaps", "odd address")
 
 
 @pytest.mark.parametrize("instruction_set", SETS)

@@ -1,10 +1,10 @@
-// The engine of native/ as a module of WebAssembly, behind its C ABI (native/fsrcnn.h): a network, and pictures through it.
+// The engine of native/ as a module of WebAssembly, behind its C ABI (native/fsrcnn_engine.h): a network, and pictures through it.
 
 import {GREY_GAIN, GREY_OFFSET, TO_RGB, TO_RGB_OFFSET, TO_YCBCR, TO_YCBCR_OFFSET, peakOf} from './colour.js';
 import {UpscaleError} from './errors.js';
 import {FEATURE_LEVELS, INPUT_LEVELS} from './fixed_point.js';
 
-const ABI = 2, OK = 0, FULL = 1, RGB = 2; // as in native/fsrcnn.h
+const ABI = 2, OK = 0, FULL = 1, RGB = 2; // as in native/fsrcnn_engine.h
 
 /**
  * A network as the engine takes it: `arrays` for exact, `integers` and `multipliers` for fast.

@@ -13,7 +13,7 @@ const LARGEST_16 = 2 ** 15 - 1;
 const LARGEST_32 = 2 ** 31 - 1;
 
 /**
- * The whole numbers and multipliers in the order of `fsrcnn_network` (native/fsrcnn.h).
+ * The whole numbers and multipliers in the order of `fsrcnn_network` (native/fsrcnn_engine.h).
  * @param {import('./weights.js').Weights} weights
  * @returns {{integers: Int32Array, multipliers: Float32Array}}
  */

@@ -28,7 +28,7 @@ from fsrcnn.planes import GREY_GAIN, GREY_OFFSET, Colour, Layout, Planes
 from fsrcnn.weights import Weights
 from fsrcnn.windows import Taps
 
-# As in native/fsrcnn.h.
+# As in native/fsrcnn_engine.h.
 ABI = 2
 OK, CANCELLED, NO_MEMORY = 0, 1, 2
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.uint16): 2}
