@@ -75,7 +75,7 @@ def test_a_source_distribution_is_what_git_has(tmp_path: Path) -> None:
 def test_a_wheel_without_an_engine_is_whole(tmp_path: Path) -> None:
     wheel = built(["build_wheel", '{"wheel.cmake": "false"}'], tmp_path)
     assert wheel.name == f"fsrcnn-{VERSION}-py3-none-any.whl"
-    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name and not name.endswith("/")}
     assert {name.removeprefix("src/") for name in tracked("src/fsrcnn")} <= names
     assert {"fsrcnn/py.typed", "fsrcnn/serve/page/index.html", "fsrcnn/pretrained/fsrcnn-x2.safetensors"} <= names
     assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc"))]
