@@ -47,7 +47,9 @@ def builds(given: list[str]) -> dict[str, Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("builds", nargs="+", metavar="NAME=LIBRARY", help="the first is what the others are compared with")
+    parser.add_argument(
+        "builds", nargs="+", metavar="NAME=LIBRARY", help="the first is what the others are compared with"
+    )
     parser.add_argument("--models", nargs="+", default=["fsrcnn", "fsrcnn-s", "fsrcnn-x"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)

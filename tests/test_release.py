@@ -33,7 +33,9 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 def test_the_citation_names_the_paper() -> None:
-    cffconvert = pytest.importorskip("cffconvert", reason="the citation is checked with cffconvert; type: pip install cffconvert")
+    cffconvert = pytest.importorskip(
+        "cffconvert", reason="the citation is checked with cffconvert; type: pip install cffconvert"
+    )
     text = (ROOT / "CITATION.cff").read_text("utf-8")
     cffconvert.Citation(text).validate()
     assert "10.1007/978-3-319-46475-6_25" in text
@@ -57,7 +59,9 @@ def tracked(*folders: str) -> set[str]:
     """The files that git has."""
     if not (ROOT / ".git").exists():
         pytest.skip("what belongs into a package is asked of git: type git clone")
-    listed = subprocess.run(["git", "ls-files", "-z", *folders], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *folders], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     return {name for name in listed.split("\0") if name and (ROOT / name).exists()}
 
 
@@ -81,5 +85,9 @@ def test_a_wheel_without_an_engine_is_whole(tmp_path: Path) -> None:
     assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc"))]
     engine = ROOT / "src" / "fsrcnn" / "serve" / "page" / "engine"
     if engine.exists():  # as make web made it
-        made = {f"fsrcnn/serve/page/engine/{path.relative_to(engine).as_posix()}" for path in engine.rglob("*") if path.is_file()}
+        made = {
+            f"fsrcnn/serve/page/engine/{path.relative_to(engine).as_posix()}"
+            for path in engine.rglob("*")
+            if path.is_file()
+        }
         assert made <= names

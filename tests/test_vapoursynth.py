@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ def plugin() -> Path:
         ["--build", str(BUILD), "--parallel", "2"],
         ["--install", str(BUILD), "--prefix", str(BUILD / "prefix")],
     ):
-        done = subprocess.run([cmake, *step], env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [cmake, *step], env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     return BUILD / "prefix" / "fsrcnn.so"
 
@@ -88,7 +90,9 @@ def outcomes(plugin: Path, folder: Path, jobs: list[Job]) -> list[dict[str, Any]
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     for number, outcome in enumerate(found):
-        outcome["bytes"] = [path.read_bytes() for path in sorted((folder / f"{number}").iterdir(), key=lambda path: int(path.name))]
+        outcome["bytes"] = [
+            path.read_bytes() for path in sorted((folder / f"{number}").iterdir(), key=lambda path: int(path.name))
+        ]
     return found
 
 
@@ -134,7 +138,10 @@ def test_whole_numbers_are_those_of_python(plugin: Path, tmp_path: Path, family:
         assert "error" not in outcome, (job.format, outcome)
         assert (outcome["format"].upper(), outcome["size"]) == (job.format, list(sr.size))
         assert outcome["bytes"] == [b"".join(array.tobytes() for array in sr.arrays)], (job.format, job.arguments)
-        assert {name: outcome["frames"][0]["properties"][name] for name in job.properties} == job.properties
+        kept = outcome["frames"][0]["properties"]
+        if "_ColorRange" not in kept and "_Range" in kept:  # VapourSynth R80 renames it, and counts the other way round
+            kept["_ColorRange"] = 1 - kept["_Range"]
+        assert {name: kept.get(name) for name in job.properties} == job.properties
 
 
 def samples(data: bytes, like: Planes) -> list[Array]:
@@ -182,7 +189,10 @@ def test_floats_are_those_of_python_and_are_not_clipped(plugin: Path, tmp_path: 
 
 def test_frames_come_in_order_with_any_number_of_threads(plugin: Path, tmp_path: Path) -> None:
     clip = [planes("yuv420", Colour("bt709", "limited"), (96, 128), seed) for seed in range(12)]
-    jobs = [Job("YUV420P8", clip, {"model": "fsrcnn-x", "threads": threads} if threads else {"model": "fsrcnn-x"}) for threads in (None, 1, 3)]
+    jobs = [
+        Job("YUV420P8", clip, {"model": "fsrcnn-x", "threads": threads} if threads else {"model": "fsrcnn-x"})
+        for threads in (None, 1, 3)
+    ]
     engine = native.NativeEngine(pretrained.load("fsrcnn-x-x2"))
     expected = []
     for lr in clip:
@@ -208,23 +218,30 @@ def test_a_weights_file_brings_its_scale(plugin: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_said_in_a_sentence(plugin: Path, tmp_path: Path) -> None:
     grey = planes("grey", Colour(range="limited"), (8, 8))
-    half = replace(grey, colour=Colour(depth=16), arrays=(np.zeros((8, 8), np.uint16),))
-    wide = replace(grey, colour=Colour(depth=FLOAT), arrays=(np.zeros((8, 8), np.float32),))
-    odd = Planes((np.zeros((8, 8), np.uint8), np.zeros((8, 2), np.uint8), np.zeros((8, 2), np.uint8)), LAYOUTS["yuv420"], Colour())
     c420 = planes("yuv420", Colour(range="limited"), (8, 8))
     rgb = planes("rgb", Colour(), (8, 8))
+    # What is wrong with a format is said before any frame is asked for.
     cases = (
-        (Job("GRAYH", [half]), "half floats are not taken, but the clip is GrayH; give"),
-        (Job("GRAY32", [wide]), "a clip has 8 to 16 bits or 32-bit float, but this one is Gray32"),
-        (Job("YUV411P8", [odd]), "a clip is GRAY, RGB, or YUV of 4:4:4, 4:2:2 or 4:2:0, but this one is YUV411P8; give"),
+        (Job("GRAYH", [grey]), "half floats are not taken, but the clip is GrayH; give"),
+        (Job("GRAY32", [grey]), "a clip has 8 to 16 bits or 32-bit float, but this one is Gray32"),
+        (
+            Job("YUV411P8", [grey]),
+            "a clip is GRAY, RGB, or YUV of 4:4:4, 4:2:2 or 4:2:0, but this one is YUV411P8; give",
+        ),
         (Job("GRAY8", [grey], changing=True), "a clip whose size or format changes is not taken; give"),
         (Job("GRAY8", [grey], {"scale": 5}), "scale is 2, 3 or 4, not 5"),
         (Job("GRAY8", [grey], {"precision": "best"}), 'precision is "exact" or "fast", not "best"'),
         (Job("GRAY8", [grey], {"threads": 0}), "threads is 1 to 1024, not 0"),
         (Job("GRAY8", [grey], {"model": "none"}), "there is no model 'none' at scale 2 in"),
         (Job("GRAY8", [grey], {"model": "/none.safetensors"}), "'/none.safetensors' does not exist"),
-        (Job("GRAY8", [grey], properties={"_FieldBased": 1}), "frame 0: the frame is interlaced (_FieldBased); deinterlace before, or"),
-        (Job("YUV420P8", [c420], properties={"_ChromaLocation": 4}), "frame 0: chroma of 4:2:0 lies left, center or top left"),
+        (
+            Job("GRAY8", [grey], properties={"_FieldBased": 1}),
+            "frame 0: the frame is interlaced (_FieldBased); deinterlace before, or",
+        ),
+        (
+            Job("YUV420P8", [c420], properties={"_ChromaLocation": 4}),
+            "frame 0: chroma of 4:2:0 lies left, center or top left",
+        ),
         (Job("RGB24", [rgb], properties={"_ColorRange": 1}), "frame 0: RGB of limited range is not taken; give"),
     )
     formats = [job for job, _ in cases]

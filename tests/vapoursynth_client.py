@@ -30,7 +30,11 @@ def rows(frame, address):
 def clip_of(job):
     """A clip of frames from files."""
     blank = core.std.BlankClip(
-        width=job["width"], height=job["height"], format=getattr(vs, job["format"]), length=len(job["frames"]), keep=False
+        width=job["width"],
+        height=job["height"],
+        format=getattr(vs, job["format"]),
+        length=len(job["frames"]),
+        keep=False,
     )
 
     def filled(n, f):

@@ -109,7 +109,9 @@ def wheel(dist: Path, version: str, processor: str) -> Path:
     """
     found = sorted(dist.glob(f"fsrcnn-{version}-py3-none-*{processor}.whl"))
     if len(found) != 1:
-        raise FsrcnnError(f"{dist} has {len(found)} wheels of fsrcnn {version} for {processor}, not 1", "type: make wheels")
+        raise FsrcnnError(
+            f"{dist} has {len(found)} wheels of fsrcnn {version} for {processor}, not 1", "type: make wheels"
+        )
     return found[0]
 
 
@@ -149,7 +151,10 @@ def build(dist: Path, version: str) -> None:
         if f"manylinux_2_17_{processor}" not in tagged:
             raise FsrcnnError(f"auditwheel allows {tagged} no more than that")
         say(f"{tagged}: built, and tagged by auditwheel")
-    run(["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), "-Cwheel.cmake=false", "."], folder=source)
+    run(
+        ["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), "-Cwheel.cmake=false", "."],
+        folder=source,
+    )
     say(f"{wheel(dist, version, 'any').name}: built")
 
 
@@ -163,13 +168,17 @@ def check_contents(wheels: Mapping[str, Path]) -> None:
     expected = {name.removeprefix("src/") for name in files}
     page = {f"fsrcnn/serve/page/engine/{name}" for name in ("fsrcnn.wasm", "index.js", "files.json", "bundled.js")}
     for processor, path in wheels.items():
-        names = {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name and not name.endswith("/")}
+        names = {
+            name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name and not name.endswith("/")
+        }
         library = {LIBRARY} if processor != "any" else set()
         missing = sorted((expected | page | library) - names)
         if missing:
             remedy = "type: make web" if page & set(missing) else ""
             raise FsrcnnError(f"{path.name} lacks {', '.join(missing[:5])}", remedy)
-        surplus = sorted(name for name in names - expected - library if not name.startswith("fsrcnn/serve/page/engine/"))
+        surplus = sorted(
+            name for name in names - expected - library if not name.startswith("fsrcnn/serve/page/engine/")
+        )
         if surplus:
             raise FsrcnnError(f"{path.name} has {', '.join(surplus[:5])}, which git does not know")
         say(f"{path.name}: {len(names)} files, {path.stat().st_size / 1e6:.2f} MB, as they should be")
@@ -201,7 +210,9 @@ def check_installed(wheels: Mapping[str, Path], scratch: Path) -> None:
         run(["python", "-m", "venv", str(folder)])
         path = str(folder / "bin")
         bare = {
-            **{key: value for key, value in os.environ.items() if key not in ("CC", "CXX", "PYTHONPATH", "VIRTUAL_ENV")},
+            **{
+                key: value for key, value in os.environ.items() if key not in ("CC", "CXX", "PYTHONPATH", "VIRTUAL_ENV")
+            },
             "PATH": path,
         }
         found = [compiler for compiler in COMPILERS if shutil.which(compiler, path=path)]
@@ -224,7 +235,9 @@ def check_installed(wheels: Mapping[str, Path], scratch: Path) -> None:
                     raise
             else:
                 raise FsrcnnError(f"{wheels[name].name} takes --engine native")
-            say(f"{wheels[name].name}: installs without a compiler, computes by NumPy, and says that it has no native engine")
+            say(
+                f"{wheels[name].name}: installs without a compiler, computes by NumPy, and says that it has no native engine"
+            )
             continue
         for instruction_set in sets:
             forced = {**bare, "FSRCNN_ISA": instruction_set}
@@ -272,16 +285,22 @@ def check_engines(wheels: Mapping[str, Path], scratch: Path, roots: Path) -> Non
                     raise FsrcnnError(f"the engine of {wheels[processor].name} gives other bytes on Debian {suite}")
                 say(f"{wheels[processor].name}: its engine has this tree's bytes on a bare Debian {suite}, with {sets}")
                 if suite == "bookworm" and sys.version_info[:2] != (3, 11):
-                    say(f"{wheels[processor].name}: not installed on Debian bookworm, whose Python is 3.11, unlike this one")
+                    say(
+                        f"{wheels[processor].name}: not installed on Debian bookworm, whose Python is 3.11, unlike this one"
+                    )
                 elif suite == "bookworm":
                     check_root(wheels[processor], root, scratch)
         elif shutil.which(f"qemu-{processor}-static") and ARM_LIBRARIES.exists():
-            sets = run([f"qemu-{processor}-static", "-L", str(ARM_LIBRARIES), "./program", *arguments], folder=folder).strip()
+            sets = run(
+                [f"qemu-{processor}-static", "-L", str(ARM_LIBRARIES), "./program", *arguments], folder=folder
+            ).strip()
             if (folder / "sr").read_bytes() != sr.tobytes():
                 raise FsrcnnError(f"the engine of {wheels[processor].name} gives other bytes under QEMU")
             say(f"{wheels[processor].name}: its engine has this tree's bytes under QEMU, with {sets}")
         else:
-            say(f"{wheels[processor].name}: its engine is not run here; type: apt-get install qemu-user-static g++-aarch64-linux-gnu")
+            say(
+                f"{wheels[processor].name}: its engine is not run here; type: apt-get install qemu-user-static g++-aarch64-linux-gnu"
+            )
 
 
 def write_network(path: Path, whole: FixedPoint) -> None:
@@ -305,7 +324,9 @@ def bare_root(roots: Path, suite: str) -> Path | None:
     """A minimal Debian without a compiler; None where it cannot be made, which is said."""
     root = roots / suite
     if os.geteuid() or not shutil.which("debootstrap"):
-        say(f"Debian {suite}: no bare root without debootstrap and the rights of root; type: apt-get install debootstrap")
+        say(
+            f"Debian {suite}: no bare root without debootstrap and the rights of root; type: apt-get install debootstrap"
+        )
         return None
     if not (root / "etc" / "made").exists():
         shutil.rmtree(root, ignore_errors=True)
@@ -336,7 +357,10 @@ def check_root(path: Path, root: Path, scratch: Path) -> None:
         f"/venv/bin/pip install --quiet --no-index --find-links /fsrcnn/packages /fsrcnn/packages/{path.name}",
         f"/venv/bin/fsrcnn upscale /fsrcnn/{EXAMPLE.name} --scale 2 --engine native --precision fast -o /fsrcnn/enlarged.png",
     )
-    run(["chroot", str(root), "/bin/sh", "-c", " && ".join(lines)], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"})
+    run(
+        ["chroot", str(root), "/bin/sh", "-c", " && ".join(lines)],
+        {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
+    )
     expected = enlarged([str(Path(sys.executable).parent / "fsrcnn")], scratch, os.environ, "--precision", "fast")
     if (inside / "enlarged.png").read_bytes() != expected:
         raise FsrcnnError(f"{path.name} gives other bytes in {root}")
