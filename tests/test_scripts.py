@@ -79,6 +79,10 @@ MISTAKES = (
     ("tools/kill_films.py --count 0", 2, "--count is a whole number of at least 1, not 0"),
     ("tools/kill_films.py --disks 0", 2, "--disks is a whole number of at least 1, not 0"),
     ("tools/long_film.py --seconds 0", 2, "--seconds is a whole number of at least 1, not 0"),
+    ("tools/wheels.py --only-check --dist {empty}", 1, "{empty} has 0 wheels of fsrcnn "),
+    ("benchmarks/builds.py one.so", 2, "a build is given as NAME=LIBRARY, as gcc=_native.abi3.so, not 'one.so'"),
+    ("benchmarks/builds.py gcc={empty}/none.so", 2, "{empty}/none.so is no file"),
+    ("benchmarks/builds.py gcc={file} --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
     ("tools/long_film.py --seconds 3", 2, "--seconds is at least 4, not 3"),
 )  # fmt: skip
 NEEDED = {"tools/bundle.py": ("matplotlib", "torch"), "recipes/cure.py": ("torch", "tensorboard", "matplotlib"),

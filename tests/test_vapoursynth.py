@@ -105,7 +105,7 @@ def planes(layout: str, colour: Colour, size: tuple[int, int], seed: int = 0) ->
 
 
 # VapourSynth's format, ours, the properties that say so, scale. Sizes are odd wherever the format allows that.
-WHOLE = (
+WHOLE: tuple[tuple[str, str, Colour, dict[str, int], int], ...] = (
     ("GRAY8", "grey", Colour(range="limited"), {}, 2),
     ("GRAY8", "grey", Colour(range="full"), {"_ColorRange": 0}, 3),
     ("GRAY16", "grey", Colour(range="limited", depth=16), {"_Range": 0}, 4),
@@ -236,7 +236,7 @@ def test_what_cannot_be_is_said_in_a_sentence(plugin: Path, tmp_path: Path) -> N
         (Job("GRAY8", [grey], {"model": "/none.safetensors"}), "'/none.safetensors' does not exist"),
         (
             Job("GRAY8", [grey], properties={"_FieldBased": 1}),
-            "frame 0: the frame is interlaced (_FieldBased); deinterlace before, or",
+            "frame 0: the frame is interlaced (_FieldBased); deinterlace",
         ),
         (
             Job("YUV420P8", [c420], properties={"_ChromaLocation": 4}),

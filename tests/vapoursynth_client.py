@@ -2,8 +2,8 @@
 
     python vapoursynth_client.py PLUGIN JOBS.json
 
-A job: format, width, height, frames (files of packed planes), properties (of each frame), arguments (of Upscale), and result, a folder for
-what comes out. Prints a JSON list: for each job its size, format and the properties of its frames, or the error.
+A job: format, width, height, frames (files of packed planes), properties (of each frame), arguments (of Upscale), and result, a
+folder for what comes out. Prints a JSON list: for each job its size, format and the properties of its frames, or the error.
 """
 
 import ctypes

@@ -4,18 +4,18 @@
 
 Built from the unpacked source distribution, so that it is known to be whole:
 
-- manylinux for x86-64, all instruction sets in one file, and for AArch64, both by Zig's Clang for glibc 2.17 with its own C++ library inside.
-  `auditwheel` gives the tag, and refuses what needs more.
+- manylinux for x86-64, all instruction sets in one file, and for AArch64, both by Zig's Clang for glibc 2.17 with its own C++ library
+  inside; `auditwheel` gives the tag;
 - the pure wheel, without an engine, for every other machine: the network is computed by NumPy there.
 
 Then, of what lies in dist/:
 
 - the files of each wheel are those of the package, and `twine check` has nothing to say;
-- in a fresh environment without a compiler in PATH, pip takes the wheel of this processor, and `fsrcnn upscale --precision fast` gives the
-  bytes of this source tree with each instruction set; the pure wheel says that it has no engine, and computes by NumPy;
+- in a fresh environment without a compiler in PATH, pip takes the wheel of this processor, and `fsrcnn upscale --precision fast`
+  gives the bytes of this source tree with each instruction set; the pure wheel says that it has no engine, and computes by NumPy;
 - the engine of the AArch64 wheel gives these bytes under QEMU (`qemu-aarch64-static`, and a C library for it: g++-aarch64-linux-gnu);
-- as root, and with `debootstrap`: in bare roots made in --roots (and left there for the next time), of Debian 12, which has a Python for the
-  wheel and no compiler, and of Debian 11, whose Python is too old, so that only the engine is run on its glibc 2.31.
+- as root, and with `debootstrap`: in bare roots made in --roots (and left there for the next time), of Debian 12, which has a Python
+  for the wheel and no compiler, and of Debian 11, whose Python is too old, so that only the engine is run on its glibc 2.31.
 
 What cannot be run here is said, and what to install for it.
 """
@@ -33,6 +33,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,18 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None, fo
     return done.stdout
 
 
+def zig() -> Path:
+    """Zig, whose Clang compiles for any glibc.
+
+    Raises:
+        FsrcnnError: it is not installed.
+    """
+    spec = find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise FsrcnnError("ziglang is missing", "type: pip install -r requirements-wheels.txt")
+    return Path(spec.origin).with_name("zig")
+
+
 def wheel(dist: Path, version: str, processor: str) -> Path:
     """The wheel for a processor, or for `any`.
 
@@ -117,8 +130,6 @@ def wheel(dist: Path, version: str, processor: str) -> Path:
 
 def build(dist: Path, version: str) -> None:
     """Put a source distribution and three wheels into a folder."""
-    import ziglang
-
     dist.mkdir(parents=True, exist_ok=True)
     for old in dist.glob("fsrcnn-*"):
         old.unlink()
@@ -130,7 +141,6 @@ def build(dist: Path, version: str) -> None:
     with tarfile.open(dist / f"fsrcnn-{version}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     say(f"fsrcnn-{version}.tar.gz: built")
-    zig = Path(ziglang.__file__).parent / "zig"
     for processor in PROCESSORS:
         made = folder / processor
         shutil.rmtree(made, ignore_errors=True)
@@ -141,7 +151,7 @@ def build(dist: Path, version: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         run(
             ["python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(made), f"-Cbuild-dir={made}/cmake", *options, "."],
-            {**os.environ, "PATH": path, "CXX": f"{zig} c++ -target {processor}-linux-gnu.2.17"},
+            {**os.environ, "PATH": path, "CXX": f"{zig()} c++ -target {processor}-linux-gnu.2.17"},
             source,
         )  # fmt: skip
         run(["wheel", "tags", "--remove", "--platform-tag", f"linux_{processor}", *map(str, made.glob("*.whl"))])
@@ -253,9 +263,6 @@ def check_engines(wheels: Mapping[str, Path], scratch: Path, roots: Path) -> Non
     Raises:
         FsrcnnError: an engine does not run there, or gives other bytes.
     """
-    import ziglang
-
-    zig = str(Path(ziglang.__file__).parent / "zig")
     picture = luma(images.read(EXAMPLE).pages[0])
     weights = pretrained.load("fsrcnn-x-x2")
     sr = np.empty((2 * picture.shape[0], 2 * picture.shape[1]), np.uint8)
@@ -267,8 +274,9 @@ def check_engines(wheels: Mapping[str, Path], scratch: Path, roots: Path) -> Non
             (folder / "library.so").write_bytes(archive.read(LIBRARY))
         write_network(folder / "network", FixedPoint.of(weights))
         (folder / "lr").write_bytes(picture.tobytes())
-        run([zig, "cc", "-target", f"{processor}-linux-gnu.2.17", "-O2", f"-I{ROOT / 'native'}", str(ROOT / "tools" / "wheel_engine.c"),
-             "-ldl", "-o", str(folder / "program")])  # fmt: skip
+        source, include = ROOT / "tools" / "wheel_engine.c", ROOT / "native"
+        target = ["-target", f"{processor}-linux-gnu.2.17"]
+        run([str(zig()), "cc", *target, "-O2", f"-I{include}", str(source), "-ldl", "-o", str(folder / "program")])
         height, width = picture.shape
         arguments = ["./library.so", "network", "lr", str(width), str(height), "sr"]
         if processor == platform.machine():
