@@ -2,7 +2,7 @@
 
     python benchmarks/builds.py gcc=build/…/_native.abi3.so zig=unpacked/fsrcnn/engines/_native.abi3.so [--save FILE]
 
-Every instruction set that this processor has, in both precisions. Says, too, whether `fast` gives the same bytes in all builds.
+Every instruction set that this processor has (or `--instruction-sets`), in both precisions. Says, too, whether `fast` gives the same bytes in all builds.
 Medians and minima in milliseconds, and ratios of minima to those of the first build.
 """
 
@@ -51,6 +51,9 @@ def main() -> None:
         "builds", nargs="+", metavar="NAME=LIBRARY", help="the first is what the others are compared with"
     )
     parser.add_argument("--models", nargs="+", default=["fsrcnn", "fsrcnn-s", "fsrcnn-x"])
+    parser.add_argument(
+        "--instruction-sets", nargs="+", choices=native.instruction_sets(), default=native.instruction_sets()
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--height", type=int, default=1080)
@@ -65,7 +68,7 @@ def main() -> None:
     first = next(iter(libraries))
     for model in arguments.models:
         weights = pretrained.load(f"{model}-x2")
-        for instruction_set in native.instruction_sets():
+        for instruction_set in arguments.instruction_sets:
             for precision in ("exact", "fast"):
                 case = f"{model} {precision}, {instruction_set}"
                 engines = {}
