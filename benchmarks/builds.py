@@ -2,8 +2,8 @@
 
     python benchmarks/builds.py gcc=build/…/_native.abi3.so zig=unpacked/fsrcnn/engines/_native.abi3.so [--save FILE]
 
-Every instruction set that this processor has (or `--instruction-sets`), in both precisions. Says, too, whether `fast` gives the same bytes in all builds.
-Medians and minima in milliseconds, and ratios of minima to those of the first build.
+Every instruction set that this processor has (or `--instruction-sets`), in both precisions. Says, too, whether `fast` gives the same
+bytes in all builds. Medians and minima in milliseconds, and ratios of minima to those of the first build.
 """
 
 from __future__ import annotations
