@@ -128,6 +128,22 @@ def engines() -> str:
     return f"{text}\n\n{table(['', *(f'`{model}`, {threads}' for model, threads in columns)], rows)}"
 
 
+def builds() -> str:
+    result = saved("builds")
+    times = result["results"]["milliseconds"]
+    names = list(next(iter(times.values())))
+    rows = [
+        [case, *(f"{taken[name]['min']:.0f}" for name in names), f"{result['results']['ratios'][case][names[1]]:.2f}"]
+        for case, taken in times.items()
+    ]
+    same = "the same" if result["results"]["fast_same_bytes"] else "not the same"
+    text = (
+        f"{result['what']}, an {result['machine']['processor']} processor; least milliseconds, with one thread. The bytes of `fast` are "
+        f"{same} in both builds ([results](../benchmarks/results/builds.json)):"
+    )
+    return f"{text}\n\n{table(['', *names, f'{names[1]} / {names[0]}'], rows)}"
+
+
 def small_pictures() -> str:
     times = saved("engines_64x64")["results"]["milliseconds"]["fsrcnn"]["1 thread"]
     best = saved("engines_64x64")["results"]["instruction_sets"][0]
@@ -376,6 +392,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "auto": auto,
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
+    "docs/release.md": {"builds": builds},
     "docs/serve.md": {"serving": serving},
     "docs/film.md": {"films": films, "film memory": film_memory},
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
