@@ -138,8 +138,8 @@ def builds() -> str:
     ]
     same = "the same" if result["results"]["fast_same_bytes"] else "not the same"
     text = (
-        f"{result['what']}, an {result['machine']['processor']} processor; least milliseconds, with one thread. The bytes of `fast` are "
-        f"{same} in both builds ([results](../benchmarks/results/builds.json)):"
+        f"{result['what']}, an {result['machine']['processor']} processor; least milliseconds, with one thread. "
+        f"The bytes of `fast` are {same} in both builds ([results](../benchmarks/results/builds.json)):"
     )
     return f"{text}\n\n{table(['', *names, f'{names[1]} / {names[0]}'], rows)}"
 
