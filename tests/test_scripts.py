@@ -74,6 +74,7 @@ MISTAKES = (
     ("benchmarks/film.py --threads 2 0", 2, "--threads is a whole number of at least 1, not 0"),
     ("benchmarks/film.py --models fsrcnn none", 2, NO_MODEL),
     ("benchmarks/film.py --vapoursynth {empty}", 2, "--vapoursynth is an interpreter that has vapoursynth and"),
+    ("benchmarks/film.py --plugin {empty}", 2, "--plugin is fsrcnn.so, and needs --vapoursynth"),
     ("benchmarks/film_memory.py --small 0", 2, "--small is a whole number of at least 1, not 0"),
     ("benchmarks/film_memory.py --large -1", 2, "--large is a whole number of at least 1, not -1"),
     ("tools/kill_films.py --count 0", 2, "--count is a whole number of at least 1, not 0"),
