@@ -6,10 +6,10 @@ DATASETS ?= ../shared/datasets
 NATIVE := $(wildcard native/*)
 COMMA := ,
 
-.PHONY: demo test lint format bench fuzz hooks wheel wheels train sanitize kill check-aarch64 web clean help
+.PHONY: demo test lint format bench fuzz hooks wheel wheels train sanitize kill check-aarch64 web c-library clean help
 
 help:  ## list the tasks
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: .venv/installed  ## upscale a real picture with the bundled weights
 	$(BIN)/fsrcnn upscale examples/astronaut.png --scale 3 -o demo_output/ --overwrite
@@ -83,6 +83,13 @@ web/dist/fsrcnn.wasm: $(NATIVE) | .venv/developing
 	$(WASM_CXX) -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-math-errno -fno-exceptions -fno-rtti -fvisibility=hidden \
 		-Wall -Wextra -mexec-model=reactor -Wl,--strip-all -Wl,-z,stack-size=65536 \
 		$(addprefix -Wl$(COMMA)--export=,$(WASM_EXPORTS)) $(WASM_SOURCES) -o $@
+
+PREFIX ?= $(CURDIR)/build/prefix
+
+c-library:  ## build and install the library for C and whatever calls C: make c-library PREFIX=folder
+	cmake -S native -B build/c
+	cmake --build build/c --parallel
+	cmake --install build/c --prefix "$(PREFIX)"
 
 hooks: .venv/developing  ## run lint before each commit in this clone
 	git config core.hooksPath .hooks

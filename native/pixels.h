@@ -55,9 +55,9 @@ class PixelRows {
             read_samples(component, row, column, count, out);
         });
         for (int64_t& row : row_at_hand) row = -1;
-        if (others == 0) return;
         from = (net.scale * tile.left + colour.across - 1) / colour.across;
         to = (net.scale * tile.right + colour.across - 1) / colour.across;
+        if (others == 0) return;
         const fsrcnn_taps& taps = colour.columns;
         lr_from = INT64_MAX, lr_to = 0;
         for (int64_t i = from * taps.taps; i < to * taps.taps; i++) {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fsrcnn.planes import Planes
 from support import ROOT
 
 BUILD = ROOT / "build" / "c-tests"  # kept, so that a second run compiles nothing
+CMAKE = shutil.which("cmake", path=os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent))))
 LAYOUTS = ("grey", "grey+alpha", "rgb", "rgba", "yuv444", "yuv422", "yuv420")
 RANGES = ("full", "limited", "free")
 MATRICES = ("bt601", "bt709", "bt2020")
@@ -152,16 +154,13 @@ def image_of(planes: Planes, free: bool = False) -> Image:
     return image
 
 
-def _without(*programs: str) -> str | None:
-    missing = [program for program in programs if shutil.which(program) is None]
-    return f"{' and '.join(missing)} are not installed: apt-get install cmake g++ pkg-config" if missing else None
-
-
 @pytest.fixture(scope="session")
 def c_prefix(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """`shared` or `static` → the prefix that the library was installed in."""
-    if reason := _without("cmake", "g++"):
-        pytest.skip(reason)
+    import fcntl
+
+    if CMAKE is None or shutil.which("c++") is None:
+        pytest.skip("CMake or a C++ compiler is not installed: apt-get install cmake g++")
     root = tmp_path_factory.mktemp("c")
     prefixes: dict[str, Path] = {}
 
@@ -176,7 +175,7 @@ def c_prefix(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                     ["--build", str(BUILD), "--parallel"],
                     ["--install", str(BUILD), "--prefix", str(root / kind)],
                 ):
-                    done = subprocess.run(["cmake", *step], capture_output=True, text=True, check=False)
+                    done = subprocess.run([CMAKE, *step], capture_output=True, text=True, check=False)
                     assert done.returncode == 0, done.stdout + done.stderr
             prefixes[kind] = root / kind
         return prefixes[kind]

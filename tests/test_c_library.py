@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from c_library import EXACT, FAST, CError, CLibrary, Control, Image, Plane, Watc
 from fsrcnn import Upscaler, pretrained, weights
 from fsrcnn.architecture import FAMILY_NAMES, Architecture, family, name_of
 from fsrcnn.arrays import Array
+from fsrcnn.color import MATRICES
 from fsrcnn.engines import native
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.planes import FLOAT, GREY_GAIN, GREY_OFFSET, LAYOUTS, SITINGS, Colour, Layout, Planes
@@ -30,13 +32,15 @@ from fsrcnn.windows import Taps
 from fuzz import mutant
 from support import ENVIRONMENT, ROOT, STRIDES, blank, noise, random_planes, random_weights, strided
 
+if sys.platform != "linux":
+    pytest.skip("names of libraries and tools are those of Linux here", allow_module_level=True)
 if not native.available():
     pytest.skip("the native engine was not built: no C++ compiler", allow_module_level=True)
 
 EXAMPLES = ROOT / "examples" / "c-library"
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 PRECISIONS = {"exact": EXACT, "fast": FAST}
-with_library = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+with_library = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite
@@ -44,7 +48,7 @@ def kinds(draw: st.DrawFn) -> tuple[Layout, Colour]:
     layout = draw(st.sampled_from(list(LAYOUTS.values())))
     limited = not layout.is_rgb and not layout.alpha and draw(st.booleans())
     depth = draw(st.sampled_from([*range(8, 17), FLOAT]))
-    matrix = draw(st.sampled_from(c.MATRICES))
+    matrix = draw(st.sampled_from(list(MATRICES)))
     return layout, Colour(matrix, "limited" if limited else "full", depth, draw(st.sampled_from(SITINGS)))
 
 
@@ -316,7 +320,7 @@ def test_slopes_too_steep_for_fast(c_library: CLibrary, slope: float) -> None:
 
 
 def test_networks_too_wide_for_fast(c_library: CLibrary) -> None:
-    found = random_weights(Architecture(2, 1, 0, 401, 3, 2))
+    found = random_weights(Architecture(1024, 1, 0, 1, 47, 2))
     with pytest.raises(UsageError, match="this network is too wide for precision fast"):
         native.NativeEngine(found, "fast")
     with pytest.raises(CError, match="this network is too wide for precision fast"):
@@ -367,29 +371,43 @@ def test_progress_and_cancelling(c_library: CLibrary) -> None:
 # ── the installed tree ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(*command: str | Path, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+Environment = Mapping[str, str]
+
+
+def run(
+    *command: str | Path, stdin: bytes = b"", place: Environment | None = None
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         list(map(str, command)),
         capture_output=True,
         input=stdin,
-        env={**ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, **(place or {})},
         check=False,
         timeout=300,
     )
 
 
-def succeed(*command: str | Path, stdin: bytes = b"", **environment: str) -> bytes:
+def succeed(*command: str | Path, stdin: bytes = b"", place: Environment | None = None) -> bytes:
     """Its standard output."""
-    done = run(*command, stdin=stdin, **environment)
+    done = run(*command, stdin=stdin, place=place)
     assert done.returncode == 0, done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def cmake() -> str:
+    assert c.CMAKE is not None  # else `c_prefix` has skipped the test
+    return c.CMAKE
 
 
 def flags_of(prefix: Path) -> list[str]:
     if shutil.which("pkg-config") is None:
         pytest.skip("pkg-config is not installed: apt-get install pkg-config")
     path = str(prefix / "lib" / "pkgconfig")
-    return succeed("pkg-config", "--cflags", "--libs", "fsrcnn", PKG_CONFIG_PATH=path).decode().split()
+    weights_folder = (
+        succeed("pkg-config", "--variable=weightsdir", "fsrcnn", place={"PKG_CONFIG_PATH": path}).decode().strip()
+    )
+    assert weights.load(Path(weights_folder) / "fsrcnn-x2.safetensors").architecture == family("fsrcnn", 2)
+    return succeed("pkg-config", "--cflags", "--libs", "fsrcnn", place={"PKG_CONFIG_PATH": path}).decode().split()
 
 
 @pytest.fixture(scope="module")
@@ -407,6 +425,8 @@ def test_what_is_installed(c_prefix: Callable[[str], Path]) -> None:
         "lib/cmake/fsrcnn/fsrcnnTargets-release.cmake",
     }  # fmt: skip
 
+    expected |= {f"share/fsrcnn/{name}.safetensors" for name in pretrained.table() if not name.endswith(".t91")}
+
     def files(prefix: Path) -> set[str]:
         return {str(path.relative_to(prefix)) for path in prefix.rglob("*") if not path.is_dir()}
 
@@ -416,7 +436,8 @@ def test_what_is_installed(c_prefix: Callable[[str], Path]) -> None:
         f".{native.ABI}",
         f".{native.ABI}.{version()}",
     }
-    assert files(static) - expected == {"lib/libfsrcnn.a"}
+    assert files(static) == expected | {"lib/libfsrcnn.a"}
+    assert files(shared) >= expected
     assert str(shared).encode() not in (shared / "lib/pkgconfig/fsrcnn.pc").read_bytes()  # it may be moved
 
 
@@ -491,24 +512,24 @@ def pictures() -> list[Array]:
     ]
 
 
-def check_pnm(program: Path, bundled: Path, folder: Path, **environment: str) -> None:
+def check_pnm(program: Path, bundled: Path, folder: Path, place: Environment | None = None) -> None:
     """The example in C makes of pictures what the Python package makes of them."""
     upscaler = Upscaler(bundled, engine="native")
     for pixels in pictures():
         (folder / "in.pnm").write_bytes(pnm(pixels))
-        succeed(program, bundled, folder / "in.pnm", folder / "out.pnm", **environment)
+        succeed(program, bundled, folder / "in.pnm", folder / "out.pnm", place=place)
         np.testing.assert_array_equal(of_pnm((folder / "out.pnm").read_bytes()), upscaler(pixels))
     for arguments, words in (
         ((folder / "absent", folder / "in.pnm"), f"weights: '{folder}/absent' does not exist"),
         ((bundled, bundled), "it is neither a binary PGM (P5) nor PPM (P6)"),
     ):
-        refused = run(program, *arguments, folder / "other.pnm", **environment)
+        refused = run(program, *arguments, folder / "other.pnm", place=place)
         assert refused.returncode == 1
         assert words in refused.stderr.decode()
         assert not (folder / "other.pnm").exists()
 
 
-def check_y4m(program: Path, bundled: Path, **environment: str) -> None:
+def check_y4m(program: Path, bundled: Path, place: Environment | None = None) -> None:
     """The example in C++ makes of a film's frames what the engine makes of them."""
     engine = native.NativeEngine(weights.load(bundled))
     for name, layout, colour in (
@@ -525,7 +546,7 @@ def check_y4m(program: Path, bundled: Path, **environment: str) -> None:
             engine.planes(lr, sr)
             film += b"FRAME\n" + b"".join(array.tobytes() for array in lr.arrays)
             expected += b"FRAME\n" + b"".join(array.tobytes() for array in sr.arrays)
-        assert succeed(program, bundled, stdin=film, **environment) == expected
+        assert succeed(program, bundled, stdin=film, place=place) == expected
     for wrong, words in (
         (b"RIFF", "this is no YUV4MPEG2"),
         (b"YUV4MPEG2 W9 H9 C411\n", "there is no colour space 411 here"),
@@ -533,7 +554,7 @@ def check_y4m(program: Path, bundled: Path, **environment: str) -> None:
         (b"YUV4MPEG2 C420\n", "the header says no size"),
         (film[:-1], "the film is cut short"),
     ):
-        refused = run(program, bundled, stdin=wrong, **environment)
+        refused = run(program, bundled, stdin=wrong, place=place)
         assert refused.returncode == 1
         assert words in refused.stderr.decode()
 
@@ -544,9 +565,9 @@ def test_examples_by_pkg_config(c_prefix: Callable[[str], Path], bundled: Path, 
     flags = flags_of(prefix)
     succeed("cc", "-std=c99", *STRICT, EXAMPLES / "upscale_pnm.c", "-o", tmp_path / "upscale_pnm", *flags)
     succeed("c++", "-std=c++17", *STRICT, EXAMPLES / "upscale_y4m.cpp", "-o", tmp_path / "upscale_y4m", *flags)
-    place = str(prefix / "lib") if kind == "shared" else ""
-    check_pnm(tmp_path / "upscale_pnm", bundled, tmp_path, LD_LIBRARY_PATH=place)
-    check_y4m(tmp_path / "upscale_y4m", bundled, LD_LIBRARY_PATH=place)
+    place = {"LD_LIBRARY_PATH": str(prefix / "lib") if kind == "shared" else ""}
+    check_pnm(tmp_path / "upscale_pnm", bundled, tmp_path, place)
+    check_y4m(tmp_path / "upscale_y4m", bundled, place)
 
 
 @pytest.mark.parametrize("only_c", [False, True])
@@ -557,10 +578,10 @@ def test_examples_by_find_package(
     """CMake puts the place of a shared library into the programs it builds."""
     flags = " ".join(STRICT)
     succeed(
-        "cmake", "-S", EXAMPLES, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={c_prefix(kind)}", f"-DONLY_C={only_c}",
+        cmake(), "-S", EXAMPLES, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={c_prefix(kind)}", f"-DONLY_C={only_c}",
         f"-DCMAKE_C_FLAGS={flags}", f"-DCMAKE_CXX_FLAGS={flags}",
     )  # fmt: skip
-    succeed("cmake", "--build", tmp_path / "build")
+    succeed(cmake(), "--build", tmp_path / "build")
     check_pnm(tmp_path / "build" / "upscale_pnm", bundled, tmp_path)
     if not only_c:
         check_y4m(tmp_path / "build" / "upscale_y4m", bundled)
@@ -595,13 +616,17 @@ def test_the_example_in_rust(c_prefix: Callable[[str], Path], bundled: Path, tmp
     )
     pixels = pictures()[0]
     (tmp_path / "in.pgm").write_bytes(pnm(pixels))
-    done = run(program, bundled, tmp_path / "in.pgm", tmp_path / "out.pgm", LD_LIBRARY_PATH=str(libraries))
+    done = run(program, bundled, tmp_path / "in.pgm", tmp_path / "out.pgm", place={"LD_LIBRARY_PATH": str(libraries)})
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr.decode().endswith("100 %\n")
     expected = Upscaler(bundled, engine="native", precision="fast")(pixels)
     np.testing.assert_array_equal(of_pnm((tmp_path / "out.pgm").read_bytes()), expected)
     refused = run(
-        program, tmp_path / "absent", tmp_path / "in.pgm", tmp_path / "no.pgm", LD_LIBRARY_PATH=str(libraries)
+        program,
+        tmp_path / "absent",
+        tmp_path / "in.pgm",
+        tmp_path / "no.pgm",
+        place={"LD_LIBRARY_PATH": str(libraries)},
     )
     assert (refused.returncode, refused.stderr.decode()) == (1, f"upscale_pgm: '{tmp_path}/absent' does not exist\n")
 
@@ -627,6 +652,53 @@ def test_a_c_program_in_ten_lines(c_prefix: Callable[[str], Path], bundled: Path
     pixels = (97 * np.arange(105) % 256).astype(np.uint8).reshape(5, 7, 3)
     expected = Upscaler(bundled, engine="native")(pixels)
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.uint8).reshape(expected.shape), expected)
+
+
+PAGE = (ROOT / "docs" / "c-library.md").read_text("utf-8")
+
+
+def test_the_commands_of_the_page(c_prefix: Callable[[str], Path], tmp_path: Path) -> None:
+    """As they stand, in a folder with the examples and two pictures."""
+    for program in ("pkg-config", "rustc"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: apt-get install pkg-config rustc")
+    prefix = c_prefix("shared")
+    (tmp_path / "examples").symlink_to(EXAMPLES.parent)
+    color, grey = pictures()[1], pictures()[0]
+    (tmp_path / "photo.ppm").write_bytes(pnm(color))
+    (tmp_path / "photo.pgm").write_bytes(pnm(grey))
+    commands = "".join(re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)).splitlines()
+    made, *others = commands
+    assert made == "make c-library PREFIX=$HOME/.local"  # what `c_prefix` has done
+    place = {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig"), "LD_LIBRARY_PATH": str(prefix / "lib")}
+    script = "\n".join(["set -eu", *others])
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env={**ENVIRONMENT, **place}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    for pixels, name, precision in ((color, "larger.ppm", "exact"), (grey, "larger.pgm", "fast")):
+        expected = Upscaler("fsrcnn-x2", engine="native", precision=precision)(pixels)
+        np.testing.assert_array_equal(of_pnm((tmp_path / name).read_bytes()), expected)
+    assert (tmp_path / "upscale_y4m").exists()
+
+
+def test_what_the_page_shows(c_library: CLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is the header's, the errors are the library's."""
+    (program,) = re.findall(r"^```c\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    header = (ROOT / "native" / "fsrcnn.h").read_text()
+    assert program.splitlines() == [
+        line.removeprefix(" *     ") for line in header.splitlines() if line.startswith(" *     ")
+    ]
+    (errors,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    Path("model.pth").write_bytes(b"PK\x03\x04")
+    shown = []
+    for name in ("fsrcnn-x9.safetensors", "model.pth"):
+        with pytest.raises(CError) as caught:
+            c_library.model(Path(name))
+        shown.append(str(caught.value))
+    assert errors.splitlines()[:2] == shown
+    assert f"`FSRCNN_ABI`, now {native.ABI}," in PAGE
 
 
 def test_structs_are_as_ctypes_has_them(c_prefix: Callable[[str], Path], tmp_path: Path) -> None:
