@@ -6,7 +6,7 @@ DATASETS ?= ../shared/datasets
 NATIVE := $(wildcard native/*)
 COMMA := ,
 
-.PHONY: demo test lint format bench fuzz hooks wheel train sanitize kill check-aarch64 web c-library clean help
+.PHONY: demo test lint format bench fuzz hooks wheel wheels train sanitize kill check-aarch64 web c-library clean help
 
 help:  ## list the tasks
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -97,6 +97,9 @@ hooks: .venv/developing  ## run lint before each commit in this clone
 wheel: .venv/developing  ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+wheels: .venv/wheeling web  ## build the release into dist/: wheels for x86-64 and AArch64, the pure one, the sources; check each where it can be run
+	$(BIN)/python tools/wheels.py
+
 train: .venv/developing  ## rerun the recipe of one model: make train MODEL=fsrcnn-x3 DATASETS=folder
 	PATH="$(CURDIR)/$(BIN):$$PATH" DATASETS="$(DATASETS)" sh recipes/$(MODEL).sh
 
@@ -120,4 +123,8 @@ clean:  ## remove what these tasks made
 
 .venv/benching: .venv/developing requirements-bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
+	@touch $@
+
+.venv/wheeling: .venv/developing requirements-wheels.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-wheels.txt
 	@touch $@

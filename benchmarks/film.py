@@ -10,7 +10,7 @@ of resident memory are those of the process, which has no children; "fsrcnn, Y4M
 
 OpenVINO and OpenCV come from requirements-bench.txt, OpenCV's FSRCNN_x2.pb from `--opencv-graph`. VapourSynth needs Python 3.12 or
 later, so an environment of its own (`pip install vapoursynth vapoursynth-mlrt-ov vapoursynth-bestsource av numpy`), and
-`--vapoursynth` with its interpreter. What is missing is left out, and said so. Linux.
+`--vapoursynth` with its interpreter; `--plugin` adds ours. What is missing is left out, and said so. Linux.
 """
 
 from __future__ import annotations
@@ -174,6 +174,9 @@ def jobs(folder: Path, threads: int, arguments: argparse.Namespace) -> Iterator[
                 yield f"OpenVINO {hint}, {model}", [sys.executable, *peer, "openvino", str(network), hint]
             if arguments.vapoursynth:
                 yield f"VapourSynth {hint}, {model}", [arguments.vapoursynth, *peer, "vapoursynth", str(network), hint]
+        for precision in PRECISIONS if arguments.plugin else ():
+            plugin = ["plugin", str(arguments.plugin.resolve()), model, precision]
+            yield f"VapourSynth, our plugin, {model} {precision}", [arguments.vapoursynth, *peer, *plugin]
     if find_spec("cv2") and arguments.opencv_graph.exists():
         yield "OpenCV dnn_superres", [sys.executable, *peer, "opencv", str(arguments.opencv_graph)]
 
@@ -216,9 +219,12 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--opencv-graph", type=Path, default=GRAPHS / "FSRCNN_x2.pb")
     parser.add_argument("--vapoursynth", help="an interpreter that has VapourSynth")
+    parser.add_argument("--plugin", type=Path, help="our plugin for it, fsrcnn.so (docs/vapoursynth.md)")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     check_counts(arguments, "frames", "rounds", "threads")
+    if arguments.plugin and not (arguments.vapoursynth and arguments.plugin.is_file()):
+        raise UsageError("is fsrcnn.so, and needs --vapoursynth", argument="plugin")
     for model in arguments.models:
         Upscaler(model, scale=2)  # there is such a model
     others = versions(arguments.vapoursynth)

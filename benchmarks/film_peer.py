@@ -3,6 +3,7 @@
 python benchmarks/film_peer.py THREADS IN OUT lanczos
 python benchmarks/film_peer.py THREADS IN OUT openvino MODEL.onnx f32|bf16
 python benchmarks/film_peer.py THREADS IN OUT vapoursynth MODEL.onnx f32|bf16
+python benchmarks/film_peer.py THREADS IN OUT plugin fsrcnn.so MODEL exact|fast
 python benchmarks/film_peer.py THREADS IN OUT opencv GRAPH.pb
 """
 
@@ -51,7 +52,22 @@ def vapoursynth(film, threads, model, precision):
     luma = core.resize.Point(core.std.ShufflePlanes(clip, 0, vs.GRAY), format=vs.GRAYS)
     larger = core.resize.Point(core.ov.Model(luma, network_path=model, config=lambda: options), format=vs.GRAY8)
     chroma = core.resize.Bicubic(clip, 2 * clip.width, 2 * clip.height)
-    result = core.std.ShufflePlanes([larger, chroma], [0, 1, 2], vs.YUV)
+    yield from shown_frames(core.std.ShufflePlanes([larger, chroma], [0, 1, 2], vs.YUV), film)
+
+
+def plugin(film, threads, path, model, precision):
+    """The same by our plugin for VapourSynth."""
+    import vapoursynth as vs
+
+    core = vs.core
+    core.num_threads = threads
+    core.std.LoadPlugin(path)
+    clip = core.bs.VideoSource(film.name, threads=threads, cachemode=0)
+    yield from shown_frames(core.fsrcnn.Upscale(clip, model, 2, precision), film)
+
+
+def shown_frames(result, film):
+    """The frames of VapourSynth's clip."""
     stream = film.streams.video[0]
     for number, shown in enumerate(result.frames(close=True)):
         frame = av.VideoFrame(result.width, result.height, "yuv420p")
@@ -81,7 +97,7 @@ def rows(frame, plane=0):
     return np.frombuffer(part, np.uint8).reshape(-1, part.line_size)[: part.height, : part.width]
 
 
-WAYS = {way.__name__: way for way in (lanczos, openvino, vapoursynth, opencv)}
+WAYS = {way.__name__: way for way in (lanczos, openvino, vapoursynth, plugin, opencv)}
 
 threads, source, target, name, *options = sys.argv[1:]
 with av.open(source) as film, av.open(target, "w") as result:

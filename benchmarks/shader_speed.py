@@ -14,6 +14,7 @@ import argparse
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -87,6 +88,7 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for key, shader in shaders.items():
                 times[key].append(seconds(client, shader, arguments.software))
+                print(f"{key}: {1000 * times[key][-1]:.2f} ms", file=sys.stderr, flush=True)
     width, height, *_ = FRAMES[arguments.software]
     what = (
         f"one more frame of {width}×{height} to ×{SCALE}, 4:2:0, 8 bit, ffmpeg {client.version} libplacebo, {arguments.rounds} rounds "

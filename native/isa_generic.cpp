@@ -6,7 +6,7 @@
 
 namespace {
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)  // clang-cl does not say that it is GCC, too
 typedef float F4 __attribute__((vector_size(16)));
 typedef int32_t I4 __attribute__((vector_size(16)));
 typedef uint32_t U4 __attribute__((vector_size(16)));

@@ -1,5 +1,5 @@
 // Where the lines of a strip lie in its memory: vectors, cache lines, chunks. Included by strip.h.
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)  // clang-cl does not say that it is GCC, too
 #define UNROLL _Pragma("GCC unroll 32")
 #define INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))

@@ -77,6 +77,7 @@ MISTAKES = (
     ("benchmarks/film.py --threads 2 0", 2, "--threads is a whole number of at least 1, not 0"),
     ("benchmarks/film.py --models fsrcnn none", 2, NO_MODEL),
     ("benchmarks/film.py --vapoursynth {empty}", 2, "--vapoursynth is an interpreter that has vapoursynth and"),
+    ("benchmarks/film.py --plugin {empty}", 2, "--plugin is fsrcnn.so, and needs --vapoursynth"),
     ("benchmarks/film_memory.py --small 0", 2, "--small is a whole number of at least 1, not 0"),
     ("benchmarks/film_memory.py --large -1", 2, "--large is a whole number of at least 1, not -1"),
     ("benchmarks/shaders.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
@@ -86,6 +87,10 @@ MISTAKES = (
     ("tools/kill_films.py --count 0", 2, "--count is a whole number of at least 1, not 0"),
     ("tools/kill_films.py --disks 0", 2, "--disks is a whole number of at least 1, not 0"),
     ("tools/long_film.py --seconds 0", 2, "--seconds is a whole number of at least 1, not 0"),
+    ("tools/wheels.py --only-check --dist {empty}", 1, "{empty} has 0 wheels of fsrcnn "),
+    ("benchmarks/builds.py one.so", 2, "a build is given as NAME=LIBRARY, as gcc=_native.abi3.so, not 'one.so'"),
+    ("benchmarks/builds.py gcc={empty}/none.so", 2, "{empty}/none.so is no file"),
+    ("benchmarks/builds.py gcc={file} --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
     ("tools/long_film.py --seconds 3", 2, "--seconds is at least 4, not 3"),
 )  # fmt: skip
 NEEDED = {"tools/bundle.py": ("matplotlib", "torch"), "recipes/cure.py": ("torch", "tensorboard", "matplotlib"),

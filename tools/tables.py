@@ -128,6 +128,22 @@ def engines() -> str:
     return f"{text}\n\n{table(['', *(f'`{model}`, {threads}' for model, threads in columns)], rows)}"
 
 
+def builds() -> str:
+    result = saved("builds")
+    times = result["results"]["milliseconds"]
+    names = list(next(iter(times.values())))
+    rows = [
+        [case, *(f"{taken[name]['min']:.0f}" for name in names), f"{result['results']['ratios'][case][names[1]]:.2f}"]
+        for case, taken in times.items()
+    ]
+    same = "the same" if result["results"]["fast_same_bytes"] else "not the same"
+    text = (
+        f"{result['what']}, an {result['machine']['processor']} processor; least milliseconds, with one thread. "
+        f"The bytes of `fast` are {same} in both builds ([results](../benchmarks/results/builds.json)):"
+    )
+    return f"{text}\n\n{table(['', *names, f'{names[1]} / {names[0]}'], rows)}"
+
+
 def small_pictures() -> str:
     times = saved("engines_64x64")["results"]["milliseconds"]["fsrcnn"]["1 thread"]
     best = saved("engines_64x64")["results"]["instruction_sets"][0]
@@ -437,9 +453,8 @@ def transition() -> str:
 
 
 def shaders() -> str:
-    """User shaders beside each other, in one client; the time of a frame on a GPU."""
-    times = saved("shader_speed")["results"]
-    head = ["shader, ×2", "passes", "fetches", "texels", "kB", *SETS[:2], "levels", "ms"]
+    """User shaders beside each other, in one client."""
+    head = ["shader, ×2", "passes", "fetches", "texels", "kB", *SETS[:2], "levels"]
     rows = []
     for name, row in saved("shaders")["results"].items():
         psnr = row.get("psnr", {})
@@ -448,7 +463,6 @@ def shaders() -> str:
             f"{row['bytes'] / 1000:.0f}" if "bytes" in row else "",
             *(f"{psnr[pictures]:.2f}" if pictures in psnr else "" for pictures in SETS[:2]),
             f"{row['levels']:.2f}" if "levels" in row else "",
-            f"{times[name]['frame_ms']:.2f}",
         ]
         rows.append([name, *cells])
     return table(head, rows)
@@ -467,6 +481,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "auto": auto,
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
+    "docs/release.md": {"builds": builds},
     "docs/serve.md": {"serving": serving},
     "docs/mpv.md": {"shaders": shaders},
     "docs/exports.md": {"places": places, "export distances": export_distances, "export speed": export_speed},

@@ -105,9 +105,18 @@ def library() -> ctypes.CDLL:
             "the native engine was not built: no working C++ compiler (GCC or Clang) was found when fsrcnn was installed",
             "install one (Debian: apt-get install g++), then type, in its folder: pip install --force-reinstall --no-deps .",
         )
+    return opened(spec.origin)
+
+
+def opened(path: str) -> ctypes.CDLL:
+    """A file of the compiled library.
+
+    Raises:
+        FsrcnnError: as `library`.
+    """
     reinstall = "type, in its folder: pip install --force-reinstall --no-deps ."
     try:
-        loaded = ctypes.CDLL(spec.origin)
+        loaded = ctypes.CDLL(path)
     except OSError as error:  # cut short, or of another processor
         raise FsrcnnError(f"the native library cannot be loaded: {error}", reinstall) from error
     abi = loaded.fsrcnn_abi() if hasattr(loaded, "fsrcnn_abi") else 1
