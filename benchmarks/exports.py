@@ -8,7 +8,8 @@ environment of its own, since TensorFlow pins another NumPy (`python benchmarks/
 interpreter. What is missing is left out, and said so.
 
 Distances are the largest over luma or 8-bit noise of several sizes, 1×1 among them; a client that fails is written down with what it
-said. Speed is that of one picture at ×2, median of rounds interleaved; at 1920×1080 `fsrcnn` takes some 11 GB for all graphs together.
+said. Speed is that of one picture at ×2, median of rounds interleaved, with the native engine beside; at 1920×1080 `fsrcnn` takes some
+11 GB for all graphs together.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fsrcnn import Upscaler, cli, models
+from fsrcnn import Upscaler, cli, engines, models
 from fsrcnn.architecture import FAMILY_NAMES, SCALES
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import FsrcnnError, UsageError
@@ -199,10 +200,14 @@ def distances(names: Sequence[str], scales: Sequence[int], found: dict[str, Clie
 
 def milliseconds(name: str, height: int, width: int, rounds: int) -> dict[str, float]:
     """Median of one picture at ×2, by runtime and graph."""
-    weights, runs = models.resolve(name, 2), {}
+    weights = models.resolve(name, 2)
+    runs: dict[str, Callable[[], object]] = {}
     generator = np.random.default_rng(0)
     luma = generator.random((1, 1, height, width), np.float32)
     rgb = generator.integers(0, 256, (1, height, width, 3), np.uint8)
+    for precision in ("exact", "fast"):
+        engine = engines.create(weights, "native", precision=precision)
+        runs[f"fsrcnn {precision}, luma"] = partial(engine.run, luma[0, 0])
     runtime: Any = import_module("onnxruntime")
     for input, form in (("luma", "conv"), ("luma", "deconvolution"), ("rgb8", "conv")):
         graph = onnx.model(weights, form=form, input=input).SerializeToString()  # type: ignore[arg-type]

@@ -373,34 +373,73 @@ def serving() -> str:
     return f"{result['what']}, {machine} ([results](../benchmarks/results/serve.json)):\n\n{table(head, rows)}"
 
 
-# Place, command, how it is checked; then the client, the input and the form of which benchmarks/exports.py tells precision and speed.
-PLACES = (
-    ("ONNX Runtime", "`fsrcnn export onnx`", "each file before it goes out; the family in the tests", "ONNX Runtime", "luma"),
-    ("ONNX Runtime, RGB", "`fsrcnn export onnx --input rgb8`", "as above", "ONNX Runtime", "rgb8"),
-    ("OpenVINO, with the hint f32", "`fsrcnn export onnx`", "the family in the tests", "OpenVINO f32", "luma"),
-    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "each network and each scale in the tests", "ncnn", "luma"),
-    ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", "TFLite", "luma"),
-    ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "", ""),
+# Place, command, how it is checked, how exact it is, how fast. Of a pair (client, input) benchmarks/exports.py tells how exact, and a
+# graph's label says how fast; any other text stands for itself.
+PLACES: tuple[tuple[str, str, str, str | tuple[str, str], str], ...] = (
+    (
+        "Python, this processor", '`Upscaler("fsrcnn")`', "each instruction set against the numpy engine",
+        "1e-5 of 1", "fsrcnn exact, luma",
+    ),
+    (
+        "the same, `fast`", '`precision="fast"`', "against its definition in whole numbers",
+        "the same bytes everywhere", "fsrcnn fast, luma",
+    ),
+    ("Python, a GPU", '`engine="torch:cuda"`', "PyTorch on the CPU, in the tests", "1e-5 of 1", "–"),
+    (
+        "[C, C++, Rust](c-library.md)", "`make c-library`", "examples, built and run",
+        "the bytes of the Python package", "as Python",
+    ),
+    (
+        "[VapourSynth](vapoursynth.md)", "`core.fsrcnn.Upscale`", "in VapourSynth",
+        "the bytes of the Python package, chroma in float 1e-6", "as Python",
+    ),
+    (
+        "[a page, Node](../web/README.md)", "`make web`", "in Chromium, Firefox and Node",
+        "`fast`: the same bytes; `exact`: 1e-5 of 1", "[measured](native-engine.md)",
+    ),
+    ("[mpv, ffmpeg](mpv.md)", "`fsrcnn export mpv`", "the family in ffmpeg and mpv", "shaders", "–"),
+    (
+        "ONNX Runtime", "`fsrcnn export onnx`", "each file before it goes out; the family in the tests",
+        ("ONNX Runtime", "luma"), "ONNX Runtime, luma, conv",
+    ),
+    (
+        "ONNX Runtime, RGB", "`fsrcnn export onnx --input rgb8`", "as above",
+        ("ONNX Runtime", "rgb8"), "ONNX Runtime, rgb8, conv",
+    ),
+    (
+        "OpenVINO, with the hint f32", "`fsrcnn export onnx`", "the family in the tests",
+        ("OpenVINO f32", "luma"), "OpenVINO f32, luma, conv",
+    ),
+    ("ncnn", "`fsrcnn export onnx`, `pnnx`", "each network and each scale in the tests", ("ncnn", "luma"), "–"),
+    ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", ("TFLite", "luma"), "–"),
+    ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "–", "–"),
 )  # fmt: skip
 
 
 def places() -> str:
-    """Where a model can go. Speed is that of `fsrcnn` at ×2."""
+    """Where a model can go."""
     result, speed = saved("exports")["results"], saved("exports")["what"].split("speed: ")[1]
-    rows = []
-    for place, command, checked, client, input in PLACES:
+    levels = max(row["levels"] for row in saved("shaders")["results"].values() if "levels" in row)
+
+    def exactness(source: str | tuple[str, str]) -> str:
+        if isinstance(source, str):
+            return f"{levels:.1f} levels of 255" if source == "shaders" else source
         apart = [
             row["largest"] for row in result["distances"]
-            if (row["client"], row["input"], row["form"]) == (client, input, "conv") and row["largest"] is not None
+            if (row["client"], row["input"], row["form"]) == (*source, "conv") and row["largest"] is not None
         ]  # fmt: skip
-        taken = result["milliseconds"]["fsrcnn"].get(f"{client}, {input}, conv")
-        precision = f"{max(apart):.0f} level of 255" if input == "rgb8" else f"{max(apart):.1e} of 1" if apart else "–"
-        rows.append([place, command, checked, precision, f"{taken:,.0f} ms" if taken else "–"])
+        return f"{max(apart):.0f} level of 255" if source[1] == "rgb8" else f"{max(apart):.1e} of 1"
+
+    taken = result["milliseconds"]["fsrcnn"]
+    rows = [
+        [place, command, checked, exactness(source), f"{taken[label]:,.0f} ms" if label in taken else label]
+        for place, command, checked, source, label in PLACES
+    ]
     head = [
         "place",
         "command",
         "how it is checked",
-        "farthest from the numpy engine",
+        "at most from the numpy engine",
         f"{speed.split(',')[0]}, `fsrcnn`",
     ]
     return table(head, rows)
