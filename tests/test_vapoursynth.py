@@ -247,3 +247,20 @@ def test_what_cannot_be_is_said_in_a_sentence(plugin: Path, tmp_path: Path) -> N
     formats = [job for job, _ in cases]
     for (_, sentence), outcome in zip(cases, outcomes(plugin, tmp_path, formats), strict=True):
         assert outcome.get("error", "").startswith(f"fsrcnn.Upscale: {sentence}"), (sentence, outcome)
+
+
+def test_headers_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    cmake = shutil.which("cmake", path=PATH)
+    if cmake is None or shutil.which("c++", path=PATH) is None:
+        pytest.skip("the plugin is built with CMake and a C++ compiler; type: apt-get install cmake g++")
+    command = [
+        cmake,
+        "-S",
+        str(ROOT / "vapoursynth"),
+        "-B",
+        str(tmp_path / "build"),
+        f"-DVAPOURSYNTH_INCLUDE={tmp_path}",
+    ]
+    done = subprocess.run(command, env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "give -DVAPOURSYNTH_INCLUDE=FOLDER" in " ".join(done.stderr.split())

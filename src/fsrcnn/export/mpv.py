@@ -93,8 +93,7 @@ def check(architecture: Architecture, form: str) -> None:
     if form == "fragment" and width > BINDS:
         raise UsageError(
             f"a pass of mpv and libplacebo binds at most {BINDS} textures of 4 channels, so in form fragment s is at most "
-            f"{4 * BINDS}, not {a.s}",
-            "give {form='compute'}",
+            f"{4 * BINDS}, not {a.s}"
         )
     if form == "compute":
         columns, _ = grid(width)
