@@ -34,7 +34,7 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 def test_the_citation_names_the_paper() -> None:
     cffconvert = pytest.importorskip(
-        "cffconvert", reason="the citation is checked with cffconvert; type: pip install cffconvert"
+        "cffconvert", reason="the citation is checked with cffconvert; type: pip install -r requirements-clients.txt"
     )
     text = (ROOT / "CITATION.cff").read_text("utf-8")
     cffconvert.Citation(text).validate()
