@@ -253,7 +253,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path, options: list[str], said: str
 @pytest.mark.parametrize(
     ("architecture", "form", "said"),
     [
-        (Architecture(8, 68, 0, 1, 3, 2), "fragment", "s is at most 64, not 68; give {form='compute'}"),
+        (Architecture(8, 68, 0, 1, 3, 2), "fragment", "s is at most 64, not 68"),
         (Architecture(8, 80, 0, 1, 3, 2), "compute", "s is at most 64, not 80"),
         (Architecture(400, 60, 4, 1, 3, 2), "compute", "at most 100,000 weights"),
         (Architecture(4, 4, 0, 51, 3, 2), "compute", "16,384 bytes of shared memory"),
@@ -261,9 +261,31 @@ def test_mistakes_are_one_sentence(tmp_path: Path, options: list[str], said: str
     ],
 )
 def test_a_network_too_wide_is_refused_with_the_limit(architecture: Architecture, form: str, said: str) -> None:
-    spoken = said.replace("{form='compute'}", "form='compute'")
-    with pytest.raises(UsageError, match=re.escape(spoken)):
+    with pytest.raises(UsageError, match=re.escape(said)):
         mpv.check(architecture, form)
+
+
+def test_features_too_large_for_textures_are_refused() -> None:
+    weights = small(OWN["no mapping"])
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    for name, factor in (
+        ("feature_extraction.weight", 1e7),
+        ("feature_extraction.bias", 1e7),
+        ("expanding.weight", 1e-7),
+    ):
+        arrays[name] *= np.float32(factor)
+    with pytest.raises(
+        UsageError, match=r"16-bit floats, up to 65,504, and features of this network \(shrinking\) go up to"
+    ):
+        mpv.shader(Weights(weights.architecture, arrays))
+
+
+def test_a_name_is_one_line_of_text() -> None:
+    weights = small(OWN["no mapping"])
+    text = mpv.shader(weights, name="a\n//!HOOK RGB\udcff")
+    assert "\n// model: a\\n//!HOOK RGB\\udcff\n" in text
+    assert "\n//!HOOK RGB" not in text
+    assert text.encode()
 
 
 # ── ffmpeg ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
