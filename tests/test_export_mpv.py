@@ -338,6 +338,18 @@ def test_ten_bits_are_not_taken_for_sixteen(tmp_path: Path, form: str) -> None:
 
 
 @needs_libplacebo
+@pytest.mark.parametrize("form", mpv.FORMS)
+def test_an_overshoot_stays_within_ten_bits(tmp_path: Path, form: str) -> None:
+    luma = np.random.default_rng(0).integers(16, 236, (13, 21)).astype(np.uint16)
+    weights = models.resolve("fsrcnn-x-x2")
+    assert NumpyEngine(weights).run((luma / 255).astype(np.float32)).max() > 1.1
+    path = written(tmp_path, weights, form=form)
+    shown = libplacebo(path, 4 * luma, 26, 42, "yuv444p10le", "yuv444p10le")
+    assert shown.max() <= 1023
+    assert np.abs(shown / 1020 - computed(weights, luma)).max() <= LEVEL_8 / 255
+
+
+@needs_libplacebo
 def test_off_where_nothing_grows(tmp_path: Path) -> None:
     weights, luma = small(OWN["no mapping"]), picture(20, 24)
     shader = written(tmp_path, weights)

@@ -329,6 +329,8 @@ def expand_function(network: Network, index: int) -> str:
 def clamped(scale: int, results: Sequence[str], at: str) -> list[str]:
     """The anti-ringing: lines that bring results back between the extremes of the 3×3 LR pixels around, as far as the parameter says.
 
+    And what keeps them in 0 … 1: libplacebo writes 10 bit into the lower bits of 16, and would let an overshoot exceed 1023.
+
     Args:
         scale: of the network.
         results: names of float or `vec` variables.
@@ -341,6 +343,7 @@ def clamped(scale: int, results: Sequence[str], at: str) -> list[str]:
         f"float l={at};lo=min(lo,l);hi=max(hi,l);}}",
         *(f"{result}=mix({result},clamp({result},lo,hi),float({PARAMETER})/100.);" for result in results),
         "#endif",
+        *(f"{result}=clamp({result},0.,1.);" for result in results),
     ]
 
 
