@@ -155,6 +155,13 @@ void check_refusals(const fsrcnn_model* model) {
     image = lr.image, image.format.siting = FSRCNN_CENTER, expect(image, sr.image, 1, FSRCNN_BAD_FORMAT, "the siting of the result is left");
     image = lr.image, image.width = 0, expect(image, sr.image, 1, FSRCNN_BAD_SIZE, "not 0×7");
     image = lr.image, image.width = INT64_MAX, expect(image, sr.image, 1, FSRCNN_BAD_SIZE, "2^30");
+    for (const int64_t size : {INT64_MAX, INT64_MIN, int64_t(0), int64_t(-1)}) {
+        const fsrcnn_format grey{FSRCNN_GRAY, 8, FSRCNN_FULL_RANGE, FSRCNN_BT601, FSRCNN_LEFT};
+        char memory = 0;
+        const fsrcnn_image packed = fsrcnn_packed(grey, size, 3, &memory);
+        if (packed.plane[0].data || fsrcnn_bytes(grey, size, size)) fail("a block of memory for no size");
+        fsrcnn_plane_width(good, size, 0), fsrcnn_plane_height(good, size, 0), fsrcnn_plane_width(good, size, 1);  // overflow nowhere
+    }
     image = lr.image, image.height = 8, expect(image, sr.image, 1, FSRCNN_BAD_SIZE, "pixels at ×");
     image = lr.image, image.plane[1].data = nullptr, expect(image, sr.image, 1, FSRCNN_NULL_POINTER, "plane 1 of the picture is NULL");
     image = lr.image, image.plane[2].row_stride = 0, expect(image, sr.image, 1, FSRCNN_BAD_PLANES, "plane 2 of the picture has a row stride of 0");

@@ -26,7 +26,7 @@ constexpr const char* SITINGS[] = {"left", "center", "top left"};
 constexpr int FLOAT = 32;
 constexpr int64_t LARGEST_SIDE = int64_t(1) << 30;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); }
 
 template <class Table>
 bool within(int32_t value, const Table& table) {
@@ -216,7 +216,7 @@ size_t fsrcnn_bytes(fsrcnn_format format, int64_t width, int64_t height) {
 fsrcnn_image fsrcnn_packed(fsrcnn_format format, int64_t width, int64_t height, void* data) {
     fsrcnn_image image{format, width, height, {}};
     const Layout* layout = layout_of(format);
-    if (!layout || !data || layout->across > 1 || width < 1) return image;
+    if (!layout || !data || layout->across > 1 || fsrcnn_bytes(format, width, height) == 0) return image;
     const int64_t sample = bytes_of_sample(format), pixel = sample * layout->planes();
     for (int i = 0; i < layout->planes(); i++) image.plane[i] = {static_cast<char*>(data) + i * sample, width * pixel, pixel};
     return image;

@@ -268,6 +268,29 @@ def test_a_network_too_wide_is_refused_with_the_limit(architecture: Architecture
         mpv.check(architecture, "fragment")
 
 
+def test_features_too_large_for_textures_are_refused() -> None:
+    weights = small(OWN["no mapping"])
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    for name, factor in (
+        ("feature_extraction.weight", 1e7),
+        ("feature_extraction.bias", 1e7),
+        ("expanding.weight", 1e-7),
+    ):
+        arrays[name] *= np.float32(factor)
+    with pytest.raises(
+        UsageError, match=r"16-bit floats, up to 65,504, and features of this network \(shrinking\) go up to"
+    ):
+        mpv.shader(Weights(weights.architecture, arrays))
+
+
+def test_a_name_is_one_line_of_text() -> None:
+    weights = small(OWN["no mapping"])
+    text = mpv.shader(weights, name="a\n//!HOOK RGB\udcff")
+    assert "\n// model: a\\n//!HOOK RGB\\udcff\n" in text
+    assert "\n//!HOOK RGB" not in text
+    assert text.encode()
+
+
 # ── ffmpeg ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -315,6 +338,18 @@ def test_ten_bits_are_not_taken_for_sixteen(tmp_path: Path, form: str) -> None:
     luma = 4 * picture(15, 21).astype(np.uint16) + np.random.default_rng(1).integers(0, 4, (15, 21), np.uint16)
     got = libplacebo(written(tmp_path, weights, form=form), luma, 30, 42, "yuv444p10le", "yuv444p16le")
     assert np.abs(got / 256 - 255 * computed(weights, luma, 1020)).max() < LEVEL_16
+
+
+@needs_libplacebo
+@pytest.mark.parametrize("form", mpv.FORMS)
+def test_an_overshoot_stays_within_ten_bits(tmp_path: Path, form: str) -> None:
+    luma = np.random.default_rng(0).integers(16, 236, (13, 21)).astype(np.uint16)
+    weights = models.resolve("fsrcnn-x-x2")
+    assert NumpyEngine(weights).run((luma / 255).astype(np.float32)).max() > 1.1
+    path = written(tmp_path, weights, form=form)
+    shown = libplacebo(path, 4 * luma, 26, 42, "yuv444p10le", "yuv444p10le")
+    assert shown.max() <= 1023
+    assert np.abs(shown / 1020 - computed(weights, luma)).max() <= LEVEL_8 / 255
 
 
 @needs_libplacebo

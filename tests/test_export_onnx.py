@@ -275,7 +275,11 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_without_the_packages(tmp_path: Path) -> None:
     for package, code, sentence in (
-        ("onnxruntime", 0, "not verified, as there is no ONNX Runtime here; type: pip install 'fsrcnn[onnx]'"),
+        (
+            "onnxruntime",
+            0,
+            "not verified, as ONNX Runtime is not installed or cannot be loaded; type: pip install 'fsrcnn[onnx]'",
+        ),
         ("onnx", 1, "ONNX graphs need onnx, which is not installed; type: pip install 'fsrcnn[onnx]'"),
     ):
         hidden = tmp_path / "hidden" / f"{package}.py"

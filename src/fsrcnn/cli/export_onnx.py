@@ -48,7 +48,9 @@ def export_onnx(
     )
     precision = "float16" if float16 else "float32"
     if verified is None:
-        remark(f"fsrcnn: not verified, as there is no ONNX Runtime here; type: pip install 'fsrcnn[{onnx.EXTRA}]'")
+        remark(
+            f"fsrcnn: not verified, as ONNX Runtime is not installed or cannot be loaded; type: pip install 'fsrcnn[{onnx.EXTRA}]'"
+        )
     else:
         unit = "luma in 0 … 1" if input == "luma" else "levels of 255"
         remark(f"fsrcnn: verified in {verified.runtime}: at most {verified.largest:.2g} from the numpy engine ({unit})")

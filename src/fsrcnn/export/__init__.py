@@ -9,6 +9,7 @@ import hashlib
 
 import fsrcnn
 from fsrcnn.architecture import name_of
+from fsrcnn.errors import printable
 from fsrcnn.weights import Weights
 
 
@@ -17,7 +18,8 @@ def facts(weights: Weights, name: str = "") -> dict[str, str]:
 
     Args:
         weights: of the model.
-        name: what it is called: `fsrcnn-x2`; that of its architecture, with the scale, where it is not given.
+        name: what it is called: `fsrcnn-x2`; that of its architecture, with the scale, where it is not given. It may be a file's, and
+            files may have names with line breaks, or that are no text: what cannot be shown is escaped.
 
     Returns:
         model; scale; architecture, as `d=56 s=12 m=4 feature_kernel=5 deconvolution_kernel=9 crop=3`; weights_sha256, that of the file
@@ -26,7 +28,7 @@ def facts(weights: Weights, name: str = "") -> dict[str, str]:
     a = weights.architecture
     numbers = ("d", "s", "m", "feature_kernel", "deconvolution_kernel", "crop")
     return {
-        "model": name or f"{name_of(a)}-x{a.scale}",
+        "model": printable(name) or f"{name_of(a)}-x{a.scale}",
         "scale": str(a.scale),
         "architecture": " ".join(f"{number}={getattr(a, number)}" for number in numbers),
         "weights_sha256": hashlib.sha256(weights.to_bytes()).hexdigest(),

@@ -30,6 +30,7 @@ from fsrcnn.architecture import Architecture, Stage
 from fsrcnn.arrays import Float32
 from fsrcnn.errors import UsageError
 from fsrcnn.export import facts
+from fsrcnn.fixed_point import largest_features
 from fsrcnn.phases import phase_kernels
 from fsrcnn.weights import Weights
 
@@ -43,6 +44,7 @@ WIDEST_PICTURE = 3840  # that a shader must be able to take
 MOST_WEIGHTS = (
     100_000  # literals of a shader; lavapipe compiles the 12,464 of fsrcnn in 9 seconds of a processor's time
 )
+LARGEST_HALF = float(np.finfo(np.float16).max)
 LUMA = "LUMA"
 PARAMETER = "antiring"
 INSIDE = "all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))"  # whether the pixel q is of the picture
@@ -63,8 +65,8 @@ def shader(
             file; in any file it is a `#define` that a person can change.
 
     Raises:
-        UsageError: no such form, a strength outside 0 … 100, or a network that is too wide, or has too large a kernel, for textures
-            and shared memory.
+        UsageError: no such form, a strength outside 0 … 100, or a network that is too wide, has too large a kernel, or too large
+            features, for textures and shared memory.
     """
     if form not in FORMS:
         raise UsageError(f"is {' or '.join(FORMS)}, not {form!r}", argument="form")
@@ -72,6 +74,7 @@ def shader(
         raise UsageError(f"is 0 to 100 percent, not {antiring}", argument="antiring")
     network = Network.of(weights)
     check(weights.architecture, form)
+    check_features(weights)
     passes = list(compute_passes(network, antiring) if form == "compute" else fragment_passes(network, antiring))
     head = header(weights, name, form, len(passes), parameter)
     return "\n".join([head, *passes, *([declaration(antiring)] if parameter else [])])
@@ -109,6 +112,25 @@ def check(architecture: Architecture, form: str) -> None:
                 f"a workgroup has {SHARED_BYTES:,} bytes of shared memory, and kernels of {kernel}×{kernel} and "
                 f"{a.deconvolution_kernel}×{a.deconvolution_kernel} need {need:,}",
                 "give {form='fragment'}",
+            )
+
+
+def check_features(weights: Weights) -> None:
+    """Refuse a network whose features leave the range of the textures they are stored in, as on noise they do.
+
+    Those of the first layer and of the expanding one never are.
+
+    Raises:
+        UsageError: that is so.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = largest_features(weights)
+    for stage in weights.architecture.convolutions[1:-1]:
+        largest = float(found[stage.name].max())
+        if not largest <= LARGEST_HALF:
+            raise UsageError(
+                f"textures hold 16-bit floats, up to {LARGEST_HALF:,.0f}, and features of this network ({stage.name}) go up to "
+                f"{largest:.6g}"
             )
 
 
@@ -307,6 +329,8 @@ def expand_function(network: Network, index: int) -> str:
 def clamped(scale: int, results: Sequence[str], at: str) -> list[str]:
     """The anti-ringing: lines that bring results back between the extremes of the 3×3 LR pixels around, as far as the parameter says.
 
+    And what keeps them in 0 … 1: libplacebo writes 10 bit into the lower bits of 16, and would let an overshoot exceed 1023.
+
     Args:
         scale: of the network.
         results: names of float or `vec` variables.
@@ -319,6 +343,7 @@ def clamped(scale: int, results: Sequence[str], at: str) -> list[str]:
         f"float l={at};lo=min(lo,l);hi=max(hi,l);}}",
         *(f"{result}=mix({result},clamp({result},lo,hi),float({PARAMETER})/100.);" for result in results),
         "#endif",
+        *(f"{result}=clamp({result},0.,1.);" for result in results),
     ]
 
 
