@@ -283,6 +283,26 @@ def test_features_too_large_for_textures_are_refused() -> None:
         mpv.shader(Weights(weights.architecture, arrays))
 
 
+def test_a_network_that_rounding_hurts_is_refused() -> None:
+    """Features that are large, and cancel each other out: nothing overflows."""
+    weights = small(OWN["no mapping"])
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    arrays["shrinking.bias"] += np.float32(3000)  # the next layer takes away what this adds
+    arrays["shrinking.prelu"][:] = 1
+    arrays["expanding.bias"] -= 3000 * arrays["expanding.weight"].sum(axis=(1, 2, 3))
+    with pytest.raises(
+        UsageError, match=r"would change the luma of this network by [\d.]+ levels of 255 on noise; 1.3 are allowed"
+    ):
+        mpv.shader(Weights(weights.architecture, arrays))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_rounding_costs_the_family_half_a_level(name: str) -> None:
+    largest, levels = mpv.rounding(models.resolve(name))
+    assert 0.1 < levels < 0.55  # the luma alone, in steps of 1/8 of a level above 127, is up to 0.06 off
+    assert max(largest.values()) < 20
+
+
 def test_a_name_is_one_line_of_text() -> None:
     weights = small(OWN["no mapping"])
     text = mpv.shader(weights, name="a\n//!HOOK RGB\udcff")

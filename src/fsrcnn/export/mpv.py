@@ -30,7 +30,8 @@ from fsrcnn.architecture import Architecture, Stage
 from fsrcnn.arrays import Float32
 from fsrcnn.errors import UsageError
 from fsrcnn.export import facts
-from fsrcnn.fixed_point import largest_features
+from fsrcnn.fixed_point import sheet
+from fsrcnn.layers import convolve, deconvolve, prelu
 from fsrcnn.phases import phase_kernels
 from fsrcnn.weights import Weights
 
@@ -45,6 +46,7 @@ MOST_WEIGHTS = (
     100_000  # literals of a shader; lavapipe compiles the 12,464 of fsrcnn in 9 seconds of a processor's time
 )
 LARGEST_HALF = float(np.finfo(np.float16).max)
+MOST_LEVELS = 1.3  # of 255, that rounding to 16-bit floats may cost; the bundled networks come to half a level
 LUMA = "LUMA"
 PARAMETER = "antiring"
 INSIDE = "all(greaterThanEqual(q,ivec2(0)))&&all(lessThan(q,size))"  # whether the pixel q is of the picture
@@ -66,7 +68,7 @@ def shader(
 
     Raises:
         UsageError: no such form, a strength outside 0 … 100, or a network that is too wide, has too large a kernel, or too large
-            features, for textures and shared memory.
+            features, for textures and shared memory; or one that loses too much in textures.
     """
     if form not in FORMS:
         raise UsageError(f"is {' or '.join(FORMS)}, not {form!r}", argument="form")
@@ -74,7 +76,7 @@ def shader(
         raise UsageError(f"is 0 to 100 percent, not {antiring}", argument="antiring")
     network = Network.of(weights)
     check(weights.architecture, form)
-    check_features(weights)
+    check_rounding(weights)
     passes = list(compute_passes(network, antiring) if form == "compute" else fragment_passes(network, antiring))
     head = header(weights, name, form, len(passes), parameter)
     return "\n".join([head, *passes, *([declaration(antiring)] if parameter else [])])
@@ -115,23 +117,49 @@ def check(architecture: Architecture, form: str) -> None:
             )
 
 
-def check_features(weights: Weights) -> None:
-    """Refuse a network whose features leave the range of the textures they are stored in, as on noise they do.
-
-    Those of the first layer and of the expanding one never are.
+def check_rounding(weights: Weights) -> None:
+    """Refuse a network that textures of 16-bit floats do not hold: whose features leave their range, or lose too much in them.
 
     Raises:
         UsageError: that is so.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = largest_features(weights)
-    for stage in weights.architecture.convolutions[1:-1]:
-        largest = float(found[stage.name].max())
-        if not largest <= LARGEST_HALF:
+    largest, levels = rounding(weights)
+    for stage, feature in largest.items():
+        if not feature <= LARGEST_HALF:
             raise UsageError(
-                f"textures hold 16-bit floats, up to {LARGEST_HALF:,.0f}, and features of this network ({stage.name}) go up to "
-                f"{largest:.6g}"
+                f"textures hold 16-bit floats, up to {LARGEST_HALF:,.0f}, and features of this network ({stage}) go up to "
+                f"{feature:.6g}"
             )
+    if not levels <= MOST_LEVELS:
+        raise UsageError(
+            f"textures hold 16-bit floats, and rounding to them would change the luma of this network by {levels:.3g} levels of 255 "
+            f"on noise; {MOST_LEVELS} are allowed"
+        )
+
+
+def rounding(weights: Weights) -> tuple[dict[str, float], float]:
+    """What textures of 16-bit floats do to a network, on the noise of `fixed_point.sheet`, which drives it further than pictures do.
+
+    Stored are the results of shrinking, of each mapping layer, and the luma. They are rounded to the nearest float here; a driver that
+    drops what lies between (Mesa's lavapipe) comes to twice as much.
+
+    Returns:
+        Stage → its largest feature; the largest change of luma in levels of 255.
+    """
+    a, arrays = weights.architecture, weights.arrays
+    last, largest = arrays["deconvolution.weight"], {}
+    exact = half = sheet().astype(np.float32)[None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for stage in a.convolutions:
+            weight, bias, slope = (arrays[f"{stage.name}.{part}"] for part in ("weight", "bias", "prelu"))
+            exact, half = (prelu(convolve(x, weight, bias), slope) for x in (exact, half))
+            if stage in a.convolutions[1:-1]:
+                largest[stage.name] = float(np.abs(exact).max())
+                half = half.astype(np.float16).astype(np.float32)
+        exact, half = (
+            np.clip(deconvolve(x, last, arrays["deconvolution.bias"], a.scale, a.crop), 0, 1) for x in (exact, half)
+        )
+        return largest, float(255 * np.abs(half.astype(np.float16) - exact).max())
 
 
 def groups(channels: int) -> list[slice]:
