@@ -188,7 +188,7 @@ const char* fsrcnn_explain(int32_t status) {
         case FSRCNN_BAD_FILE: return "it is no weights file of fsrcnn, or damaged";
         case FSRCNN_TOO_WIDE: return "the network is too wide for precision fast";
         case FSRCNN_BAD_FORMAT: return "there is no such format of images, or two of them differ in more than size and depth";
-        case FSRCNN_BAD_PLANES: return "planes lie in each other's memory, or their strides are of no use";
+        case FSRCNN_BAD_PLANES: return "the result lies in the memory of the picture, or a plane's strides are of no use";
 #endif
         default: return "there is no such status";
     }

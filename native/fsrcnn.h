@@ -65,7 +65,7 @@ enum fsrcnn_status {
     FSRCNN_BAD_FILE = 16,   /* it is no weights file of fsrcnn, or damaged */
     FSRCNN_TOO_WIDE = 17,   /* the network is too wide for FSRCNN_FAST */
     FSRCNN_BAD_FORMAT = 18, /* an image's format does not exist, or the two differ in more than size and depth */
-    FSRCNN_BAD_PLANES = 19  /* planes lie in each other's memory, or have no stride */
+    FSRCNN_BAD_PLANES = 19  /* a plane has no stride, or the result lies in the picture's memory */
 };
 
 /* Sample (row, column) of a plane lies at data + row * row_stride + column * column_stride: strides in bytes, also negative, in any

@@ -103,7 +103,7 @@ class CLibrary:
         if isinstance(source, bytes):
             handle = self.raw.fsrcnn_open_bytes(source, len(source), precision, instruction_set, error)
         else:
-            handle = self.raw.fsrcnn_open(str(source).encode(), precision, instruction_set, error)
+            handle = self.raw.fsrcnn_open(os.fsencode(source), precision, instruction_set, error)
         assert (handle is None) == (error.status != 0) == (error.text != b"")
         if handle is None:
             raise CError(error)

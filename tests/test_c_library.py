@@ -266,6 +266,10 @@ def test_files_that_are_none(c_library: CLibrary, tmp_path: Path) -> None:
     assert "holds arrays but no fsrcnn.architecture metadata" in refusal(tmp_path / "others")
     long = refusal(tmp_path / ("ü" * 120) / ("ü" * 120))  # cut in the middle of a letter, were it cut anywhere
     assert "…' does not exist" in long
+    strange = tmp_path / os.fsdecode(
+        b"a\xffb\xed\xa0\x80c\xe2\x82\xacd\xf0\x9f\x98\x80\xc0\xaf\n"
+    )  # € and a face are letters
+    assert refusal(strange) == f"'{tmp_path}/a?b???c€d😀???' does not exist"
 
 
 def test_a_file_is_all_it_takes(c_library: CLibrary, tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ def test_an_installed_package_comes_back() -> None:
             "raise OSError('libsome.so: no such file')",
             r"which cannot be loaded \(libsome.so: no such file\)",
         ),
+        (
+            "package_e",
+            "import math; math.nothing",
+            r"which cannot be loaded \(module 'math' has no attribute 'nothing'\)",
+        ),
     ],
 )
 def test_a_package_that_is_missing_or_broken(

@@ -28,7 +28,7 @@ def require(module: str, purpose: str, *, extra: str, of: str = "fsrcnn") -> Any
     """
     try:
         return importlib.import_module(module)
-    except (ImportError, OSError) as error:  # OSError: a shared library behind it
+    except Exception as error:  # a package that is damaged, or of another version than it expects, raises anything
         top = module.partition(".")[0]
         absent = isinstance(error, ModuleNotFoundError) and error.name is not None and error.name.split(".")[0] == top
         raise MissingExtraError(
