@@ -22,6 +22,7 @@ debootstrap --foreign --variant=minbase --include=python3 trixie "$root" > "$fol
 for package in "$root"/var/cache/apt/archives/*.deb; do  # the first stage unpacks only what is required
     case ${package##*/} in *python3* | libexpat* | libffi* | libssl* | libsqlite* | libreadline* | libncurses* | libuuid*) dpkg-deb -x "$package" "$root" ;; esac
 done
+find "$root" -mindepth 1 -maxdepth 1 ! -name usr -exec rm -rf {} +  # links that lead out of it: proc, var/run
 cat > "$folder/made" << END
 #!/bin/sh
 exec env PYTHONHOME=$root/usr PYTHONPATH=$site $libraries/$linker --library-path $libraries $root/usr/bin/python3.13 "\$@"
