@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 import fsrcnn
 from fsrcnn.architecture import name_of
 from fsrcnn.errors import printable
 from fsrcnn.weights import Weights
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+"""What a 16-bit float can hold: 65,504."""
 
 
 def facts(weights: Weights, name: str = "") -> dict[str, str]:

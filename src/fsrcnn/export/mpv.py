@@ -29,7 +29,7 @@ from fsrcnn import pretrained
 from fsrcnn.architecture import Architecture, Stage
 from fsrcnn.arrays import Float32
 from fsrcnn.errors import UsageError
-from fsrcnn.export import facts
+from fsrcnn.export import LARGEST_HALF, facts
 from fsrcnn.fixed_point import sheet
 from fsrcnn.layers import convolve, deconvolve, prelu
 from fsrcnn.phases import phase_kernels
@@ -45,7 +45,6 @@ WIDEST_PICTURE = 3840  # that a shader must be able to take
 MOST_WEIGHTS = (
     100_000  # literals of a shader; lavapipe compiles the 12,464 of fsrcnn in 9 seconds of a processor's time
 )
-LARGEST_HALF = float(np.finfo(np.float16).max)
 MOST_LEVELS = 1.3  # of 255, that rounding to 16-bit floats may cost; the bundled networks come to half a level
 LUMA = "LUMA"
 PARAMETER = "antiring"

@@ -23,7 +23,7 @@ from fsrcnn.arrays import Array, Float64
 from fsrcnn.color import INVERSES, OFFSET, RGB_TO_YCBCR
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
-from fsrcnn.export import facts
+from fsrcnn.export import LARGEST_HALF, facts
 from fsrcnn.imresize import contributions
 from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
@@ -33,7 +33,6 @@ from fsrcnn.windows import BICUBIC_REACH
 
 OPSET, IR = 13, 8  # of ONNX 1.8 (2020) and 1.10 (2021): runtimes of years ago read them
 EXTRA = "onnx"
-LARGEST_HALF = float(np.finfo(np.float16).max)
 
 Form = Literal["conv", "deconvolution"]
 Input = Literal["luma", "rgb8"]
