@@ -95,7 +95,7 @@ class FixedPoint:
         levels = np.float32(INPUT_LEVELS)
         x = np.floor(np.clip(lr, 0, 1) * levels + np.float32(0.5)).astype(np.int64)[None]
         for stage in (convolution.name for convolution in self.architecture.convolutions):
-            total = _convolve(x, self.kernels[stage]).astype(np.int64) + self.biases[stage][:, None, None]
+            total = convolve(x, self.kernels[stage]).astype(np.int64) + self.biases[stage][:, None, None]
             assert np.abs(total).max() <= LARGEST_32
             multiplier = np.where(total < 0, self.negative[stage][:, None, None], self.positive[stage][:, None, None])
             x = np.rint(np.clip(total.astype(np.float32) * multiplier, -FEATURE_LEVELS, FEATURE_LEVELS)).astype(
@@ -131,7 +131,7 @@ def largest_features(weights: Weights) -> dict[str, Float64]:
         kernel, bias, slope = (
             weights.arrays[f"{stage}.{part}"].astype(np.float64) for part in ("weight", "bias", "prelu")
         )
-        x = _convolve(x, kernel) + bias[:, None, None]
+        x = convolve(x, kernel) + bias[:, None, None]
         x = np.where(x < 0, x * slope[:, None, None], x)
         # A BLAS sums in an order of its own. In float64 that is about the last bits, which float32 leaves out.
         found = np.abs(x).max(axis=(1, 2)).astype(np.float32).astype(np.float64)
@@ -192,7 +192,7 @@ def _positive(units: float) -> float:
     return min(units, 1e30)
 
 
-def _convolve(x: Int64 | Float64, kernel: Int64 | Float64) -> Float64:
+def convolve(x: Int64 | Float64, kernel: Int64 | Float64) -> Float64:
     """(in, h, w) with (out, in, k, k) to (out, h, w), zero padded. Whole numbers come out exact: their sums stay below 2^31."""
     side, (height, width) = kernel.shape[-1], x.shape[1:]
     padded = np.pad(x, ((0, 0), (side // 2, side // 2), (side // 2, side // 2))).astype(np.float64)

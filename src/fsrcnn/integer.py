@@ -1,0 +1,287 @@
+"""The network in whole numbers from end to end: what a chip core computes, to the last bit.
+
+Luma comes in and goes out in 10-bit levels, 1020 for white's 1.0 (an 8-bit sample times 4). In between, in a format as `w12a12`:
+
+    kernels      12 bits with sign, each output channel (each phase of the deconvolution) in a unit of its own
+    features     12 bits with sign, each channel in a unit of its own, which the next kernel takes along
+    sums         at most 32 bits with sign; `sum_bits` says how many a stage needs, and that none overflows, in whatever order it is taken
+    requantising sum >> before   : 25 bits with sign; the bias brings the half that rounds it
+                 · multiplier    : 18 bits with sign, one for sums from zero up, one (the PReLU's) for sums below
+                 + half, >> after: rounded, then clipped to a feature's 12 bits, or to luma's 0 … 1023
+
+25 × 18 bits are one multiplier of a Xilinx DSP48 slice. `IntegerModel.run` is the definition. Other arithmetic of this
+package that has a definition of its own is `fixed_point.py`'s, whose multipliers are floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Float64, Int64
+from fsrcnn.errors import UsageError, WeightsError
+from fsrcnn.fixed_point import convolve, largest_features
+from fsrcnn.weights import Weights
+
+WHITE = 1020  # the level of 1.0
+LARGEST_LEVEL = 1023
+SUM_BITS = 32  # of the largest sums allowed
+FACTOR_BITS = 25  # of a sum before it is multiplied
+MULTIPLIER_BITS = 18
+LARGEST_SHIFT = FACTOR_BITS + MULTIPLIER_BITS - 2  # beyond it, every product is rounded to zero
+
+
+class Format(NamedTuple):
+    """How many bits with sign the kernels and the features have."""
+
+    kernel_bits: int
+    feature_bits: int
+
+
+FORMATS = {
+    "w16a14": Format(16, 14), "w12a12": Format(12, 12), "w10a12": Format(10, 12), "w8a16": Format(8, 16), "w8a8": Format(8, 8),
+}  # fmt: skip
+
+
+def format_of(name: str) -> Format:
+    """
+    Raises:
+        UsageError: no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"is {', '.join(FORMATS)}, not {name!r}", argument="format")
+    return FORMATS[name]
+
+
+class Requantising(NamedTuple):
+    """From a stage's sums to its whole numbers.
+
+    Attributes:
+        before: bits that are cut off a sum.
+        positive, negative: (out,): what is multiplied with the rest from zero up and below; equal for the deconvolution.
+        after: bits that are rounded off the product.
+    """
+
+    before: int
+    positive: Int64
+    negative: Int64
+    after: int
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """A network in whole numbers, checked when made.
+
+    Attributes:
+        architecture: what the arrays mean.
+        format: a name in `FORMATS`.
+        kernels: stage → (out, in, k, k); deconvolution (d, 1, k, k).
+        biases: stage → (out,) in units of the sums; deconvolution (scale²,), phase `scale*y + x` being that of HR pixels
+            (scale·i + y, scale·j + x).
+        requantising: stage → how its sums become features, or luma; (scale²,) multipliers for the deconvolution.
+
+    Raises:
+        UsageError: no such format.
+        WeightsError: an array is missing or misshapen, or a number is so large that something could overflow.
+    """
+
+    architecture: Architecture
+    format: str
+    kernels: dict[str, Int64]
+    biases: dict[str, Int64]
+    requantising: dict[str, Requantising]
+
+    def __post_init__(self) -> None:
+        format = format_of(self.format)
+        a = self.architecture
+        for stage in a.stages:
+            name, last = stage.name, stage.kind == "deconvolution"
+            outputs = a.scale**2 if last else stage.channels_out
+            if not (name in self.kernels and name in self.biases and name in self.requantising):
+                raise WeightsError(f"the integer model misses the stage {name}")
+            rule = self.requantising[name]
+            expected = {"kernel": (self.kernels[name], a.array_shapes[f"{name}.weight"])}
+            for part, array in ("bias", self.biases[name]), ("positive", rule.positive), ("negative", rule.negative):
+                expected[part] = (array, (outputs,))
+            for part, (array, shape) in expected.items():
+                if array.shape != shape:
+                    raise WeightsError(f"{name}.{part} has shape {array.shape}, the architecture says {shape}")
+            _bounded(f"{name}.kernel", self.kernels[name], format.kernel_bits)
+            for part in ("positive", "negative"):
+                _bounded(f"{name}.{part}", getattr(rule, part), MULTIPLIER_BITS)
+            _bounded(f"{name}.bias", self.biases[name], SUM_BITS)
+            needed = self.sum_bits(name)
+            if needed > SUM_BITS:
+                raise WeightsError(
+                    f"the sums of {name} could need {needed} bits, and {SUM_BITS} are the most that a core has"
+                )
+            if not 0 <= rule.before < SUM_BITS or needed - rule.before > FACTOR_BITS:
+                raise WeightsError(
+                    f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; {FACTOR_BITS} may be left"
+                )
+            if not 1 <= rule.after <= LARGEST_SHIFT:
+                raise WeightsError(f"{name} rounds {rule.after} bits off; 1 to {LARGEST_SHIFT} are allowed")
+
+    @classmethod
+    def of(cls, weights: Weights, format: str, largest: dict[str, Float64] | None = None) -> IntegerModel:
+        """The whole numbers that come nearest to float weights.
+
+        Args:
+            weights: the network.
+            format: a name in `FORMATS`.
+            largest: stage → (out,) largest magnitude of each of its features that must not be clipped; that on `fixed_point.sheet` by
+                default, which drives a network further than pictures do.
+
+        Raises:
+            UsageError: no such format, or the network's numbers do not fit into it.
+        """
+        kernel_bits, feature_bits = format_of(format)
+        largest = largest or largest_features(weights)
+        architecture, arrays = weights.architecture, weights.arrays
+        kernels, biases, requantising = {}, {}, {}
+        step = np.array([1 / WHITE])  # what 1 stands for in each channel of a stage's input
+        reach = LARGEST_LEVEL
+        levels = 2 ** (feature_bits - 1)
+        for stage in (convolution.name for convolution in architecture.convolutions):
+            kernel = arrays[f"{stage}.weight"].astype(np.float64) * step[None, :, None, None]
+            bias = arrays[f"{stage}.bias"].astype(np.float64)
+            units = np.array([_units(k, b, kernel_bits, reach) for k, b in zip(kernel, bias, strict=True)])
+            kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
+            whole = np.rint(bias * units).astype(np.int64)
+            step = largest[stage] / (levels - 1)
+            slope = arrays[f"{stage}.prelu"].astype(np.float64)
+            biases[stage], requantising[stage] = _requantised(
+                stage, kernels[stage].reshape(len(whole), -1), whole, reach, 1 / (units * step), slope
+            )
+            reach = levels
+        scale = architecture.scale
+        last = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
+        bias = float(arrays["deconvolution.bias"][0])
+        phases = _phases(architecture)
+        units = np.array([_units(last[:, y][:, :, x], bias, kernel_bits, reach) for y, x in phases])
+        deconvolution = np.empty(last.shape, np.int64)
+        for (y, x), unit in zip(phases, units, strict=True):
+            deconvolution[:, y[:, None], x] = np.rint(last[:, y[:, None], x] * unit)
+        kernels["deconvolution"] = deconvolution[:, None]
+        rows = [np.abs(deconvolution[:, y[:, None], x]).ravel() for y, x in phases]
+        biases["deconvolution"], requantising["deconvolution"] = _requantised(
+            "deconvolution", rows, np.rint(bias * units).astype(np.int64), reach, WHITE / units, np.ones(scale**2)
+        )
+        return cls(architecture, format, kernels, biases, requantising)
+
+    @property
+    def feature_bits(self) -> int:
+        """Of each channel of a feature map, with sign."""
+        return FORMATS[self.format].feature_bits
+
+    def reach(self, stage: str) -> int:
+        """The largest magnitude of what goes into a stage."""
+        return LARGEST_LEVEL if stage == "feature_extraction" else 2 ** (self.feature_bits - 1)
+
+    def sum_bits(self, stage: str) -> int:
+        """How many bits with sign hold every sum of a stage, and every part of one: Σ|kernel| · reach + |bias| is the largest.
+
+        One weight of 3 and one of -2 of 12-bit features and a bias of 5: 5 · 2048 + 5 = 10,245 < 2^14, so 15 bits.
+        """
+        kernel = np.abs(self.kernels[stage])
+        if stage == "deconvolution":
+            totals = [int(kernel[:, 0, y[:, None], x].sum()) for y, x in _phases(self.architecture)]
+        else:
+            totals = [int(total) for total in kernel.sum(axis=(1, 2, 3))]
+        most = max(
+            total * self.reach(stage) + abs(int(bias)) for total, bias in zip(totals, self.biases[stage], strict=True)
+        )
+        return most.bit_length() + 1
+
+    def run(self, lr: Int64, watch: Callable[[str, Int64], None] | None = None) -> Int64:
+        """(h, w) luma levels 0 … 1023 to (scale*h, scale*w) levels 0 … 1023.
+
+        Args:
+            lr: whole numbers.
+            watch: is given each convolution's name and features (out, h, w), in the order of computation.
+        """
+        limit = 2 ** (self.feature_bits - 1)
+        x = lr.astype(np.int64)[None]
+        for stage in (convolution.name for convolution in self.architecture.convolutions):
+            sums = convolve(x, self.kernels[stage]).astype(np.int64) + self.biases[stage][:, None, None]
+            x = np.clip(_rounded(sums, self.requantising[stage]), -limit, limit - 1)
+            if watch:
+                watch(stage, x)
+        scale, crop, side = self.architecture.scale, self.architecture.crop, self.architecture.deconvolution_kernel
+        height, width = lr.shape
+        canvas = np.zeros((scale * (height - 1) + side, scale * (width - 1) + side), np.int64)
+        for dy in range(side):
+            for dx in range(side):
+                stamp = np.tensordot(
+                    self.kernels["deconvolution"][:, 0, dy, dx].astype(np.float64), x.astype(np.float64), 1
+                )
+                canvas[dy : dy + scale * height : scale, dx : dx + scale * width : scale] += stamp.astype(np.int64)
+        cropped = canvas[crop : crop + scale * height, crop : crop + scale * width]
+        # (h, scale, w, scale) → (scale², h, w): each phase has a multiplier of its own, as each channel of a convolution has.
+        phases = cropped.reshape(height, scale, width, scale).transpose(1, 3, 0, 2).reshape(-1, height, width)
+        sums = phases + self.biases["deconvolution"][:, None, None]
+        levels = np.clip(_rounded(sums, self.requantising["deconvolution"]), 0, LARGEST_LEVEL)
+        sr: Int64 = (
+            levels.reshape(scale, scale, height, width).transpose(2, 0, 3, 1).reshape(scale * height, scale * width)
+        )
+        return sr
+
+
+def eight_bit(levels: Int64) -> Int64:
+    """10-bit levels as 8-bit ones, 0 … 255: a quarter, halves up."""
+    return np.minimum((levels + 2) >> 2, 255)
+
+
+def _rounded(sums: Int64, rule: Requantising) -> Int64:
+    """(out, h, w) sums times their channels' multipliers, not yet clipped."""
+    factor = sums >> rule.before
+    multiplier = np.where(factor < 0, rule.negative[:, None, None], rule.positive[:, None, None])
+    rounded: Int64 = (factor * multiplier + (1 << (rule.after - 1))) >> rule.after
+    return rounded
+
+
+def _phases(architecture: Architecture) -> list[tuple[Int64, Int64]]:
+    """For each phase of HR pixels the rows and the columns of the deconvolution's kernel that reach it."""
+    scale, side = architecture.scale, architecture.deconvolution_kernel
+    taps = [np.arange((phase + architecture.crop) % scale, side, scale) for phase in range(scale)]
+    return [(y, x) for y in taps for x in taps]
+
+
+def _units(kernel: Float64, bias: float, kernel_bits: int, reach: int) -> float:
+    """How many units of a sum stand for 1.0, for what one output is summed of: as many as the kernel's and the sum's bits hold."""
+    by_kernel = (2 ** (kernel_bits - 1) - 1) / max(1e-30, float(np.abs(kernel).max()))
+    # Rounding may add half a unit to each weight and to the bias, and the bias takes half of what is cut off before the multiplier.
+    slack = 0.5 * (reach * kernel.size + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
+    by_sum = (2 ** (SUM_BITS - 1) - 1 - slack) / max(1e-30, float(np.abs(kernel).sum()) * reach + abs(bias))
+    units = min(by_kernel, by_sum)
+    if units <= 0:
+        raise UsageError(f"this network is too wide for sums of {SUM_BITS} bits", "make d or s smaller")
+    return min(units, 1e30)
+
+
+def _requantised(
+    stage: str, kernels: object, bias: Int64, reach: int, ratio: Float64, slope: Float64
+) -> tuple[Int64, Requantising]:
+    """The bias with its half, and the rule by which the sums of (out,) channels become `ratio` times as large."""
+    totals = np.array([int(np.abs(kernel).sum()) for kernel in kernels])  # type: ignore[attr-defined]
+    most = int((totals * reach + np.abs(bias)).max())
+    before = max(0, most.bit_length() + 1 - FACTOR_BITS)
+    if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:
+        before += 1
+    real = np.stack([ratio, ratio * slope]) * 2.0**before
+    steepest = float(np.abs(real).max())
+    after = min(LARGEST_SHIFT, int(np.floor(np.log2((2 ** (MULTIPLIER_BITS - 1) - 1) / max(steepest, 1e-30)))))
+    if after < 1:
+        raise UsageError(f"the slopes of {stage} are too steep for multipliers of {MULTIPLIER_BITS} bits")
+    positive, negative = np.rint(real * 2.0**after).astype(np.int64)
+    return bias + (1 << before >> 1), Requantising(before, positive, negative, after)
+
+
+def _bounded(name: str, array: Int64, bits: int) -> None:
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if array.size and (array.min() < least or array.max() > most):
+        raise WeightsError(f"{name} goes beyond {bits} bits with sign: {array.min()} to {array.max()}")
