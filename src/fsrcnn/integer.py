@@ -174,6 +174,11 @@ class IntegerModel:
         return cls(architecture, format, kernels, biases, requantising)
 
     @property
+    def kernel_bits(self) -> int:
+        """Of each weight, with sign."""
+        return FORMATS[self.format].kernel_bits
+
+    @property
     def feature_bits(self) -> int:
         """Of each channel of a feature map, with sign."""
         return FORMATS[self.format].feature_bits
