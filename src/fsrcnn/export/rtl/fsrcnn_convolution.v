@@ -17,9 +17,9 @@ module fsrcnn_convolution #(
     parameter SUM_BITS     = 29,
     parameter BEFORE       = 4,
     parameter AFTER        = 23,
-    parameter KERNELS      = "kernels.mem",
-    parameter BIASES       = "biases.mem",
-    parameter MULTIPLIERS  = "multipliers.mem"
+    parameter KERNELS      = "",
+    parameter BIASES       = "",
+    parameter MULTIPLIERS  = ""
 ) (
     input  wire                             clk,
     input  wire                             rst,

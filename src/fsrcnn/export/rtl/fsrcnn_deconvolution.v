@@ -19,10 +19,10 @@ module fsrcnn_deconvolution #(
     parameter SUM_BITS     = 29,
     parameter BEFORE       = 4,
     parameter AFTER        = 25,
-    parameter KERNELS      = "kernels.mem",
-    parameter NO_BIASES    = "zeros.mem",  // a stamp has none, for several lie upon each other
-    parameter BIASES       = "biases.mem",
-    parameter MULTIPLIERS  = "multipliers.mem"
+    parameter KERNELS      = "",
+    parameter NO_BIASES    = "",  // a stamp has none, for several lie upon each other
+    parameter BIASES       = "",
+    parameter MULTIPLIERS  = ""
 ) (
     input  wire                        clk,
     input  wire                        rst,

@@ -13,7 +13,7 @@ module fsrcnn_overlap #(
     parameter BEYOND   = 2,
     parameter WIDTH    = 960,
     parameter SUM_BITS = 29,
-    parameter BIASES   = "biases.mem"  // one word: of all phases
+    parameter BIASES   = ""  // one word: of all phases
 ) (
     input  wire                              clk,
     input  wire                              rst,
@@ -113,7 +113,9 @@ module fsrcnn_overlap #(
     endgenerate
 
     (* rom_style = "logic" *) reg [BLOCK_BITS-1:0] biases [0:0];
-    initial $readmemh(BIASES, biases);
+    generate
+        if (BIASES != "") initial $readmemh(BIASES, biases);
+    endgenerate
 
     // First step: across. `row_sums` a: what this row's stamps, up to this column, give to the row a below.
     // Second step: down. Below a = TILES - 1 nothing waits yet but the bias.

@@ -9,8 +9,8 @@ module fsrcnn_products #(
     parameter TAP_BITS     = 12,  // with sign
     parameter KERNEL_BITS  = 12,
     parameter SUM_BITS     = 28,
-    parameter KERNELS      = "kernels.mem",  // a word for each cycle: LANES weights of the first output, then of the next
-    parameter BIASES       = "biases.mem",   // a word for each PARALLEL outputs
+    parameter KERNELS      = "",  // a word for each cycle: LANES weights of the first output, then of the next
+    parameter BIASES       = "",   // a word for each PARALLEL outputs
     parameter GROUP_BITS   = OUTPUT_STEPS > 1 ? $clog2(OUTPUT_STEPS) : 1
 ) (
     input  wire                         clk,
@@ -68,10 +68,10 @@ module fsrcnn_products #(
 
     (* rom_style = "logic" *) reg [PARALLEL*LANES*KERNEL_BITS-1:0] kernels [0:STEPS-1];
     (* rom_style = "logic" *) reg [PARALLEL*SUM_BITS-1:0] biases [0:OUTPUT_STEPS-1];
-    initial begin
-        $readmemh(KERNELS, kernels);
-        $readmemh(BIASES, biases);
-    end
+    generate
+        if (KERNELS != "") initial $readmemh(KERNELS, kernels);
+        if (BIASES != "") initial $readmemh(BIASES, biases);
+    endgenerate
 
     wire [TAP_STEPS*LANES*TAP_BITS-1:0] taps;
     assign taps[TAPS*TAP_BITS-1:0] = in_taps;

@@ -10,7 +10,7 @@ module fsrcnn_requantise #(
     parameter AFTER       = 23,
     parameter OUT_BITS    = 12,
     parameter LUMA        = 0,   // 0: numbers with sign; 1: levels from 0 on, without
-    parameter MULTIPLIERS = "multipliers.mem"  // a word for each cycle: negative, positive of the first unit (from the low end), then ...
+    parameter MULTIPLIERS = ""  // a word for each cycle: negative, positive of the first unit (from the low end), then ...
 ) (
     input  wire                         clk,
     input  wire                         rst,
@@ -86,7 +86,9 @@ module fsrcnn_requantise #(
     wire [PLACE_BITS-1:0] placed = notes[1 +: PLACE_BITS];
 
     (* rom_style = "logic" *) reg [UNITS*2*MULTIPLIER_BITS-1:0] multipliers [0:PLACES-1];
-    initial $readmemh(MULTIPLIERS, multipliers);
+    generate
+        if (MULTIPLIERS != "") initial $readmemh(MULTIPLIERS, multipliers);
+    endgenerate
     wire [UNITS*2*MULTIPLIER_BITS-1:0] chosen = multipliers[place];
     wire [UNITS*OUT_BITS-1:0] values;
     genvar unit, i;
