@@ -1,5 +1,6 @@
 // Two places in a stream. What comes before it and what comes behind it see registers only, so that no path of `ready` runs
 // through several layers. A beat per cycle goes through.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_buffer #(
     parameter BITS = 8
 ) (

@@ -1,5 +1,6 @@
 // A convolution with its PReLU: feature extraction, shrinking, mapping, expanding (Dong et al. 2016, section 3.2).
 // In and out go pixels, all channels of one at once, row by row; zero borders; the size is kept.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_convolution #(
     parameter KERNEL       = 3,
     parameter CHANNELS_IN  = 12,
@@ -78,7 +79,7 @@ module fsrcnn_convolution #(
     fsrcnn_products #(
         .TAPS(TAPS), .LANES(LANES), .TAP_STEPS(TAP_STEPS), .PARALLEL(PARALLEL), .OUTPUT_STEPS(OUTPUT_STEPS),
         .TAP_BITS(TAP_BITS), .KERNEL_BITS(KERNEL_BITS), .SUM_BITS(SUM_BITS), .KERNELS(KERNELS), .BIASES(BIASES)
-    ) products (
+    ) multipliers (
         .clk(clk), .rst(rst), .enable(enable),
         .in_valid(window_valid), .in_ready(window_ready), .in_taps(taps),
         .in_last_column(window_last_column), .in_last_row(window_last_row),

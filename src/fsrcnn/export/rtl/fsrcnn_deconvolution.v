@@ -1,5 +1,6 @@
 // The deconvolution (Dong et al. 2016, section 3.2) as SCALE * SCALE phase convolutions in LR time: products with the features of one
 // pixel, its stamp, overlapped with those of its neighbours. In go pixels of CHANNELS features, out blocks of SCALE x SCALE levels.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_deconvolution #(
     parameter KERNEL       = 9,
     parameter CHANNELS     = 56,
@@ -50,7 +51,7 @@ module fsrcnn_deconvolution #(
     fsrcnn_products #(
         .TAPS(CHANNELS), .LANES(LANES), .TAP_STEPS(TAP_STEPS), .PARALLEL(PARALLEL), .OUTPUT_STEPS(OUTPUT_STEPS),
         .TAP_BITS(IN_BITS), .KERNEL_BITS(KERNEL_BITS), .SUM_BITS(SUM_BITS), .KERNELS(KERNELS), .BIASES(NO_BIASES)
-    ) products (
+    ) multipliers (
         .clk(clk), .rst(rst), .enable(enable),
         .in_valid(in_valid), .in_ready(in_ready), .in_taps(in_pixel),
         .in_last_column(in_last_column), .in_last_row(in_last_row),

@@ -1,5 +1,6 @@
 // Blocks of SCALE x SCALE levels, a row of LR pixels at a time, to HR rows as AXI4-Stream video, PIXELS in a beat, the leftmost at the low
 // end. While a row of blocks is written into one half of the memory, SCALE rows of pixels are read from the other.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_output #(
     parameter SCALE  = 2,
     parameter WIDTH  = 960,  // in LR pixels
@@ -36,22 +37,22 @@ module fsrcnn_output #(
             if (DEPTH == 10) begin : ten
                 assign block[i*10 +: 10] = level;
             end else begin : eight
-                wire [10:0] rounded = {1'b0, level} + 11'd2;
-                assign block[i*8 +: 8] = rounded[10] ? 8'd255 : rounded[9:2];
+                wire [8:0] rounded = level[9:2] + {8'd0, level[1]};
+                assign block[i*8 +: 8] = rounded[8] ? 8'd255 : rounded[7:0];
             end
         end
     endgenerate
 
     // Writing.
-    reg                 writes, reads;  // which half
-    reg  [1:0]          full;           // a half that waits to be read, or is read
-    reg                 first;          // the next row of blocks is a frame's first
-    reg  [1:0]          firsts;
+    reg                  writes, reads;  // which half
+    reg  [1:0]           full;           // a half that waits to be read, or is read
+    reg                  first;          // the next row of blocks is a frame's first
+    reg  [1:0]           firsts;
     reg  [WORD_BITS-1:0] word;
-    reg  [1:0]          lane;           // which bank
-    reg  [WORD_BITS-1:0] last_word  [0:1];
-    reg  [1:0]          last_lane  [0:1];
-    wire                done;           // the last beat of a half leaves the memory
+    reg  [1:0]           lane;           // which bank
+    reg  [WORD_BITS-1:0] last_word [0:1];
+    reg  [1:0]           last_lane [0:1];
+    wire                 done;           // the last beat of a half leaves the memory
     assign in_ready = !full[writes];
     wire write = in_valid && in_ready;
     wire last_lane_of_word = lane == BANKS - 1;
@@ -140,7 +141,7 @@ module fsrcnn_output #(
             always @(posedge clk) begin
                 if (enable) begin
                     pixel           <= PIXELS == 1 ? pixel_row[word_part*DEPTH +: DEPTH] : pixel_row[i*DEPTH +: DEPTH];
-                    m_axis_tkeep[i] <= i / SCALE <= word_lane;
+                    m_axis_tkeep[i] <= i < SCALE || i / SCALE <= word_lane;
                 end
             end
             assign m_axis_tdata[i*BITS +: BITS] = {{BITS-DEPTH{1'b0}}, pixel};

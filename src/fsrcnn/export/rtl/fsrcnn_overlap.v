@@ -5,6 +5,7 @@
 //
 // FRONT rows and columns of zeros stand before the stamp, so that the crop becomes BEYOND whole LR pixels. (x2, kernel 9, crop 3: FRONT
 // 1, TILES 5, BEYOND 2.) BEYOND columns behind each row and rows below each frame bring forth the last HR pixels, without a stamp.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_overlap #(
     parameter KERNEL   = 9,
     parameter SCALE    = 2,

@@ -1,5 +1,6 @@
 // Shared multipliers: OUTPUTS sums of TAPS products each, PARALLEL outputs by LANES taps in a cycle.
 // It takes TAP_STEPS cycles to finish PARALLEL sums, and OUTPUT_STEPS times that for all; then the next taps are asked for.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_products #(
     parameter TAPS         = 108,
     parameter LANES        = 108,
@@ -27,11 +28,11 @@ module fsrcnn_products #(
     output reg                          out_last_column,
     output reg                          out_last_row
 );
-    localparam STEPS        = TAP_STEPS * OUTPUT_STEPS;
-    localparam STEP_BITS    = STEPS > 1 ? $clog2(STEPS) : 1;
+    localparam STEPS         = TAP_STEPS * OUTPUT_STEPS;
+    localparam STEP_BITS     = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam TAP_STEP_BITS = TAP_STEPS > 1 ? $clog2(TAP_STEPS) : 1;
-    localparam PRODUCT_BITS = TAP_BITS + KERNEL_BITS;
-    localparam DELAY        = 2 + $clog2(LANES);  // operands, products, and the sum's levels
+    localparam PRODUCT_BITS  = TAP_BITS + KERNEL_BITS;
+    localparam DELAY         = 2 + $clog2(LANES);  // operands, products, and the sum's levels
 
     reg [STEP_BITS-1:0]     step;
     reg [TAP_STEP_BITS-1:0] tap_step;
@@ -80,11 +81,18 @@ module fsrcnn_products #(
             assign taps[TAP_STEPS*LANES*TAP_BITS-1:TAPS*TAP_BITS] = {(TAP_STEPS*LANES-TAPS)*TAP_BITS{1'b0}};
         end
     endgenerate
+    // Written as a product, the place of the lanes in the taps would cost a multiplier.
+    reg [LANES*TAP_BITS-1:0] chosen;
+    integer                  i;
+    always @* begin
+        chosen = {LANES*TAP_BITS{1'b0}};
+        for (i = 0; i < TAP_STEPS; i = i + 1) chosen = chosen | {LANES*TAP_BITS{tap_step == i}} & taps[i*LANES*TAP_BITS +: LANES*TAP_BITS];
+    end
     reg [LANES*TAP_BITS-1:0]             operands;
     reg [PARALLEL*LANES*KERNEL_BITS-1:0] weights;
     always @(posedge clk) begin
         if (enable) begin
-            operands <= taps[tap_step*LANES*TAP_BITS +: LANES*TAP_BITS];
+            operands <= chosen;
             weights  <= kernels[step];
         end
     end
@@ -102,7 +110,7 @@ module fsrcnn_products #(
                 assign products[lane*PRODUCT_BITS +: PRODUCT_BITS] = product;
             end
             wire signed [SUM_BITS-1:0] part;
-            fsrcnn_sum #(.TERMS(LANES), .BITS(PRODUCT_BITS), .SUM_BITS(SUM_BITS)) sum (
+            fsrcnn_sum #(.TERMS(LANES), .BITS(PRODUCT_BITS), .SUM_BITS(SUM_BITS)) tree (
                 .clk(clk), .enable(enable), .terms(products), .sum(part)
             );
             reg signed [SUM_BITS-1:0] total;

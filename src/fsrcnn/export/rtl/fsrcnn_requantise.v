@@ -1,5 +1,6 @@
 // From sums to features, or to luma: (sum >>> BEFORE) * multiplier, rounded by AFTER bits, clipped. The multiplier is one of two by the
 // sum's sign, which is the PReLU. UNITS sums in a cycle: PARALLEL of them that came at once are shifted through in STEPS cycles.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_requantise #(
     parameter OUTPUTS     = 12,
     parameter PARALLEL    = 2,
@@ -36,8 +37,8 @@ module fsrcnn_requantise #(
     localparam ROUNDED_BITS    = 1 + (PRODUCT_BITS > AFTER ? PRODUCT_BITS : AFTER);
     localparam HELD_BITS       = STEPS * UNITS * SUM_BITS;
     localparam signed [ROUNDED_BITS-1:0] HALF = {{ROUNDED_BITS-1{1'b0}}, 1'b1} << (AFTER - 1);
-    localparam signed [OUT_BITS:0] LEAST = LUMA ? 0 : -(1 << (OUT_BITS - 1));
-    localparam signed [OUT_BITS:0] MOST  = LUMA ? (1 << OUT_BITS) - 1 : (1 << (OUT_BITS - 1)) - 1;
+    localparam signed [ROUNDED_BITS-1:0] LEAST = LUMA ? 0 : -(1 << (OUT_BITS - 1));
+    localparam signed [ROUNDED_BITS-1:0] MOST  = LUMA ? (1 << OUT_BITS) - 1 : (1 << (OUT_BITS - 1)) - 1;
 
     assign enable = !out_valid || out_ready;
 

@@ -4,6 +4,7 @@
 // The rows above lie in one memory, a word for each column: read where the next pixel will be, written back with that pixel.
 // Behind each row PAD columns of zeros are shifted in, below each frame PAD rows: that needs no pixels, and a cycle each
 // where no window comes out. Frames may follow one another at once, and be of different sizes.
+/* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
 module fsrcnn_window #(
     parameter KERNEL = 3,    // odd, from 3 on
     parameter BITS   = 144,  // of a pixel
