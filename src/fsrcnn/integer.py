@@ -210,7 +210,7 @@ class IntegerModel:
 
     def reach(self, stage: str) -> int:
         """The largest magnitude of what goes into a stage."""
-        return LARGEST_LEVEL if stage == "feature_extraction" else 2 ** (self.feature_bits - 1)
+        return LARGEST_LEVEL if stage == "feature_extraction" else 1 << (self.feature_bits - 1)
 
     def sum_bits(self, stage: str) -> int:
         """How many bits with sign hold every sum of a stage, and every part of one: Σ|kernel| · reach + |bias| is the largest.

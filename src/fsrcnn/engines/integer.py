@@ -16,6 +16,9 @@ from fsrcnn.engines import Engine
 from fsrcnn.fixed_point import convolve
 from fsrcnn.integer import LARGEST_LEVEL, WHITE, IntegerModel
 
+# Half a level, and a bit: float32 makes 511.49997 of the 511.5 of a 12-bit sample. Samples of 16 bits are 2^-6 of a level apart.
+HALF = np.float32(0.5 + 2**-12)
+
 
 class _Channel(NamedTuple):
     """How the sums of a channel, divided by 2^before, become its whole numbers; multipliers are divided by 2^after."""
@@ -42,7 +45,7 @@ class IntegerEngine(Engine):
         self._channels: dict[str, list[_Channel]] = {}
         for stage, rule in model.requantising.items():
             before, after = 2.0**-rule.before, 2.0**-rule.after
-            self._kernels[stage] = model.kernels[stage] * before
+            self._kernels[stage] = model.kernels[stage].astype(np.float64) * before
             numbers = (model.biases[stage] * before, rule.positive * after, rule.negative * after)
             self._channels[stage] = [_Channel(*map(float, channel)) for channel in zip(*numbers, strict=True)]
 
@@ -71,8 +74,8 @@ def levels_of(luma: Float32) -> Int64:
     Samples of limited range with 8 bits are their quadruple, those with 10 bits themselves.
     """
     inside = np.clip(np.nan_to_num(luma), 0, np.float32(LARGEST_LEVEL / WHITE))
-    levels: Int64 = np.floor(inside * np.float32(WHITE) + np.float32(0.5)).astype(np.int64)
-    return np.minimum(levels, LARGEST_LEVEL)
+    levels: Int64 = np.floor(inside * np.float32(WHITE) + HALF).astype(np.int64)
+    return levels
 
 
 def _requantise(sums: Float64, channel: _Channel, least: float, most: float) -> None:
