@@ -20,19 +20,27 @@ def memories(model: IntegerModel, plan: Plan) -> dict[str, str]:
     for layer in plan.layers:
         name, bits = file_name(layer.name), model.sum_bits(layer.name)
         kernel_bits = model.kernel_bits
-        texts[f"{name}_kernels.mem"] = _text(_kernel_words(model, layer), kernel_bits)
+        texts[f"{name}_kernels.mem"] = text(_kernel_words(model, layer), kernel_bits)
         if layer.name == "deconvolution":
-            texts[f"{name}_zeros.mem"] = _text(np.zeros((layer.output_steps, layer.parallel), np.int64), bits)
-            texts[f"{name}_biases.mem"] = _text(model.biases[layer.name][None], bits)
+            texts[f"{name}_zeros.mem"] = text(np.zeros((layer.output_steps, layer.parallel), np.int64), bits)
+            texts[f"{name}_biases.mem"] = text(model.biases[layer.name][None], bits)
         else:
-            texts[f"{name}_biases.mem"] = _text(_groups(model.biases[layer.name], layer), bits)
-        texts[f"{name}_multipliers.mem"] = _text(_multiplier_words(model, layer), MULTIPLIER_BITS)
+            texts[f"{name}_biases.mem"] = text(_groups(model.biases[layer.name], layer), bits)
+        texts[f"{name}_multipliers.mem"] = text(_multiplier_words(model, layer), MULTIPLIER_BITS)
     return texts
 
 
 def file_name(stage: str) -> str:
     """`mapping.0` → `mapping_0`: what Verilog and file systems take for a name."""
     return stage.replace(".", "_")
+
+
+def text(words: Int64, bits: int) -> str:
+    """(count, numbers) whole numbers as words of `bits` bits each.
+
+    -1 and 3 of 12 bits become 003fff.
+    """
+    return "".join(f"{_packed(map(int, word), bits):0{-(-words.shape[1] * bits // 4)}x}\n" for word in words)
 
 
 def _kernel_words(model: IntegerModel, layer: Layer) -> Int64:
@@ -66,11 +74,6 @@ def _multiplier_words(model: IntegerModel, layer: Layer) -> Int64:
         group, place = divmod(output, parallel)
         words[group, place] = rule.negative[output], rule.positive[output]
     return words.reshape(groups * layer.steps, -1)
-
-
-def _text(words: Int64, bits: int) -> str:
-    """(count, numbers) of `bits` bits with sign each."""
-    return "".join(f"{_packed(map(int, word), bits):0{-(-words.shape[1] * bits // 4)}x}\n" for word in words)
 
 
 def _packed(numbers: Iterable[int], bits: int) -> int:
