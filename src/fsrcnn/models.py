@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fsrcnn import integer, pretrained, weights
 from fsrcnn.architecture import SCALES
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.integer import IntegerModel
 from fsrcnn.weights import INTEGER_KIND, KIND_KEY, Weights
 
@@ -132,6 +132,22 @@ def resolve(model: ModelName, scale: int | None = None, remedy: str = "") -> Wei
     wanted = default_scale(scales) if scale is None else scale
     check_scale(model, scales, wanted, remedy)
     return float_weights(scales[wanted](), name_of(model))
+
+
+def integer_model(path: str) -> IntegerModel:
+    """The integer model in a file.
+
+    Raises:
+        UsageError: no such model.
+        WeightsError: the file is no weights file, or the model has float weights.
+    """
+    networks = [network() for network in by_scale(path).values()]
+    if isinstance(networks[0], IntegerModel):
+        return networks[0]
+    raise WeightsError(
+        f"{path} has float weights, and a chip core computes an integer model",
+        f"`fsrcnn quantize {path} -o core.safetensors` makes one",
+    )
 
 
 def name_of(model: ModelName) -> str:

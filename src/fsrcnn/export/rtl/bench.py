@@ -22,7 +22,9 @@ def bench(model: IntegerModel, plan: Plan, frames: dict[str, Int64]) -> str:
     pixels = sum(frame.size for frame in frames.values())
     scale = plan.architecture.scale
     stages = [
-        (file_name(layer.name), layer.outputs * model.feature_bits) for layer in plan.layers if layer.name != "deconvolution"
+        (file_name(layer.name), layer.outputs * model.feature_bits)
+        for layer in plan.layers
+        if layer.name != "deconvolution"
     ]
     memories = "".join(f"    reg [{bits - 1}:0] expected_{name} [0:PIXELS-1];\n" for name, bits in stages)
     reads = "".join(f'        $readmemh("vectors/{name}.mem", expected_{name});\n' for name, _ in stages)
@@ -53,7 +55,6 @@ _BENCH = """\
 // Either side stands still in +stalls=N of 8 cycles, at random (2 where nothing is said); +seed=N draws others.
 //
 //   $ verilator --binary --timing -Wno-fatal --top-module fsrcnn_core_tb *.sv *.v && obj_dir/Vfsrcnn_core_tb
-//   $ iverilog -g2012 -s fsrcnn_core_tb -o core.vvp *.sv *.v && vvp -n core.vvp
 `timescale 1ns / 1ps
 /* verilator lint_off WIDTH */
 module fsrcnn_core_tb;
@@ -73,7 +74,7 @@ module fsrcnn_core_tb;
     reg     clk = 1'b0;
     reg     rst = 1'b1;
     integer stalls = 2;
-    integer seed   = 1;
+    integer seed   = 1, out_seed, in_draw, out_draw;
     integer wrong  = 0;
     integer cycles = 0;
     always #5 clk = !clk;
@@ -83,8 +84,9 @@ module fsrcnn_core_tb;
         $readmemh("vectors/output.mem", outputs);
 {reads}        if (!$value$plusargs("stalls=%d", stalls)) stalls = 2;
         if (!$value$plusargs("seed=%d", seed)) seed = 1;
-        repeat (4) @(posedge clk);
-        rst <= 1'b0;
+        out_seed = seed + 1;
+        repeat (4) @(negedge clk);
+        rst = 1'b0;
     end
 
     reg  [15:0]          width, height;
@@ -107,8 +109,9 @@ module fsrcnn_core_tb;
     wire  [15:0] frame_width  = frames[frame][15:0];
     wire  [15:0] frame_height = frames[frame][31:16];
     always @(posedge clk) begin
+        in_draw = $random(seed);
         if (!rst && (!s_axis_tvalid || s_axis_tready)) begin
-            if (sent < PIXELS && ($random(seed) & 7) >= stalls) begin
+            if (sent < PIXELS && (in_draw & 7) >= stalls) begin
                 s_axis_tvalid <= 1'b1;
                 s_axis_tdata  <= inputs[sent];
                 s_axis_tuser  <= row == 0 && column == 0;
@@ -134,7 +137,8 @@ module fsrcnn_core_tb;
     wire [BEAT*BITS+BEAT+1:0] offered = {{m_axis_tdata, m_axis_tkeep, m_axis_tlast, m_axis_tuser}};
     always @(posedge clk) begin
         cycles <= cycles + 1;
-        m_axis_tready <= ($random(seed) & 7) >= stalls;
+        out_draw = $random(out_seed);
+        m_axis_tready <= (out_draw & 7) >= stalls;
         if (!rst) begin
             if (waits && (!m_axis_tvalid || offered !== waiting)) begin
                 $display("the output changed while it waited");
@@ -150,7 +154,8 @@ module fsrcnn_core_tb;
                 for (i = 0; i < BEAT; i = i + 1) begin
                     if (m_axis_tkeep[i]) begin
                         if (received >= OUTPUTS || m_axis_tdata[i*BITS +: BITS] !== outputs[received]) begin
-                            if (wrong < 10) $display("HR pixel %0d is %0d, not %0d", received, m_axis_tdata[i*BITS +: BITS], outputs[received]);
+                            if (wrong < 10)
+                                $display("HR pixel %0d is %0d, not %0d", received, m_axis_tdata[i*BITS +: BITS], outputs[received]);
                             wrong = wrong + 1;
                         end
                         received   = received + 1;

@@ -22,13 +22,16 @@ def top(model: IntegerModel, plan: Plan, header: str) -> str:
         header: comments that go first.
     """
     bits = 8 * sample_bytes(plan.depth)
-    parts = [header, _PORTS.format(input=bits, output=plan.pixels * bits, pixels=plan.pixels)]
+    parts = [
+        header,
+        _PORTS.format(input=bits - 1, output=plan.pixels * bits - 1, keep=plan.pixels - 1, pixels=plan.pixels),
+    ]
     parts.append(_stream("luma", plan.depth))
     parts.append(
         _instance(
             "fsrcnn_input", "input_", {"DEPTH": plan.depth, "BITS": bits, "WIDTH": plan.width},
-            {name: name for name in ("width", "height", "s_axis_tvalid", "s_axis_tready", "s_axis_tdata", "s_axis_tlast", "s_axis_tuser")}
-            | _outgoing("luma") | {"error": "error"},
+            _same("width", "height", *(f"s_axis_{name}" for name in ("tvalid", "tready", "tdata", "tlast", "tuser")), "error")
+            | _outgoing("luma"),
         )
     )  # fmt: skip
     before = "luma"
@@ -46,7 +49,7 @@ def top(model: IntegerModel, plan: Plan, header: str) -> str:
             "fsrcnn_output", "output_",
             {"SCALE": plan.architecture.scale, "WIDTH": plan.width, "DEPTH": plan.depth, "BITS": bits, "PIXELS": plan.pixels},
             _incoming(before, "in_block")
-            | {f"m_axis_{name}": f"m_axis_{name}" for name in ("tvalid", "tready", "tdata", "tkeep", "tlast", "tuser")},
+            | _same(*(f"m_axis_{name}" for name in ("tvalid", "tready", "tdata", "tkeep", "tlast", "tuser"))),
         )
     )  # fmt: skip
     return "".join(parts) + "endmodule\n"
@@ -66,22 +69,27 @@ def _parameters(model: IntegerModel, plan: Plan, layer: Layer) -> dict[str, int 
         "SUM_BITS": model.sum_bits(layer.name), "BEFORE": rule.before, "AFTER": rule.after,
         "KERNELS": f'"{name}_kernels.mem"', "BIASES": f'"{name}_biases.mem"', "MULTIPLIERS": f'"{name}_multipliers.mem"',
     }  # fmt: skip
+    geometry: dict[str, int | str]
     if stage.kind == "deconvolution":
-        return {
+        geometry = {
             "KERNEL": stage.kernel, "CHANNELS": stage.channels_in, "SCALE": a.scale, "FRONT": plan.front, "TILES": plan.tiles,
             "BEYOND": plan.beyond, "STEPS": layer.steps, "IN_BITS": model.feature_bits, "NO_BIASES": f'"{name}_zeros.mem"',
-        } | shared  # fmt: skip
+        }  # fmt: skip
+        return geometry | shared
     first = layer.name == "feature_extraction"
-    return {
+    geometry = {
         "KERNEL": stage.kernel, "CHANNELS_IN": stage.channels_in, "CHANNELS_OUT": stage.channels_out,
         "IN_BITS": plan.depth if first else model.feature_bits, "LUMA": int(first), "OUT_BITS": model.feature_bits,
-    } | shared  # fmt: skip
+    }  # fmt: skip
+    return geometry | shared
 
 
 def _stream(name: str, bits: int) -> str:
-    return (
-        f"\n    wire {name}_valid, {name}_ready, {name}_last_column, {name}_last_row;\n    wire [{bits - 1}:0] {name};\n"
-    )
+    return f"\n    wire {name}_valid, {name}_ready, {name}_last_column, {name}_last_row;\n    wire [{bits - 1}:0] {name};\n"
+
+
+def _same(*ports: str) -> dict[str, str]:
+    return {port: port for port in ports}
 
 
 def _incoming(name: str, data: str = "in_pixel") -> dict[str, str]:
@@ -119,13 +127,13 @@ module fsrcnn_core (
     input  wire [15:0] height,
     input  wire        s_axis_tvalid,
     output wire        s_axis_tready,
-    input  wire [{input}-1:0] s_axis_tdata,  // an LR pixel of luma
+    input  wire [{input}:0]  s_axis_tdata,    // an LR pixel of luma
     input  wire        s_axis_tlast,    // the last pixel of a row
     input  wire        s_axis_tuser,    // the first pixel of a frame
     output wire        m_axis_tvalid,
     input  wire        m_axis_tready,
-    output wire [{output}-1:0] m_axis_tdata,  // {pixels} HR pixels of luma, the leftmost at the low end
-    output wire [{pixels}-1:0] m_axis_tkeep,  // a bit for each of them
+    output wire [{output}:0]  m_axis_tdata,    // {pixels} HR pixels of luma, the leftmost at the low end
+    output wire [{keep}:0]  m_axis_tkeep,    // a bit for each of them
     output wire        m_axis_tlast,
     output wire        m_axis_tuser,
     output wire        error            // a row or a frame was not of its size; stays until reset

@@ -44,7 +44,7 @@ def text(words: Int64, bits: int) -> str:
 
 
 def _kernel_words(model: IntegerModel, layer: Layer) -> Int64:
-    """(cycles, parallel · lanes): cycle after cycle the weights of the shared multipliers, zeros where there is nothing to multiply."""
+    """(cycles, parallel · lanes): the weights of the shared multipliers in each cycle, zeros where there is nothing to multiply."""
     kernel = model.kernels[layer.name]
     if layer.name == "deconvolution":  # (d, 1, k, k): an output for each place of the stamp, row by row
         matrix = kernel[:, 0].reshape(layer.taps, layer.outputs).T

@@ -21,8 +21,8 @@ class Vectors(NamedTuple):
     """
     Attributes:
         frames: name → (height, width) of luma as it comes in.
-        files: name in `vectors/` → text for `$readmemh`: `frames.mem` (width and height of each), `input.mem` and `output.mem` (a pixel in
-            a line), and for each stage the features of an LR pixel in a line.
+        files: name in `vectors/` → text for `$readmemh`: `frames.mem` (height and width of each), `input.mem` and `output.mem` (a
+            pixel in a line), and for each stage the features of an LR pixel in a line.
     """
 
     frames: dict[str, Int64]
