@@ -18,11 +18,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fsrcnn
-from fsrcnn import Control, Planes, UsageError, WeightsError, engines, images, integer, models, pretrained, weights
+from fsrcnn import (
+    Control,
+    Planes,
+    UsageError,
+    WeightsError,
+    engines,
+    foreign,
+    images,
+    integer,
+    models,
+    pretrained,
+    weights,
+)
 from fsrcnn.architecture import SCALES, Architecture, family
 from fsrcnn.arrays import Array, Int64
 from fsrcnn.engines.integer import IntegerEngine, levels_of
 from fsrcnn.errors import PictureWarning
+from fsrcnn.export import mpv, onnx
 from fsrcnn.imresize import imresize
 from fsrcnn.integer import FORMATS, IntegerModel, Requantising, eight_bit
 from fsrcnn.metrics import psnr, shave
@@ -466,11 +479,16 @@ def shift(stage: str, *shifts: object) -> Callable[[dict[str, Array], dict[str, 
     return change
 
 
+def one_bit_too_many(arrays: dict[str, Array], metadata: dict[str, Any]) -> None:
+    put("shrinking.bias", 2**30)(arrays, metadata)
+    shift("shrinking", 6, 4)(arrays, metadata)
+
+
 EDITED = {
     "multiplier": (put("shrinking.positive", 2**17), r"shrinking\.positive goes beyond 18 bits with sign"),
     "negative multiplier": (put("mapping.0.negative", -(2**17) - 1), r"mapping\.0\.negative goes beyond 18 bits"),
     "bias": (put("expanding.bias", 2**31 - 1), "the sums of expanding could need 33 bits, and 32 are the most"),
-    "factor": (put("shrinking.bias", 2**30), "the sums of shrinking have 32 bits, of which 0 are cut off; 25 may be left"),
+    "factor": (one_bit_too_many, "the sums of shrinking have 32 bits, of which 6 are cut off; 25 may be left"),
     "kernel of floats": (put("shrinking.kernel", 0.5, "float32"), r"shrinking\.kernel is float32, not int8"),
     "wide kernel": (put("shrinking.kernel", 127, "int16"), r"shrinking\.kernel is int16, not int8"),
     "unsigned": (put("shrinking.bias", 1, "uint32"), r"shrinking\.bias is uint32, not int32"),
@@ -658,6 +676,26 @@ def test_whoever_needs_float_weights_refuses(command: tuple[str, ...], core: Pat
     )
     refused(run_command(*command, core, cwd=tmp_path), 1, f"{fact}; give the weights {remedy}")
     assert files_below(tmp_path) == []
+
+
+def test_whoever_needs_float_weights_refuses_in_python(tmp_path: Path) -> None:
+    model: Any = unchanged()
+    needed: list[Callable[[], object]] = [
+        lambda: weights.averaged(model, model, 0.5),
+        lambda: weights.averaged(pretrained.load("fsrcnn-x2"), model, 0.5),
+        lambda: mpv.shader(model),
+        lambda: onnx.model(model),
+        lambda: foreign.write(model, tmp_path / "a.pth"),
+    ]
+    for call in needed:
+        with pytest.raises(
+            UsageError, match=r"^float weights are needed here, an object of Weights, not of IntegerModel$"
+        ):
+            call()
+    with pytest.raises(
+        WeightsError, match=r"^the model is an integer model \(w12a12\), and float weights are needed here; give the"
+    ):
+        models.resolve(model)
 
 
 def test_training_does_not_start_from_it(core: Path, tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ class Weights:
         return in_order(safetensors.numpy.save(self.arrays, metadata))
 
 
+def check_float(weights: object) -> None:
+    """Refuse what is no `Weights`, as an integer model is none, before anybody looks for its arrays.
+
+    Raises:
+        UsageError: that is so.
+    """
+    if not isinstance(weights, Weights):
+        raise UsageError(f"float weights are needed here, an object of Weights, not of {type(weights).__name__}")
+
+
 def averaged(first: Weights, second: Weights, strength: float) -> Weights:
     """Between two networks: each number is (1 - strength) · first + strength · second.
 
@@ -88,8 +98,10 @@ def averaged(first: Weights, second: Weights, strength: float) -> Weights:
         strength: 0 gives `first`, 1 gives `second`.
 
     Raises:
-        UsageError: a strength outside 0 … 1, or two architectures.
+        UsageError: a strength outside 0 … 1, two architectures, or no float weights.
     """
+    check_float(first)
+    check_float(second)
     if not 0 <= strength <= 1:
         raise UsageError(f"is 0 to 1, not {strength}", argument="strength")
     if first.architecture != second.architecture:
