@@ -1,6 +1,7 @@
 // A convolution with its PReLU: feature extraction, shrinking, mapping, expanding (Dong et al. 2016, section 3.2).
 // In and out go pixels, all channels of one at once, row by row; zero borders; the size is kept.
 /* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
+/* verilator lint_off PINCONNECTEMPTY */
 module fsrcnn_convolution #(
     parameter KERNEL       = 3,
     parameter CHANNELS_IN  = 12,

@@ -1,6 +1,7 @@
 // The deconvolution (Dong et al. 2016, section 3.2) as SCALE * SCALE phase convolutions in LR time: products with the features of one
 // pixel, its stamp, overlapped with those of its neighbours. In go pixels of CHANNELS features, out blocks of SCALE x SCALE levels.
 /* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
+/* verilator lint_off PINCONNECTEMPTY */
 module fsrcnn_deconvolution #(
     parameter KERNEL       = 9,
     parameter CHANNELS     = 56,

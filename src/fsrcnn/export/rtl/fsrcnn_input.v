@@ -3,6 +3,7 @@
 // the end of a row or a `tuser` that is not at the beginning of a frame, by pixels beyond a frame, and by a size that is not legal,
 // whose frame is dropped.
 /* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
+/* verilator lint_off UNUSEDSIGNAL */  // 10 bits come in 16
 module fsrcnn_input #(
     parameter DEPTH = 8,    // bits of a pixel: 8 or 10
     parameter BITS  = 8,    // of tdata: 8 or 16

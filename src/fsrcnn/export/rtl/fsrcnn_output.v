@@ -1,6 +1,7 @@
 // Blocks of SCALE x SCALE levels, a row of LR pixels at a time, to HR rows as AXI4-Stream video, PIXELS in a beat, the leftmost at the low
 // end. While a row of blocks is written into one half of the memory, SCALE rows of pixels are read from the other.
 /* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
+/* verilator lint_off UNUSEDSIGNAL */  // the lowest bit of a level is rounded away where a pixel has 8
 module fsrcnn_output #(
     parameter SCALE  = 2,
     parameter WIDTH  = 960,  // in LR pixels

@@ -1,6 +1,7 @@
 // The sum of TERMS numbers with sign, in pairs, with a register behind each addition: $clog2(TERMS) cycles.
 // A level needs a bit more than the one before it, and none more than SUM_BITS, which the generator has proven to be enough.
 /* verilator lint_off WIDTH */  // parameters are numbers of 32 bits; numbers with sign are widened by assignment
+/* verilator lint_off UNUSEDSIGNAL */  // a single term has no addition
 module fsrcnn_sum #(
     parameter TERMS    = 9,
     parameter BITS     = 24,

@@ -19,7 +19,7 @@ def header(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         f"Made by {facts['producer']} of the integer model with SHA-256 {facts['weights_sha256']}.",
         "SPDX-License-Identifier: MIT",
         "",
-        f"Throughput: at most about {plan.cycles} * w * (h + {rows - 1}) cycles a frame of w x h LR pixels; the next may follow at once.",
+        f"Throughput: at most about {plan.cycles} * w * (h + {rows - 1}) cycles a frame of w x h LR pixels; the next may follow.",
         f"Latency: at most about {rows} * {plan.cycles} * w cycles from the first LR pixel to the first HR pixel.",
         f"Multipliers: {plan.multipliers}. Memory: {bits:,} bits in lines of up to {plan.width} pixels.",
         "",
@@ -122,9 +122,8 @@ All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or
 Luma only: send chroma through a plain interpolator of your own, and delay it by the latency.
 
 ## Time
-{cycles} cycles for each LR pixel. A frame of w × h takes at most about {cycles} · w · (h + {more}) cycles; the first HR pixel
-leaves at most about {rows} · {cycles} · w cycles after the first LR pixel has come. At 200 MHz these are {rate:.1f} million LR pixels a
-second.
+{cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second. A frame of w × h takes at most about
+{cycles} · w · (h + {more}) cycles; the first HR pixel leaves at most about {rows} · {cycles} · w cycles after the first LR pixel.
 
 ## Multipliers
 | layer | sums × products | at a time | cycles | products | requantising | bits of a sum |

@@ -2,8 +2,8 @@
 
 A layer has `outputs` sums of `taps` products for each LR pixel, and `cycles` cycles for them. With `parallel` outputs by `lanes` taps
 in a cycle, it needs ceil(taps / lanes) · ceil(outputs / parallel) cycles. All ways to cut the taps are tried, and the multipliers
-that its sums are requantised with count, too. FSRCNN's mapping layers have 108 taps and 12 outputs; in 43 cycles these are 16 lanes by 2
-outputs, 7 · 6 = 42 cycles, 32 multipliers.
+that its sums are requantised with count, too. FSRCNN's mapping layers have 108 taps and 12 outputs; in 43 cycles these are 16 lanes
+by 2 outputs, 7 · 6 = 42 cycles, 32 multipliers.
 """
 
 from __future__ import annotations
