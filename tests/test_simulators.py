@@ -9,7 +9,16 @@ import pytest
 
 import simulators
 from fsrcnn.arrays import Array
-from simulators import CoreError, Interface, Simulator, Stalls, needs_cxxrtl, needs_iverilog, needs_pyosys, needs_verilator
+from simulators import (
+    CoreError,
+    Interface,
+    Simulator,
+    Stalls,
+    needs_cxxrtl,
+    needs_iverilog,
+    needs_pyosys,
+    needs_verilator,
+)
 
 CORE = Path(__file__).with_name("repeat_core.v")
 INTERFACE = Interface(scale=2, pixels=4)
