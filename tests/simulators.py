@@ -265,7 +265,14 @@ def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator
     if simulator == "verilator":
         command = ["verilator", "--cc", "-O3", "--prefix", "Core", "--top-module", TOP, "--Mdir", str(built)]
         # -Wall is `complaints`' business; what no reset reaches begins with noise.
-        command += ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", *(path.name for path in sources(folder))]
+        command += [
+            "-Wno-fatal",
+            "--x-assign",
+            "unique",
+            "--x-initial",
+            "unique",
+            *(path.name for path in sources(folder)),
+        ]
         _called(command, folder)
         include = _verilator_include()
         parts = [f'#include "{path.name}"' for path in sorted(built.glob("Core*.cpp"))]
@@ -311,7 +318,9 @@ def _verilator_object(name: str) -> Path:
     """A file of Verilator's own, compiled once for all models."""
     include, made = _verilator_include(), _builds() / f"{name}.o"
     text = str(include / f"{name}.cpp")
-    _called(["g++", "-std=c++17", "-O2", "-c", f"-I{include}", f"-I{include / 'vltstd'}", text, "-o", str(made)], _builds())
+    _called(
+        ["g++", "-std=c++17", "-O2", "-c", f"-I{include}", f"-I{include / 'vltstd'}", text, "-o", str(made)], _builds()
+    )
     return made
 
 

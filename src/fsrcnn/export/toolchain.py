@@ -21,7 +21,9 @@ from pathlib import Path
 from fsrcnn.errors import FsrcnnError, MissingExtraError
 
 EXTRA = "rtl"
-SECONDS = 3600.0  # that a tool may take; 600 products take some minutes in Yosys, on a slow machine a quarter of an hour
+SECONDS = (
+    3600.0  # that a tool may take; 600 products take some minutes in Yosys, on a slow machine a quarter of an hour
+)
 STEP = "fsrcnn: step "  # and its number: what the child says when it begins with a command
 # In the child. It is handed the commands on its stdin; Yosys writes its log to stdout, and what ends it to stderr.
 YOSYS = f"""
