@@ -3,8 +3,8 @@
     *.v, *.mem ─ Yosys ─┬ cells by layer ─ LUT, FF, DSP, block RAM ─ beside what chips have
                         └ netlist ─ nextpnr (ECP5) ─ clock
 
-Counts are those of the open tools, on no chip and on no board. Yosys packs registers and adders into a DSP48E1 of the 7 series, not into
-a DSP48E2 of UltraScale+ nor into a MULT18X18D of ECP5, where they are flip-flops and LUTs that the vendor's own tool may spare.
+Counts are those of the open tools, on no chip and on no board. Yosys packs registers and adders into a DSP48E1 of the 7 series, not
+into a DSP48E2 of UltraScale+ nor into a MULT18X18D of ECP5, where they are flip-flops and LUTs that the vendor's own tool may spare.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from fsrcnn import files
-from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.errors import UsageError
 from fsrcnn.export import toolchain
 
 CORE, PINS = "fsrcnn_core", "fsrcnn_pins"  # the core's module, and the one around it that has few pins
@@ -56,7 +56,10 @@ class Resources(NamedTuple):
     uram: int = 0
 
     def plus(self, other: Resources) -> Resources:
-        return Resources(*(a + b for a, b in zip(self, other, strict=True)))
+        """Both together."""
+        return Resources(
+            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram, self.uram + other.uram
+        )  # fmt: skip
 
 
 class Chip(NamedTuple):
@@ -84,7 +87,14 @@ CHIPS = {
 }  # fmt: skip
 ROUTED = "LFE5U-85"  # whose place and route gives a clock
 ROUTED_OPTIONS = ["--85k", "--package", "CABGA756", "--speed", "6"]  # the slowest grade
+ASSUMED_MHZ: dict[Target, float] = {"xcup": 200, "xc7": 150, "ecp5": 75}
+"""For frames a second where no clock was measured."""
 AIM_MHZ = 100  # that nextpnr works for; beyond it, it does not go on
+
+_HEADINGS: dict[Target, tuple[str, ...]] = {
+    "xcup": ("LUT", "FF", "DSP48E2", "RAMB36", "URAM"), "xc7": ("LUT", "FF", "DSP48E1", "RAMB36", "URAM"),
+    "ecp5": ("LUT4", "FF", "MULT18X18D", "DP16KD", "–"),
+}  # fmt: skip
 
 LUTS = {
     **{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "INV": 1, "LUT6_2": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
@@ -171,7 +181,7 @@ def report(
     if target not in get_args(Target):
         raise UsageError(f"is {', '.join(get_args(Target))}, not {target!r}", argument="target")
     folder = folder.resolve()
-    sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith("testbench"))
+    sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith(("_tb", "testbench")))
     if not sources:
         raise UsageError(f"{folder} holds no core: it has no *.v")
     toolchain.needed("pyosys", "reports of a core")
@@ -190,7 +200,7 @@ def report(
         total = Resources()
         for part in parts.values():
             total = total.plus(part)
-        clock, remark = None, f"place and route is not asked for a {target}" if target != "ecp5" else "not asked for"
+        clock, remark = None, "place and route is not asked for"
         if target == "ecp5" and route:
             missing = lacking(total, CHIPS[ROUTED])
             if missing:
@@ -261,7 +271,12 @@ def _commands(
         f"tee -q -o {scratch / 'stat.json'} stat -json",
     ]
     if target == "ecp5":
-        commands += [f"setattr -mod -unset keep_hierarchy {kept}", "flatten", "opt_clean", f"write_json {scratch / 'netlist.json'}"]
+        commands += [
+            f"setattr -mod -unset keep_hierarchy {kept}",
+            "flatten",
+            "opt_clean",
+            f"write_json {scratch / 'netlist.json'}",
+        ]
     return commands
 
 
@@ -332,8 +347,96 @@ def _routed(scratch: Path, seconds: float, watch: Callable[[str], None]) -> floa
             last[0] = elapsed
             watch(f"{ROUTED}: {' '.join(line.removeprefix('Info: ').split())}, {elapsed:.0f} s so far")
 
-    options = [*ROUTED_OPTIONS, "--json", "netlist.json", "--report", "routed.json", "--freq", str(AIM_MHZ), "--seed", "1"]
+    options = [
+        *ROUTED_OPTIONS,
+        "--json",
+        "netlist.json",
+        "--report",
+        "routed.json",
+        "--freq",
+        str(AIM_MHZ),
+        "--seed",
+        "1",
+    ]
     options += ["--lpf-allow-unconstrained", "--timing-allow-fail", "--router", "router2"]
     toolchain.nextpnr(options, scratch, seconds=seconds, watch=heard)
     clocks = json.loads((scratch / "routed.json").read_text("utf-8"))["fmax"]
-    return round(min(clock["achieved"] for clock in clocks.values()), 1)
+    return round(min(float(clock["achieved"]) for clock in clocks.values()), 1)
+
+
+def as_data(reports: Sequence[Report], lr_cycles: int, height: int, width: int) -> dict[str, Any]:
+    """Reports as JSON holds them: target → what it takes, chips and what they lack, the clock, frames a second.
+
+    Args:
+        reports: of one core.
+        lr_cycles: that the core takes for each LR pixel.
+        height, width: of a frame, in LR pixels.
+    """
+    return {
+        found.target: {
+            "tool": found.tool,
+            "total": found.total._asdict(),
+            "parts": {name: part._asdict() for name, part in found.parts.items()},
+            "cells": found.cells,
+            "lacking": found.lacking(),
+            "clock_mhz": found.clock_mhz,
+            "remark": found.remark,
+            "assumed_mhz": ASSUMED_MHZ[found.target],
+            "frames_per_second": round(
+                frames_per_second(found.clock_mhz or ASSUMED_MHZ[found.target], lr_cycles, height, width), 1
+            ),
+        }
+        for found in reports
+    }
+
+
+def as_text(reports: Sequence[Report], lr_cycles: int, height: int, width: int) -> str:
+    """Reports as a page of Markdown, for the person who integrates the core; arguments as of `as_data`."""
+    data = as_data(reports, lr_cycles, height, width)
+    lines = [
+        "# What this core costs",
+        "",
+        f"Counted by free tools, never run on a board. {lr_cycles} cycles for each of {width}×{height} LR pixels. A clock that is",
+        f"assumed was not measured: place and route by the vendor's tool decides. That of an {ROUTED} is nextpnr's, slowest grade.",
+    ]
+    for found in reports:
+        entry = data[found.target]
+        clock = (
+            f"{found.clock_mhz:g} MHz placed and routed on an {ROUTED}"
+            if found.clock_mhz
+            else f"{entry['assumed_mhz']:g} MHz assumed"
+        )
+        lines += [
+            "",
+            f"## {found.target}",
+            "",
+            f"{found.tool}. {entry['frames_per_second']:g} frames a second at {clock}.",
+        ]
+        if found.remark and found.target == "ecp5":
+            lines[-1] += f" No clock: {found.remark}."
+        lines += ["", "| | " + " | ".join(_HEADINGS[found.target]) + " |", "|---" * (1 + len(Resources._fields)) + "|"]
+        rows = {**found.parts, "**together**": found.total}
+        lines += [f"| {name} | " + " | ".join(f"{count:,g}" for count in part) + " |" for name, part in rows.items()]
+        lines += [""]
+        for name, missing in found.lacking().items():
+            verdict = f"does not fit, {_in_words(missing)} too many" if missing else "fits"
+            lines.append(f"- {name} ({CHIPS[name].source}): {verdict}.")
+    return "\n".join([*lines, ""])
+
+
+def write(
+    folder: Path, reports: Sequence[Report], lr_cycles: int, height: int, width: int, *, overwrite: bool = True
+) -> None:
+    """Write `report.json` and `report.md`.
+
+    Args:
+        folder: where.
+        reports, lr_cycles, height, width: as of `as_data`.
+        overwrite: replace existing ones.
+
+    Raises:
+        FsrcnnError: they cannot be written.
+    """  # fmt: skip
+    data = json.dumps(as_data(reports, lr_cycles, height, width), indent=2, ensure_ascii=False)
+    files.write(folder / "report.json", f"{data}\n".encode(), replace=overwrite)
+    files.write(folder / "report.md", as_text(reports, lr_cycles, height, width).encode(), replace=overwrite)

