@@ -219,7 +219,8 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-    XX        command = [str(program), str(beats), str(result), *map(str, numbers)]
+        numbers = (seed, *stalls, *(-1 if number is None else number for number in (reset_at, expected)), patience)
+        command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
         ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS, check=False)
         if ran.returncode:

@@ -6,6 +6,7 @@ used: it may stop without a result and without an error.)
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -154,22 +155,20 @@ def _called(
         timer = threading.Timer(seconds, stop)
         said: deque[str] = deque(maxlen=50)
         timer.start()
+        assert child.stdin is not None
+        assert child.stderr is not None
         try:
-            with child:
-                assert child.stdin is not None
-                assert child.stderr is not None
-                try:
-                    child.stdin.write(given)
-                    child.stdin.close()
-                except BrokenPipeError:
-                    pass  # it has ended already, and said why
-                for line in child.stderr:
-                    said.append(line.rstrip())
-                    heard(line.rstrip())
+            with contextlib.suppress(BrokenPipeError), child.stdin:  # it may have ended already, and said why
+                child.stdin.write(given)
+            for line in child.stderr:
+                said.append(line.rstrip())
+                heard(line.rstrip())
         except BaseException:
             child.kill()  # Ctrl-C, or what `heard` raised: nothing goes on computing
             raise
         finally:
+            child.stderr.close()
+            child.wait()
             timer.cancel()
         if late.is_set():
             raise ToolError(f"{name} is stopped: it takes more than {seconds:.0f} seconds")
