@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -144,13 +145,14 @@ def _called(
                 text=True,
                 encoding="utf-8",
                 errors="replace",
+                start_new_session=True,  # with what it starts itself: Yosys' `abc`
             )
         except OSError as error:
             raise ToolError(f"cannot start {name}: {error.strerror}") from error
 
         def stop() -> None:
             late.set()
-            child.kill()
+            _kill(child)
 
         timer = threading.Timer(seconds, stop)
         said: deque[str] = deque(maxlen=50)
@@ -164,7 +166,7 @@ def _called(
                 said.append(line.rstrip())
                 heard(line.rstrip())
         except BaseException:
-            child.kill()  # Ctrl-C, or what `heard` raised: nothing goes on computing
+            _kill(child)  # Ctrl-C, or what `heard` raised: nothing goes on computing
             raise
         finally:
             child.stderr.close()
@@ -177,6 +179,17 @@ def _called(
     if child.returncode:
         raise ToolError(f"{name} {_reason(child.returncode, [*written.splitlines()[-50:], *said])}")
     return written
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    """A child and its own."""
+    if child.poll() is not None:
+        return
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:  # Windows
+        child.kill()
 
 
 def _reason(code: int, lines: Sequence[str]) -> str:
