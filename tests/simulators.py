@@ -247,7 +247,7 @@ def model(folder: Path, interface: Interface, simulator: Simulator) -> Path:
 
 def sources(folder: Path) -> list[Path]:
     """The Verilog of a core, without a test bench."""
-    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith(("_tb", "testbench"))]
+    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith("_tb")]
 
 
 @functools.cache

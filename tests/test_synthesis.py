@@ -11,7 +11,7 @@ import pytest
 
 from fsrcnn.errors import FsrcnnError, MissingExtraError, UsageError
 from fsrcnn.export import synthesis, toolchain
-from fsrcnn.export.synthesis import CHIPS, Report, Resources
+from fsrcnn.export.synthesis import CHIPS, Frame, Report, Resources
 from fsrcnn.export.toolchain import ToolError
 from simulators import needs_pyosys
 
@@ -20,6 +20,7 @@ needs_nextpnr = pytest.mark.skipif(
     reason="needs nextpnr and Yosys: pip install -r requirements-clients.txt",
 )
 
+FRAME = Frame(540, 960, 6 * 540 * 960)
 # A layer of two products, one memory of 1024 × 36 bits, and registers; beside it a counter in the core itself.
 CORE = """
 module layer(input clk, input [9:0] a, input [35:0] d, input signed [11:0] x, y, output reg signed [23:0] p, q);
@@ -118,11 +119,11 @@ def test_chips_and_what_they_lack() -> None:
 
 
 def test_frames_per_second() -> None:
-    assert synthesis.frames_per_second(200, 6, 540, 960) == pytest.approx(64.3, abs=0.01)
+    assert synthesis.frames_per_second(200, FRAME.cycles) == pytest.approx(64.3, abs=0.01)
 
 
 def test_a_report_is_written(tmp_path: Path) -> None:
-    synthesis.write(tmp_path, [a_report(), a_report("ecp5", 80.0)], 6, 540, 960)
+    synthesis.write(tmp_path, [a_report(), a_report("ecp5", 80.0)], FRAME)
     data = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert data["xc7"]["total"] == {"lut": 60000, "ff": 1000, "dsp": 250, "bram": 35.5, "uram": 0}
     assert data["xc7"]["frames_per_second"] == 48.2  # 150 MHz, assumed
@@ -138,7 +139,7 @@ def test_a_report_is_written(tmp_path: Path) -> None:
     ):
         assert said in text
     with pytest.raises(FsrcnnError, match=r"report\.json exists"):
-        synthesis.write(tmp_path, [a_report()], 6, 540, 960, overwrite=False)
+        synthesis.write(tmp_path, [a_report()], FRAME, overwrite=False)
 
 
 def test_another_target(core: Path) -> None:

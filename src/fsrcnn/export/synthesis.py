@@ -116,6 +116,19 @@ FREE = {  # multiplexers and chains beside LUTs that are counted, buffers, const
 }  # fmt: skip
 
 
+class Frame(NamedTuple):
+    """What a core works on.
+
+    Attributes:
+        height, width: in LR pixels.
+        cycles: for all of it, where frames follow one another.
+    """
+
+    height: int
+    width: int
+    cycles: int
+
+
 @dataclass(frozen=True)
 class Report:
     """A core on a target.
@@ -151,9 +164,9 @@ def lacking(wanted: Resources, chip: Chip) -> dict[str, float]:
     return {name: needed - given for name, needed, given in pairs if needed > given}
 
 
-def frames_per_second(clock_mhz: float, lr_cycles: int, height: int, width: int) -> float:
-    """clock / (cycles × LR pixels): 200 MHz, 6 cycles for each pixel of 960 × 540 → 64.3."""
-    return clock_mhz * 1e6 / (lr_cycles * height * width)
+def frames_per_second(clock_mhz: float, frame_cycles: int) -> float:
+    """What a clock makes of a frame's cycles: at 200 MHz, 6 cycles for each of 960 × 540 LR pixels → 64.3."""
+    return clock_mhz * 1e6 / frame_cycles
 
 
 def report(
@@ -181,7 +194,7 @@ def report(
     if target not in get_args(Target):
         raise UsageError(f"is {', '.join(get_args(Target))}, not {target!r}", argument="target")
     folder = folder.resolve()
-    sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith(("_tb", "testbench")))
+    sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith("_tb"))
     if not sources:
         raise UsageError(f"{folder} holds no core: it has no *.v")
     toolchain.needed("pyosys", "reports of a core")
@@ -364,13 +377,12 @@ def _routed(scratch: Path, seconds: float, watch: Callable[[str], None]) -> floa
     return round(min(float(clock["achieved"]) for clock in clocks.values()), 1)
 
 
-def as_data(reports: Sequence[Report], lr_cycles: int, height: int, width: int) -> dict[str, Any]:
+def as_data(reports: Sequence[Report], frame: Frame) -> dict[str, Any]:
     """Reports as JSON holds them: target → what it takes, chips and what they lack, the clock, frames a second.
 
     Args:
         reports: of one core.
-        lr_cycles: that the core takes for each LR pixel.
-        height, width: of a frame, in LR pixels.
+        frame: for the frames a second.
     """
     return {
         found.target: {
@@ -383,21 +395,21 @@ def as_data(reports: Sequence[Report], lr_cycles: int, height: int, width: int) 
             "remark": found.remark,
             "assumed_mhz": ASSUMED_MHZ[found.target],
             "frames_per_second": round(
-                frames_per_second(found.clock_mhz or ASSUMED_MHZ[found.target], lr_cycles, height, width), 1
+                frames_per_second(found.clock_mhz or ASSUMED_MHZ[found.target], frame.cycles), 1
             ),
         }
         for found in reports
     }
 
 
-def as_text(reports: Sequence[Report], lr_cycles: int, height: int, width: int) -> str:
+def as_text(reports: Sequence[Report], frame: Frame) -> str:
     """Reports as a page of Markdown, for the person who integrates the core; arguments as of `as_data`."""
-    data = as_data(reports, lr_cycles, height, width)
+    data = as_data(reports, frame)
     lines = [
         "# What this core costs",
         "",
-        f"Counted by free tools, never run on a board. {lr_cycles} cycles for each of {width}×{height} LR pixels. A clock that is",
-        f"assumed was not measured: place and route by the vendor's tool decides. That of an {ROUTED} is nextpnr's, slowest grade.",
+        f"Counted by free tools, never run on a board. {frame.cycles:,} cycles for a frame of {frame.width}×{frame.height} LR pixels.",
+        f"An assumed clock was not measured: the vendor's own tool decides. That of an {ROUTED} is nextpnr's, at the slowest grade.",
     ]
     for found in reports:
         entry = data[found.target]
@@ -424,19 +436,17 @@ def as_text(reports: Sequence[Report], lr_cycles: int, height: int, width: int) 
     return "\n".join([*lines, ""])
 
 
-def write(
-    folder: Path, reports: Sequence[Report], lr_cycles: int, height: int, width: int, *, overwrite: bool = True
-) -> None:
+def write(folder: Path, reports: Sequence[Report], frame: Frame, *, overwrite: bool = True) -> None:
     """Write `report.json` and `report.md`.
 
     Args:
         folder: where.
-        reports, lr_cycles, height, width: as of `as_data`.
+        reports, frame: as of `as_data`.
         overwrite: replace existing ones.
 
     Raises:
         FsrcnnError: they cannot be written.
     """  # fmt: skip
-    data = json.dumps(as_data(reports, lr_cycles, height, width), indent=2, ensure_ascii=False)
+    data = json.dumps(as_data(reports, frame), indent=2, ensure_ascii=False)
     files.write(folder / "report.json", f"{data}\n".encode(), replace=overwrite)
-    files.write(folder / "report.md", as_text(reports, lr_cycles, height, width).encode(), replace=overwrite)
+    files.write(folder / "report.md", as_text(reports, frame).encode(), replace=overwrite)
