@@ -1,4 +1,4 @@
-"""A generated chip core, run by programs that share no code: Verilator, and CXXRTL of pyosys; and looked at by three readers of Verilog.
+"""A generated chip core, run by programs that share no code, Verilator and CXXRTL of pyosys, and read by three that know Verilog.
 
 `simulate` gives a core frames and returns what it makes of them. One harness (core_harness.cpp) drives either model, stalls both
 streams where it is told to, and holds the core to the rules of AXI4-Stream; the places of `tlast`, `tuser` and `tkeep` are looked at
@@ -219,8 +219,7 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at)
-        numbers += (-1 if expected is None else expected, patience)
+        numbers = (seed, *stalls, *(-1 if number is None else number for number in (reset_at, expected)), patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
         ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS, check=False)
@@ -248,7 +247,7 @@ def model(folder: Path, interface: Interface, simulator: Simulator) -> Path:
 
 def sources(folder: Path) -> list[Path]:
     """The Verilog of a core, without a test bench."""
-    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith(("_tb", "testbench"))]
+    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith("_tb")]
 
 
 @functools.cache
@@ -334,7 +333,7 @@ def _cxxrtl_include() -> Path:
 def complaints(folder: Path) -> list[str]:
     """What Verilator, Yosys and Icarus Verilog say against a core, as far as they are installed: nothing, where it is clean.
 
-    Yosys' `check` finds loops, several drivers of a bit and bits that are driven by none; a latch, or a warning of any kind, is said, too.
+    Yosys' `check` finds loops, several drivers of a bit and bits that none drives; a latch, or a warning of any kind, is said, too.
     """
     names, said = [path.name for path in sources(folder)], []
     if shutil.which("verilator"):

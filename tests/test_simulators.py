@@ -29,11 +29,11 @@ EITHER = pytest.mark.parametrize(
 MISTAKES = {
     "valid falls": ("if (m_axis_tready) m_axis_tvalid", "m_axis_tvalid", "tvalid fell before m_axis_tready had come"),
     "data changes": ("sending && free", "sending", "a beat changed while it waited"),
-    "last at the wrong beat": ("+ 16'd2 >= columns", "+ 16'd1 >= columns", "tlast is 0"),
+    "last at the wrong beat": ("m_axis_tlast <= last", "m_axis_tlast <= 1'b0", "line 0, beat 2: tlast is 0"),
     "user with each line": ("begins && !second", "column == 0 && !second", r"line 2, beat 0: tuser is 1"),
     "keep is full": ("4'b0011", "4'b1111", r"line 0, beat 2: tkeep is 15"),
-    "a line too few": ("second <= !second", "second <= second", "nothing has moved for long"),
-    "a line too many": ("if (second) begin", "if (second && row == 1) begin", "beats"),
+    "a line too few": ("if (second) begin", "if (1'b1) begin", "nothing has moved for long"),
+    "a line too many": ("second <= !second", "second <= second", "more beats than expected"),
     "no reset of valid": ("{m_axis_tvalid, error,", "{error,", "m_axis_tvalid is high in reset"),
 }
 
@@ -51,7 +51,7 @@ def changed(folder: Path, old: str, new: str) -> Path:
     """The core with a mistake in it."""
     text = CORE.read_text("utf-8")
     assert old in text
-    (folder / "core.v").write_text(text.replace(old, new), encoding="utf-8")
+    (folder / f"{simulators.TOP}.v").write_text(text.replace(old, new), encoding="utf-8")
     return folder
 
 
@@ -77,11 +77,14 @@ def test_frames_of_several_sizes(core: Path, simulator: Simulator, stalls: Stall
 def test_simulators_agree_to_the_cycle(core: Path) -> None:
     sent = simulators.beats_of(frames((4, 7), (2, 2)))
     verilator, cxxrtl = (
-        simulators.run(core, sent, INTERFACE, 40, simulator=simulator, seed=2, stalls=Stalls(0.3, 0.4))
+        simulators.run(core, sent, INTERFACE, 36, simulator=simulator, seed=2, stalls=Stalls(0.3, 0.4))
         for simulator in ("verilator", "cxxrtl")
     )
     np.testing.assert_array_equal(verilator.taken, cxxrtl.taken)
-    np.testing.assert_array_equal(verilator.given, cxxrtl.given)
+    kept = verilator.given["keep"][:, None] >> np.arange(INTERFACE.pixels, dtype=np.uint64) & 1 == 1
+    np.testing.assert_array_equal(verilator.given["data"][kept], cxxrtl.given["data"][kept])
+    for name in ("keep", "cycle", "last", "user"):
+        np.testing.assert_array_equal(verilator.given[name], cxxrtl.given[name])
     assert verilator.cycles == cxxrtl.cycles
 
 
@@ -128,7 +131,7 @@ def test_a_clean_core_has_no_complaints(core: Path) -> None:
         pytest.param("reg  [15:0] columns", "reg [14:0] columns", ["verilator"], id="a narrow register"),
         pytest.param("wire        begins", "wire begins = free; wire", ["verilator", "iverilog", "Yosys"], id="a word twice"),
         pytest.param("assign s_axis_tready = !sending;", "assign s_axis_tready = !sending; assign s_axis_tready = 1;",
-                     ["verilator", "Yosys"], id="two drivers"),
+                     ["Yosys"], id="two drivers"),
         pytest.param("    always @", "    reg held; always @* if (rst) held = error; always @", ["verilator", "Yosys"], id="a latch"),
         pytest.param("column == 0 && row == 0", "columm == 0 && row == 0", ["verilator", "iverilog", "Yosys"], id="a slip"),
     ],

