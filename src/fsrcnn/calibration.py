@@ -272,4 +272,5 @@ def _best_steps(features: Sequence[Float64], levels: int) -> Float64:
 def _whole(features: Float64, step: Float64, levels: int) -> Float64:
     """(channels, …) rounded to their channels' steps and clipped, as `IntegerModel.run` does it."""
     in_steps = features / step.reshape(-1, *(1,) * (features.ndim - 1))
-    return np.clip(np.floor(in_steps + 0.5), -levels, levels - 1)
+    clipped: Float64 = np.clip(np.floor(in_steps + 0.5), -levels, levels - 1)
+    return clipped

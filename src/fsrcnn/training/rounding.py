@@ -13,13 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsrcnn.architecture import Architecture
 from fsrcnn.calibration import Calibration
 from fsrcnn.engines.torch import Network
 from fsrcnn.integer import (
     FACTOR_BITS,
     LARGEST_LEVEL,
-    LARGEST_SHIFT,
     MULTIPLIER_BITS,
     SUM_BITS,
     WHITE,
@@ -32,8 +30,8 @@ from fsrcnn.weights import Weights
 class Rounding(nn.Module):
     """An integer model as a function of float arrays.
 
-    Sums are floats here, which in float32 are right to 24 bits: features are those of `IntegerModel.run`, but for the few whose sum
-    lies at the edge between two whole numbers.
+    In float64 it gives what `IntegerModel.run` gives, to the last bit. In float32, as it is trained, sums are right to 24 bits, and a
+    few features, whose sums lie at the edge between two whole numbers, differ.
     """
 
     def __init__(self, network: Network, format: str, calibration: Calibration) -> None:
@@ -66,7 +64,9 @@ class Rounding(nn.Module):
             x = x.clamp(-self.levels, self.levels - 1)
             step, reach = wanted, self.levels
         kernel = self.phase_kernel_of(arrays["deconvolution.weight"])
-        sums, unit = self._sums(x, "deconvolution", kernel, arrays["deconvolution.bias"].expand(len(kernel)), step, reach)
+        sums, unit = self._sums(
+            x, "deconvolution", kernel, arrays["deconvolution.bias"].expand(len(kernel)), step, reach
+        )
         sr = _through(sums * _wide(_multipliers(WHITE / unit)), halves_up=True)
         return sr.clamp(0, LARGEST_LEVEL) / WHITE
 
@@ -87,14 +87,20 @@ class Rounding(nn.Module):
     def _sums(
         self, x: Tensor, stage: str, weight: Tensor, bias: Tensor, step: Tensor, reach: int
     ) -> tuple[Tensor, Tensor]:
-        """Of a stage, and in what units they are: `integer.units_of` for all outputs at a time."""
+        """Of a stage, in the bits that are multiplied; and in what units they are, as `integer.units_of` says it."""
         kernel = weight * step.view(1, -1, 1, 1)
         with torch.no_grad():
             slack = 0.5 * (reach * kernel[0].numel() + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
             largest = kernel.abs().sum(dim=(1, 2, 3)) * reach + bias.abs()
             unit = self._get(stage, "unit", x).minimum((2 ** (SUM_BITS - 1) - 1 - slack) / largest.clamp(min=1e-30))
         whole = _through(kernel * unit.view(-1, 1, 1, 1)).clamp(-self.limit, self.limit)
-        return F.conv2d(x, whole, _through(bias * unit), padding=weight.shape[-1] // 2), unit
+        shift = _through(bias * unit)
+        with torch.no_grad():
+            most = (whole.abs().sum(dim=(1, 2, 3)) * reach + shift.abs()).max()
+            before = (_bits(most) - FACTOR_BITS).clamp(min=0)
+            cut = 2.0 ** (before + (_bits(most + 2.0**before / 2) - FACTOR_BITS > before))
+        sums = F.conv2d(x, whole, shift, padding=weight.shape[-1] // 2)
+        return _through(sums / cut, halves_up=True) * cut, unit
 
     def _get(self, stage: str, kind: str, like: Tensor) -> Tensor:
         return cast(Tensor, getattr(self, _buffer(stage, kind))).to(like.dtype)
@@ -109,7 +115,13 @@ def _multipliers(real: Tensor) -> Tensor:
     """As they come out of a stage's multipliers of 18 bits, which share a shift."""
     with torch.no_grad():
         after = ((2 ** (MULTIPLIER_BITS - 1) - 1) / real.abs().max().clamp(min=1e-30)).log2().floor()
-    return _through(real * 2**after) / 2**after
+    nearest: Tensor = _through(real * 2**after) / 2**after
+    return nearest
+
+
+def _bits(magnitude: Tensor) -> Tensor:
+    """With sign, of a whole number: 5 has 4."""
+    return torch.frexp(magnitude).exponent + 1
 
 
 def _wide(channels: Tensor) -> Tensor:
