@@ -21,6 +21,7 @@ import fsrcnn
 from fsrcnn import Control, Planes, UsageError, WeightsError, engines, images, integer, models, pretrained, weights
 from fsrcnn.architecture import SCALES, Architecture, family
 from fsrcnn.arrays import Array, Int64
+from fsrcnn.calibration import quantised
 from fsrcnn.engines.integer import IntegerEngine, levels_of
 from fsrcnn.errors import PictureWarning
 from fsrcnn.imresize import imresize
@@ -592,7 +593,7 @@ def refused(done: subprocess.CompletedProcess[bytes], code: int, sentence: str) 
 def test_quantize(tmp_path: Path) -> None:
     done = run_command("quantize", "fsrcnn-x", cwd=tmp_path)
     path = tmp_path / "fsrcnn-x-x2.w12a12.safetensors"
-    expected = IntegerModel.of(pretrained.load("fsrcnn-x-x2"), "w12a12")
+    expected = quantised(pretrained.load("fsrcnn-x-x2"), "w12a12")
     assert path.read_bytes() == expected.to_bytes()
     first, second, *stages = done.stdout.decode().splitlines()
     assert first == (
@@ -611,7 +612,7 @@ def test_quantize_a_file_in_another_format_for_programs(tmp_path: Path) -> None:
     (tmp_path / "cores").mkdir()
     for more, written in (((), "runs/best.w8a16.safetensors"), (("-o", "cores"), "cores/best.w8a16.safetensors")):
         done = run_command("quantize", "runs/best.safetensors", "--format", "w8a16", "--json", *more, cwd=tmp_path)
-        expected = IntegerModel.of(ours, "w8a16")
+        expected = quantised(ours, "w8a16")
         assert (tmp_path / written).read_bytes() == expected.to_bytes()
         assert json.loads(done.stdout) == {
             "model": "best", "scale": 4, "output": written,

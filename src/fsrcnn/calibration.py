@@ -22,6 +22,8 @@ import numpy as np
 from fsrcnn import protocol
 from fsrcnn.architecture import Stage
 from fsrcnn.arrays import Array, Bool, Float32, Float64
+from fsrcnn.engines.integer import levels_of
+from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.fixed_point import convolve
 from fsrcnn.folders import find
 from fsrcnn.integer import LARGEST_LEVEL, WHITE, IntegerModel, format_of, units_of
@@ -36,6 +38,7 @@ PARTS = np.arange(20, 4, -1) / 20  # of a channel's largest magnitude that are t
 RIDGE = 0.003  # of the mean power of what comes in: how strongly a fitted kernel is held to the one given
 DAMPING = 0.01  # the same where what rounding lost is made up for (GPTQ's)
 MOST_PICTURES = 16
+WIDEST = 4096  # inputs of a kernel, channels times pixels: what depends on their square takes seconds, and 130 MB
 
 
 class Calibration(NamedTuple):
@@ -58,27 +61,34 @@ def quantised(weights: Weights, format: str, lumas: Sequence[Array] | None = Non
     Args:
         weights: the network.
         format: a name in `integer.FORMATS`.
-        lumas: (h, w) LR luma in [0, 1] of pictures as the network will see them (`lumas_of` reads a folder); a synthetic sheet where
-            none are given.
+        lumas: (h, w) LR luma in [0, 1] of pictures as the network will see them (`lumas_of` reads a folder); a drawn sheet where
+            none are given. A network with kernels of more than 4,096 inputs is too wide for all this, and rounded plainly.
 
     Raises:
         UsageError: no such format, or the network's numbers do not fit into it.
     """
+    if _widest(weights) > WIDEST:
+        return IntegerModel.of(weights, format)
     found = calibrated(weights, format, lumas)
     return IntegerModel.of(found.weights, format, found.steps, found.units)
 
 
-def calibrated(weights: Weights, format: str, lumas: Sequence[Array] | None = None) -> Calibration:
-    """What `quantised` makes its model of.
+def calibrated(
+    weights: Weights, format: str, lumas: Sequence[Array] | None = None, steps: dict[str, Float64] | None = None
+) -> Calibration:
+    """What `quantised` makes its model of; where `steps` are given, with these.
 
     Raises:
-        UsageError: no such format, or the network's numbers do not fit into it.
+        UsageError: no such format, the network's numbers do not fit into it, or a kernel has more than 4,096 inputs.
     """
     kernel_bits, feature_bits = format_of(format)
+    if _widest(weights) > WIDEST:
+        raise UsageError(f"a kernel of this network has {_widest(weights):,} inputs, and {WIDEST:,} can be calibrated")
     levels = 2 ** (feature_bits - 1)
     arrays = dict(weights.arrays)
-    steps, units = {}, {}
-    whole = [np.floor(np.clip(luma, 0, 1) * WHITE + 0.5)[None] for luma in (leaves() if lumas is None else lumas)]
+    steps, units = dict(steps or {}), {}
+    given = leaves() if lumas is None else lumas
+    whole = [levels_of(luma.astype(np.float32))[None].astype(np.float64) for luma in given]
     exact = [plane / WHITE for plane in whole]  # the float network's features, beside the whole ones
     step, reach = np.array([1 / WHITE]), LARGEST_LEVEL
     for stage in weights.architecture.stages:
@@ -107,7 +117,9 @@ def calibrated(weights: Weights, format: str, lumas: Sequence[Array] | None = No
         slope = arrays[f"{stage.name}.prelu"].astype(np.float64)
         exact = [_prelu(plane, slope) for plane in wanted]
         features = [_prelu(convolve(plane, found) + bias[:, None, None], slope) for plane in whole]
-        step = steps[stage.name] = _best_steps(features, levels)
+        if stage.name not in steps:
+            steps[stage.name] = _best_steps(features, levels)
+        step = steps[stage.name]
         whole = [_whole(plane, step, levels) for plane in features]
         reach = levels
     return Calibration(Weights(weights.architecture, arrays), steps, units)
@@ -123,6 +135,8 @@ def lumas_of(folder: Path, scale: int) -> list[Float64]:
     middles = []
     for path in pictures[:: -(-len(pictures) // MOST_PICTURES)]:
         hr = protocol.hr_luma(protocol.read_8bit(path))
+        if min(hr.shape) < scale:
+            raise ImageError(f"{path}, of {hr.shape[1]}×{hr.shape[0]} pixels, has no LR pixel at ×{scale}")
         lr = protocol.shrunk(modcrop(hr, scale), scale)
         top, left = (max(0, (length - SIDE) // 2) for length in lr.shape)
         middles.append(lr[top : top + SIDE, left : left + SIDE])
@@ -220,6 +234,15 @@ class _Moments(NamedTuple):
         return held
 
 
+def _widest(weights: Weights) -> int:
+    """How many weights one output of a stage has, zeros around a phase's included."""
+    taps = phase_taps(weights.architecture).shape[-1]
+    sides = {
+        stage.name: taps if stage.kind == "deconvolution" else stage.kernel for stage in weights.architecture.stages
+    }
+    return max(stage.channels_in * sides[stage.name] ** 2 for stage in weights.architecture.stages)
+
+
 def _as_convolution(stage: Stage, weights: Weights) -> tuple[Float64, Float64, Bool]:
     """A stage's (out, in, k, k) kernels, (out,) biases, and (out, in·k²) which weights are its own, not zeros around a phase's."""
     architecture = weights.architecture
@@ -261,16 +284,18 @@ def _best_steps(features: Sequence[Float64], levels: int) -> Float64:
     flat = np.concatenate([plane.reshape(len(plane), -1) for plane in features], axis=1)
     largest = np.abs(flat).max(axis=1).astype(np.float32).astype(np.float64)  # without the last bits, a BLAS's
     largest[largest == 0] = 1  # a dead channel: any step will do
-    best, least = largest, np.full(len(flat), np.inf)
+    best: Float64 = np.empty_like(largest)
+    least = np.full(len(flat), np.inf)
     for part in PARTS:
         step = part * largest / (levels - 1)
         error = ((_whole(flat, step, levels) * step[:, None] - flat) ** 2).mean(axis=1)
-        best, least = np.where(error < least, step, best), np.minimum(error, least)
+        better = error < least
+        best[better], least[better] = step[better], error[better]
     return best
 
 
 def _whole(features: Float64, step: Float64, levels: int) -> Float64:
     """(channels, …) rounded to their channels' steps and clipped, as `IntegerModel.run` does it."""
     in_steps = features / step.reshape(-1, *(1,) * (features.ndim - 1))
-    clipped: Float64 = np.clip(np.floor(in_steps + 0.5), -levels, levels - 1)
-    return clipped
+    rounded: Float64 = np.clip(np.floor(in_steps + 0.5), -levels, levels - 1)
+    return rounded

@@ -429,8 +429,8 @@ def units_of(kernel: Float64, bias: float, wished: float | None, kernel_bits: in
     Raises:
         UsageError: the sums could overflow whatever the units.
     """
-    # Rounding may add half a unit to each weight and to the bias, and the bias takes half of what is cut off before the multiplier.
-    slack = 0.5 * (reach * kernel.size + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
+    # Rounding may add half a unit to the bias and to each weight that is not zero; the bias takes half of what is cut off, too.
+    slack = 0.5 * (reach * np.count_nonzero(kernel) + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
     by_sum = (2 ** (SUM_BITS - 1) - 1 - slack) / max(1e-30, float(np.abs(kernel).sum()) * reach + abs(bias))
     if by_sum <= 0:
         raise UsageError(f"this network is too wide for sums of {SUM_BITS} bits", "make d or s smaller")

@@ -158,25 +158,23 @@ def _check_start(recipe: Recipe, initial: Weights | None) -> None:
     if recipe.quantize is None:
         return
     if initial is None:
-        raise UsageError("{quantize} fine-tunes finished weights, and none are given", "give {initial}, as fsrcnn-x2")
+        raise UsageError("fine-tunes finished weights, and none are given; give initial ones", argument="quantize")
     if initial.architecture != recipe.architecture:
         raise UsageError(
-            f"{{quantize}} fine-tunes the network that is given ({initial.architecture}), not {recipe.architecture}"
+            f"fine-tunes the network that is given, {initial.architecture}, not {recipe.architecture}",
+            argument="quantize",
         )
 
 
 @torch.no_grad()
 def _calibrated(network: Network, recipe: Recipe, source: Source) -> Rounding:
-    """The rounding that suits a network, by what it will be trained on; its arrays are moved to where they are rounded to."""
+    """The rounding that suits a network, by what it will be trained on."""
     assert recipe.quantize is not None
     arrays = {name: array.numpy().copy() for name, array in network.arrays().items()}
     batches = (source.draw(step) for step in range(CALIBRATION_BATCHES))
     lumas = [patch[0].numpy() for batch in batches for patch in batch.lr]
-    found = calibrated(Weights(recipe.architecture, arrays), recipe.quantize, lumas)
-    for name, array in network.arrays().items():
-        if name not in recipe.frozen:
-            array.copy_(torch.from_numpy(found.weights.arrays[name]))
-    return Rounding(network, recipe.quantize, found)
+    steps = calibrated(Weights(recipe.architecture, arrays), recipe.quantize, lumas).steps
+    return Rounding(network, recipe.quantize, steps, lumas)
 
 
 def _shipped(average: MovingAverage, recipe: Recipe, rounding: Rounding | None) -> Weights | IntegerModel:

@@ -103,7 +103,9 @@ class Recipe:
         if self.quantize is not None:
             format_of(self.quantize, "quantize")
             if self.number_format != "fp32":
-                raise UsageError("bf16 cannot hold the whole numbers of {quantize}", "leave {number_format} away")
+                raise UsageError(
+                    "bf16 cannot hold the whole numbers of an integer model", "give {number_format='fp32'}"
+                )
         if self.rate == -1:
             object.__setattr__(self, "rate", DEFAULT_RATE[self.optimizer])
         if self.warmup == -1:
