@@ -53,15 +53,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def learned(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Weights:
     """A network that makes these pictures larger: what is fine-tuned."""
-    plan = recipe(steps=200, quantize=None, rate=5e-3, validate_every=100)
+    plan = recipe(steps=120, quantize=None, rate=1e-2, validate_every=60)
     made = run(plan, pictures, tmp_path_factory.mktemp("run"), None)
     assert isinstance(made, Weights)
     return made
 
 
-def recipe(steps: int = 40, **changes: Any) -> Recipe:
+def recipe(steps: int = 20, **changes: Any) -> Recipe:
     plain: dict[str, Any] = {
-        "batch": 4, "patch": 8, "warmup": 5, "optimizer": "soap", "rate": 1e-3, "validate_every": 10, "average": 0.9,
+        "batch": 4, "patch": 8, "warmup": 5, "optimizer": "adam", "rate": 1e-3, "validate_every": 10, "average": 0.9,
         "quantize": "w8a8",
     }  # fmt: skip
     return Recipe(TINY, steps, **(plain | changes))
@@ -88,48 +88,62 @@ def run(
     st.sampled_from(sorted(FORMATS)), st.integers(1, 9), st.integers(1, 5), st.integers(0, 2), st.sampled_from([1, 3, 5]),
     st.sampled_from([5, 7, 9]), st.integers(2, 4), st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_it_computes_the_integer_model(
     format: str, d: int, s: int, m: int, feature_kernel: int, deconvolution_kernel: int, scale: int, seed: int
 ) -> None:
     weights = random_weights(Architecture(d, s, m, feature_kernel, deconvolution_kernel, scale), seed)
     lr = np.random.default_rng(seed).random((14, 11), np.float32)
     found = calibrated(weights, format, [lr])
-    rounding = Rounding(Network(weights.architecture), format, found)
-    moved = {
-        name: array + np.float32(0.01) * array.std() for name, array in found.weights.arrays.items()
-    }  # as training does
-    model = rounding.model(Weights(weights.architecture, moved))
-    expected = model.run(levels_of(lr))
-    for dtype, different, furthest in (torch.float64, 0, 0), (torch.float32, 0.5, 0.02):
-        arrays = {name: torch.from_numpy(array).to(dtype) for name, array in moved.items()}
-        phases = rounding(torch.from_numpy(lr).to(dtype)[None, None], arrays)
-        levels = F.pixel_shuffle(phases, scale)[0, 0].double().numpy() * WHITE
-        distance = np.abs(np.rint(levels) - expected)
-        assert np.abs(levels - np.rint(levels)).max() < 1e-3
-        assert (distance > 0).mean() <= different
-        assert distance.mean() <= furthest * WHITE
+    rounding = Rounding(Network(weights.architecture), format, found.steps, [lr])
+    arrays = {name: torch.from_numpy(array).double() for name, array in found.weights.arrays.items()}
+    levels = F.pixel_shuffle(rounding(torch.from_numpy(lr).double()[None, None], arrays), scale)[0, 0].numpy() * WHITE
+    assert np.abs(levels - np.rint(levels)).max() < 1e-9
+    # Multipliers have 18 bits and sums keep 25, so a few features come out a step beside, and with 8 bits a step is several levels.
+    distance = np.abs(np.rint(levels) - rounding.model(weights).run(levels_of(lr)))
+    assert (distance > 0).mean() < 0.2
+    assert distance.mean() < 0.3
+    assert rounding.model(weights).to_bytes() == quantised(weights, format, [lr]).to_bytes()
+
+
+def test_features_by_hand() -> None:
+    """Luma 0.5, doubled, is 1.0: of steps of 0.3 that makes 3, hence 0.9, level 918; of steps of 0.005 at most 127, level 648."""
+    architecture = Architecture(1, 1, 0, 1, 3, 2, crop=0)
+    arrays = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in architecture.array_shapes.items()}
+    arrays["feature_extraction.weight"] += 2
+    for name in ("shrinking.weight", "expanding.weight"):
+        arrays[name] += 1
+    arrays["deconvolution.weight"][:, :, :2, :2] = 1
+    for step, level in ((0.3, 918), (0.005, 648)):
+        steps = {stage.name: np.array([step]) for stage in architecture.convolutions}
+        rounding = Rounding(Network(architecture), "w8a8", steps, [])
+        phases = rounding(torch.tensor([[[[0.5]]]], dtype=torch.float64), arrays)
+        assert (phases.flatten() * WHITE).tolist() == pytest.approx([level] * 4)
 
 
 def test_gradients_pass_the_rounding_and_stop_at_the_clip() -> None:
     weights = random_weights(TINY)
-    lr = np.random.default_rng(0).random((8, 8), np.float32) * 0.5 + 0.25
-    found = calibrated(weights, "w16a14", [lr])
-    rounding = Rounding(Network(TINY), "w16a14", found)
-    arrays = {name: torch.from_numpy(array).requires_grad_() for name, array in found.weights.arrays.items()}
-    rounding(torch.from_numpy(lr)[None, None], arrays).square().mean().backward()
-    exact = Network(TINY).load(found.weights)
-    exact.phases(torch.from_numpy(lr)[None, None]).square().mean().backward()
+    lr = torch.from_numpy(np.random.default_rng(0).random((1, 1, 8, 8), np.float32) * 0.5 + 0.25)
+    fine = {stage.name: np.full(stage.channels_out, 1e-3) for stage in TINY.convolutions}  # nothing is clipped
+    arrays = {name: torch.from_numpy(array).requires_grad_() for name, array in weights.arrays.items()}
+    Rounding(Network(TINY), "w16a14", fine, [])(lr, arrays).square().mean().backward()
+    exact = Network(TINY).load(weights)
+    exact.phases(lr).clamp(0, 1023 / WHITE).square().mean().backward()
     for name, parameter in exact.arrays().items():
-        mine, theirs = arrays[name].grad.flatten(), parameter.grad.flatten()
-        assert float(mine @ theirs / mine.norm() / theirs.norm()) > 0.95, name
-    clipped = {**arrays, "deconvolution.bias": torch.tensor([5.0], requires_grad=True)}  # all pixels beyond white
-    rounding(torch.from_numpy(lr)[None, None], clipped).square().mean().backward()
-    assert clipped["deconvolution.bias"].grad.abs().max() == 0
+        mine, theirs = arrays[name].grad, parameter.grad
+        assert mine is not None
+        assert theirs is not None
+        assert (mine - theirs).norm() < 0.05 * theirs.norm(), name
+    small = {stage: step / 1e6 for stage, step in fine.items()}  # all is clipped
+    arrays = {name: torch.from_numpy(array).requires_grad_() for name, array in weights.arrays.items()}
+    Rounding(Network(TINY), "w8a8", small, [])(lr, arrays).square().mean().backward()
+    clipped = arrays["feature_extraction.weight"].grad
+    assert clipped is not None
+    assert clipped.abs().max() == 0
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"quantize": "w8a16", "optimizer": "adam", "expand": 12, "frozen": ("shrinking.bias",)}]
+    "changes", [{}, {"quantize": "w8a16", "optimizer": "soap", "expand": 12, "frozen": ("shrinking.bias",)}]
 )
 def test_a_killed_run_ends_in_the_very_same_bytes(
     changes: dict[str, Any], pictures: Path, learned: Weights, tmp_path: Path
@@ -137,14 +151,14 @@ def test_a_killed_run_ends_in_the_very_same_bytes(
     plan = recipe(**changes)
     run(plan, pictures, tmp_path / "whole", learned)
     with pytest.raises(Killed):
-        run(plan, pictures, tmp_path / "killed", learned, stop_at=20)
+        run(plan, pictures, tmp_path / "killed", learned, stop_at=10)
     run(plan, pictures, tmp_path / "killed", learned)
     for name in ("best.safetensors", "last.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
 
 def test_what_is_validated_is_what_is_saved(pictures: Path, learned: Weights, tmp_path: Path) -> None:
-    made = run(recipe(steps=60), pictures, tmp_path, learned)
+    made = run(recipe(steps=40), pictures, tmp_path, learned)
     assert isinstance(made, IntegerModel)
     assert made.format == "w8a8"
     assert (tmp_path / "best.safetensors").read_bytes() == made.to_bytes()
@@ -190,7 +204,7 @@ def test_as_typed(pictures: Path, learned: Weights, tmp_path: Path) -> None:
     learned.save(tmp_path / "learned.safetensors")
     common = ("--scale", "2", "--steps", "4", "--patch", "8", "--batch-size", "2", "--threads", "1", "--device", "cpu")
     start = ("train", pictures, *common, "--init", "learned.safetensors")
-    done = run_command(*start, "--quantize", "w8a8", "-o", "run", cwd=tmp_path)
+    done = run_command(*start, "--validation", pictures, "--quantize", "w8a8", "-o", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert integer.load(tmp_path / "run" / "best.safetensors").format == "w8a8"
     tested = run_command("test", pictures / "0.png", "-m", "run/best.safetensors", "-o", "look", cwd=tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from fsrcnn import integer, weights
+from fsrcnn.arrays import Float32
 from fsrcnn.calibration import calibrated
 from fsrcnn.engines.integer import IntegerEngine
 from fsrcnn.engines.torch import Network
@@ -34,7 +35,7 @@ from fsrcnn.training.validation import bicubic_psnr, engine_psnr, validation_psn
 from fsrcnn.weights import Weights
 
 REPORT_STEPS = 100  # between looks at the loss, each of which waits for the device
-CALIBRATION_BATCHES = 8  # whose patches show what features are like, where weights are quantised
+CALIBRATION_PIXELS = 25_000  # of the first patches show what features are like, where weights are quantised
 
 
 def train(
@@ -171,8 +172,9 @@ def _calibrated(network: Network, recipe: Recipe, source: Source) -> Rounding:
     """The rounding that suits a network, by what it will be trained on."""
     assert recipe.quantize is not None
     arrays = {name: array.numpy().copy() for name, array in network.arrays().items()}
-    batches = (source.draw(step) for step in range(CALIBRATION_BATCHES))
-    lumas = [patch[0].numpy() for batch in batches for patch in batch.lr]
+    lumas: list[Float32] = []
+    while sum(luma.size for luma in lumas) < CALIBRATION_PIXELS:
+        lumas += [patch[0].numpy() for patch in source.draw(len(lumas) // recipe.batch).lr]
     steps = calibrated(Weights(recipe.architecture, arrays), recipe.quantize, lumas).steps
     return Rounding(network, recipe.quantize, steps, lumas)
 

@@ -4,8 +4,8 @@ Rounding has no slope to follow, so the gradient passes it as if it were not the
 arXiv 1308.3432; Jacob et al. 2018, arXiv 1712.05877), and stops where a number is clipped. What 1 stands for in a feature stays as
 `calibration.py` found it; a channel that wants another step gets larger weights before it and smaller ones behind.
 
-Kernels are trained as they are, and rounded by `calibration.py` where the network is validated and saved: there the weights of a kernel
-make up for each other, which costs less than to round each of them at every update (recipes/README.md).
+Kernels are trained as they are, and rounded by `calibration.py` where the network is validated and saved: there the weights of a
+kernel make up for each other, which costs less than to round each of them at every update (recipes/README.md).
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Rounding(nn.Module):
 
     def forward(self, lr: Tensor, arrays: dict[str, Tensor]) -> Tensor:
         """(n, 1, h, w) luma in [0, 1] to (n, scale², h, w) luma in steps of 1/1020, clipped to what 10 bits hold."""
-        x = (lr.float().clamp(0, LARGEST_LEVEL / WHITE) * WHITE + HALF).floor().to(lr.dtype) / WHITE  # as `levels_of`
+        x = (lr.float().clamp(0, LARGEST_LEVEL / WHITE) * WHITE + float(HALF)).floor().to(
+            lr.dtype
+        ) / WHITE  # as `levels_of`
         for stage in self.stages:
             weight, step = arrays[f"{stage}.weight"], self._step(stage).to(lr.dtype).view(1, -1, 1, 1)
             sums = F.conv2d(x, weight, arrays[f"{stage}.bias"], padding=weight.shape[-1] // 2)
