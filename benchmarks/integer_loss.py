@@ -1,6 +1,6 @@
-"""What whole numbers cost: PSNR on Set5 and Set14 (protocol `paper`) of integer models beside that of the float weights.
+"""What whole numbers cost: PSNR on Set5 (and other sets; protocol `paper`) of integer models beside that of the float weights.
 
-    python benchmarks/integer_loss.py --datasets FOLDER [--pictures FOLDER] [--tuned FOLDER] [--save FILE]
+    python benchmarks/integer_loss.py --datasets FOLDER [--sets Set5 Set14] [--pictures FOLDER] [--tuned FOLDER] [--save FILE]
 
 Each bundled network in each format, as `fsrcnn quantize` makes it; in formats of 8-bit kernels also with `--pictures`; and the core
 files of `fsrcnn train --quantize` in the folder `--tuned`: NAME.FORMAT/best.safetensors, as recipes/cores.sh leaves them.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,28 +26,29 @@ from fsrcnn.evaluation import evaluate
 from fsrcnn.integer import FORMATS
 from machine import outcome, save
 
-SETS = ("Set5", "Set14")
 
-
-def psnr(engine: Engine, datasets: Path) -> dict[str, float]:
+def psnr(engine: Engine, folders: Sequence[Path]) -> dict[str, float]:
     """Set → mean PSNR in dB."""
-    results, failures = evaluate([datasets / name for name in SETS], engine, protocols=["paper"])
+    results, failures = evaluate(folders, engine, protocols=["paper"])
     if failures:
         raise failures[0]
     return {
-        name: round(float(np.mean([result.sr.psnr for result in results if result.folder == name])), 4) for name in SETS
+        name: round(float(np.mean([result.sr.psnr for result in results if result.folder == name])), 4)
+        for name in (folder.name for folder in folders)
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds Set5 and Set14")
+    parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds the sets")
+    parser.add_argument("--sets", nargs="+", metavar="SET", default=["Set5"])
     parser.add_argument("--pictures", type=Path, help="as of `fsrcnn quantize`; none of those that are measured")
     parser.add_argument("--tuned", type=Path, help="a folder of runs, each named as fsrcnn-x2.w8a8")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     if arguments.tuned is not None and not arguments.tuned.is_dir():
         raise UsageError(f"is a folder of runs, not {arguments.tuned}", argument="tuned")
+    folders = [arguments.datasets / name for name in arguments.sets]
     results: dict[str, dict[str, dict[str, float]]] = {}
     for scale in SCALES:
         lumas = None if arguments.pictures is None else lumas_of(arguments.pictures, scale)
@@ -61,9 +63,9 @@ def main() -> None:
                 tuned = None if arguments.tuned is None else arguments.tuned / f"{name}.{format}" / "best.safetensors"
                 if tuned is not None and tuned.exists():
                     engines[f"{format}, tuned"] = IntegerEngine(integer.load(tuned))
-            results[name] = {kind: psnr(engine, arguments.datasets) for kind, engine in engines.items()}
+            results[name] = {kind: psnr(engine, folders) for kind, engine in engines.items()}
             print(name, results[name], file=sys.stderr)
-    save(outcome(f"PSNR in dB on {' and '.join(SETS)}, protocol paper", results), arguments.save)
+    save(outcome(f"PSNR in dB on {', '.join(arguments.sets)}, protocol paper", results), arguments.save)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ def integer_loss() -> str:
     rows = []
     for name, sets in measured.items():
         for pictures in sets["float"]:
-            losses = (f"{sets[kind][pictures] - sets['float'][pictures]:+.3f}" if kind in sets else "" for kind in kinds)
+            losses = (
+                f"{sets[kind][pictures] - sets['float'][pictures]:+.3f}" if kind in sets else "" for kind in kinds
+            )
             rows.append([f"`{name}`", pictures, f"{sets['float'][pictures]:.2f}", *losses])
     return table(["PSNR in dB", "pictures", "float", *(_kind_of_core(kind) for kind in kinds)], rows)
 
