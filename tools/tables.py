@@ -87,6 +87,25 @@ def mistakes() -> str:
     return table(["`--only`", "what is done", "dB", "to the right one"], rows)
 
 
+def integer_loss() -> str:
+    measured = saved("integer_loss")["results"]
+    kinds = list(dict.fromkeys(kind for networks in measured.values() for kind in networks if kind != "float"))
+    rows = []
+    for name, sets in measured.items():
+        for pictures in sets["float"]:
+            losses = (
+                f"{sets[kind][pictures] - sets['float'][pictures]:+.3f}" if kind in sets else "" for kind in kinds
+            )
+            rows.append([f"`{name}`", pictures, f"{sets['float'][pictures]:.2f}", *losses])
+    return table(["PSNR in dB", "pictures", "float", *(_kind_of_core(kind) for kind in kinds)], rows)
+
+
+def _kind_of_core(kind: str) -> str:
+    """`w8a8, tuned` with its format as code."""
+    format, _, way = kind.partition(", ")
+    return f"`{format}`{f', {way}' if way else ''}"
+
+
 def precision() -> str:
     rows = []
     for name, psnr in saved("precision")["results"].items():
@@ -562,6 +581,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
     "docs/from-srcnn-to-fsrcnn.md": {"transition": transition},
+    "docs/chip-core.md": {"format losses": integer_loss, "resources": resources},
     "docs/train-your-own.md": {"chain table": chain, "speed table": training},
     "docs/native-engine.md": {
         "precision table": precision,

@@ -16,7 +16,7 @@ package that has a definition of its own is `fixed_point.py`'s, whose multiplier
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -64,13 +64,13 @@ FORMATS = {
 }  # fmt: skip
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str, argument: str = "format") -> Format:
     """
     Raises:
-        UsageError: no such format.
+        UsageError: no such format; `argument` is where it was given.
     """
     if name not in FORMATS:
-        raise UsageError(f"is {', '.join(FORMATS)}, not {name!r}", argument="format")
+        raise UsageError(f"is {', '.join(FORMATS)}, not {name!r}", argument=argument)
     return FORMATS[name]
 
 
@@ -157,49 +157,64 @@ class IntegerModel:
                 raise WeightsError(f"{name} rounds {rule.after} bits off; 1 to {LARGEST_SHIFT} are allowed")
 
     @classmethod
-    def of(cls, weights: Weights, format: str, largest: dict[str, Float64] | None = None) -> IntegerModel:
-        """The whole numbers that come nearest to float weights.
+    def of(
+        cls,
+        weights: Weights,
+        format: str,
+        steps: dict[str, Float64] | None = None,
+        units: dict[str, Float64] | None = None,
+    ) -> IntegerModel:
+        """Each number of float weights rounded to the nearest whole one; `calibration.quantised` finds better ones.
 
         Args:
             weights: the network.
             format: a name in `FORMATS`.
-            largest: stage → (out,) largest magnitude of each of its features that must not be clipped; that on `fixed_point.sheet` by
-                default, which drives a network further than pictures do.
+            steps: convolution → (out,) what 1 stands for in each of its features; none is clipped on `fixed_point.sheet` by default,
+                which drives a network further than pictures do.
+            units: stage → (out,) how many units of a sum stand for 1.0, (scale²,) for the deconvolution; as many as fit by default,
+                and where these are more.
 
         Raises:
             UsageError: no such format, or the network's numbers do not fit into it.
         """
         kernel_bits, feature_bits = format_of(format)
-        largest = largest or largest_features(weights)
+        levels = 2 ** (feature_bits - 1)
+        if steps is None:
+            steps = {stage: largest / (levels - 1) for stage, largest in largest_features(weights).items()}
         architecture, arrays = weights.architecture, weights.arrays
         kernels, biases, requantising = {}, {}, {}
         step = np.array([1 / WHITE])  # what 1 stands for in each channel of a stage's input
-        reach = LARGEST_LEVEL
-        levels = 2 ** (feature_bits - 1)
+        reach, limit = LARGEST_LEVEL, 2 ** (kernel_bits - 1) - 1
         for stage in (convolution.name for convolution in architecture.convolutions):
             kernel = arrays[f"{stage}.weight"].astype(np.float64) * step[None, :, None, None]
             bias = arrays[f"{stage}.bias"].astype(np.float64)
-            units = np.array([_units(k, b, kernel_bits, reach) for k, b in zip(kernel, bias, strict=True)])
-            kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
-            whole = np.rint(bias * units).astype(np.int64)
-            step = largest[stage] / (levels - 1)
+            wished = units[stage] if units else [None] * len(kernel)
+            unit = np.array([units_of(*row, kernel_bits, reach) for row in zip(kernel, bias, wished, strict=True)])
+            kernels[stage] = np.clip(np.rint(kernel * unit[:, None, None, None]), -limit, limit).astype(np.int64)
+            whole = np.rint(bias * unit).astype(np.int64)
+            step = steps[stage]
             slope = arrays[f"{stage}.prelu"].astype(np.float64)
-            biases[stage], requantising[stage] = _requantised(
-                stage, kernels[stage].reshape(len(whole), -1), whole, reach, 1 / (units * step), slope
-            )
+            rows = list(kernels[stage])
+            biases[stage], requantising[stage] = _requantised(stage, rows, whole, reach, 1 / (unit * step), slope)
             reach = levels
         scale = architecture.scale
         last = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
         offset = float(arrays["deconvolution.bias"][0])
         phases = _phases(architecture)
-        units = np.array([_units(last[:, y][:, :, x], offset, kernel_bits, reach) for y, x in phases])
+        wished = units["deconvolution"] if units else [None] * len(phases)
+        rows = [last[:, y[:, None], x] for y, x in phases]
+        unit = np.array(
+            [units_of(row, offset, wish, kernel_bits, reach) for row, wish in zip(rows, wished, strict=True)]
+        )
+        rows = [
+            np.clip(np.rint(row * per), -limit, limit).astype(np.int64) for row, per in zip(rows, unit, strict=True)
+        ]
         deconvolution = np.empty(last.shape, np.int64)
-        for (y, x), unit in zip(phases, units, strict=True):
-            deconvolution[:, y[:, None], x] = np.rint(last[:, y[:, None], x] * unit)
+        for (y, x), row in zip(phases, rows, strict=True):
+            deconvolution[:, y[:, None], x] = row
         kernels["deconvolution"] = deconvolution[:, None]
-        rows = [np.abs(deconvolution[:, y[:, None], x]).ravel() for y, x in phases]
         biases["deconvolution"], requantising["deconvolution"] = _requantised(
-            "deconvolution", rows, np.rint(offset * units).astype(np.int64), reach, WHITE / units, np.ones(scale**2)
+            "deconvolution", rows, np.rint(offset * unit).astype(np.int64), reach, WHITE / unit, np.ones(scale**2)
         )
         return cls(architecture, format, kernels, biases, requantising)
 
@@ -406,23 +421,34 @@ def _phases(architecture: Architecture) -> list[tuple[Int64, Int64]]:
     return [(y, x) for y in taps for x in taps]
 
 
-def _units(kernel: Float64, bias: float, kernel_bits: int, reach: int) -> float:
-    """How many units of a sum stand for 1.0, for what one output is summed of: as many as the kernel's and the sum's bits hold."""
-    by_kernel = (2 ** (kernel_bits - 1) - 1) / max(1e-30, float(np.abs(kernel).max()))
-    # Rounding may add half a unit to each weight and to the bias, and the bias takes half of what is cut off before the multiplier.
-    slack = 0.5 * (reach * kernel.size + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
+def units_of(kernel: Float64, bias: float, wished: float | None, kernel_bits: int, reach: int) -> float:
+    """How many units of a sum stand for 1.0, for the kernel and the bias that make one output.
+
+    Args:
+        kernel: what 1 in each channel of what goes in adds to the output.
+        bias: of the output.
+        wished: units; as many as the kernel's bits hold without clipping it by default. Fewer, where the sums could overflow.
+        kernel_bits: of the format.
+        reach: the largest magnitude of what goes in.
+
+    Raises:
+        UsageError: the sums could overflow whatever the units.
+    """
+    # Rounding may add half a unit to the bias and to each weight that is not zero; the bias takes half of what is cut off, too.
+    slack = 0.5 * (reach * np.count_nonzero(kernel) + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
     by_sum = (2 ** (SUM_BITS - 1) - 1 - slack) / max(1e-30, float(np.abs(kernel).sum()) * reach + abs(bias))
-    units: float = min(by_kernel, by_sum)
-    if units <= 0:
+    if by_sum <= 0:
         raise UsageError(f"this network is too wide for sums of {SUM_BITS} bits", "make d or s smaller")
-    return min(units, 1e30)
+    by_kernel = (2 ** (kernel_bits - 1) - 1) / max(1e-30, float(np.abs(kernel).max()))
+    units: float = min(by_kernel if wished is None else wished, by_sum, 1e30)
+    return units
 
 
 def _requantised(
-    stage: str, kernels: object, bias: Int64, reach: int, ratio: Float64, slope: Float64
+    stage: str, kernels: Sequence[Int64], bias: Int64, reach: int, ratio: Float64, slope: Float64
 ) -> tuple[Int64, Requantising]:
     """The bias with its half, and the rule by which the sums of (out,) channels become `ratio` times as large."""
-    totals = np.array([int(np.abs(kernel).sum()) for kernel in kernels])  # type: ignore[attr-defined]
+    totals = np.array([int(np.abs(kernel).sum()) for kernel in kernels])
     most = int((totals * reach + np.abs(bias)).max())
     before = max(0, most.bit_length() + 1 - FACTOR_BITS)
     if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:

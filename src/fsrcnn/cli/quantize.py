@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fsrcnn import models
+from fsrcnn import calibration, models
 from fsrcnn.cli.convert import OURS, free
 from fsrcnn.cli.export import Model, Scale, default_output
 from fsrcnn.cli.options import Json, Overwrite
 from fsrcnn.cli.terminal import print_json, report
 from fsrcnn.errors import UsageError, printable
-from fsrcnn.integer import FORMATS, SUM_BITS, IntegerModel, format_of
+from fsrcnn.integer import FORMATS, SUM_BITS, format_of
 
 
 def quantize(
@@ -29,6 +29,13 @@ def quantize(
     format: Annotated[
         str, typer.Option(metavar="NAME", help=f"{', '.join(FORMATS)}: bits of kernels (w) and of features (a).")
     ] = "w12a12",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False,
+            help="High-resolution pictures of the kind that will be made larger; 8-bit features gain by them. Default: a drawn sheet.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -43,7 +50,8 @@ def quantize(
     if target.suffix.lower() != OURS:
         raise UsageError(f"the output ends in {OURS}, and {target} does not", f"give an output as {default.name}")
     target = free(target, Path(model), overwrite)
-    quantized = IntegerModel.of(weights, format)
+    lumas = None if pictures is None else calibration.lumas_of(pictures, weights.architecture.scale)
+    quantized = calibration.quantised(weights, format, lumas)
     quantized.save(target, overwrite=overwrite)
     a, written, size = weights.architecture, f"{target} is written", target.stat().st_size
     name = default.name.removesuffix(f".{format}{OURS}")
