@@ -221,6 +221,7 @@ void check_hostile(const Network& good) {
     refuse(file_of(replaced("\\\"scale\\\":2", "\\\"depth\\\":2"), arrays), "describes no legal architecture");
     refuse(file_of(replaced("\\\"m\\\":1", "\\\"m\\\":1024"), arrays), "misses the array mapping.1.weight");
     refuse(file_of(replaced("\"fsrcnn.kind\":\"fsrcnn\"", "\"fsrcnn.kind\":\"espcn\""), arrays), "of kind 'espcn'");
+    refuse(file_of(replaced("\"fsrcnn.kind\":\"fsrcnn\"", "\"fsrcnn.kind\":\"fsrcnn-integer\""), arrays), "is an integer model, and float weights");
     refuse(file_of(replaced("fsrcnn.architecture", "architecture"), arrays), "no fsrcnn.architecture metadata");
     refuse(file_of(good.header, arrays + "0000"), "longer than its arrays");
     refuse(file_of(good.header, arrays.substr(4)), "does not lie in the file");

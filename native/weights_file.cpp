@@ -167,6 +167,8 @@ Weights parse(const unsigned char* data, size_t length, const std::string& sourc
                                          ", or its header is damaged; `fsrcnn convert` makes one of a .pth, .h5, .mat or .pb"};
     }
     const auto kind = header.metadata.find("fsrcnn.kind");
+    if (kind != header.metadata.end() && kind->second == "fsrcnn-integer")
+        throw Fault{FSRCNN_BAD_FILE, source + " is an integer model, and float weights are needed here; give the weights that it was made of"};
     if (kind != header.metadata.end() && kind->second != "fsrcnn")
         throw Fault{FSRCNN_BAD_FILE, source + " holds a network of kind " + in_quotes(kind->second) + "; this version of fsrcnn knows only 'fsrcnn'"};
     const auto described = header.metadata.find("fsrcnn.architecture");

@@ -83,7 +83,9 @@ def run(plan: Recipe, pictures: Path, folder: Path, stop_at: int | None = None, 
             raise Killed
 
     resume = (folder / "checkpoint.pt").exists()
-    return train(plan, *data(plan, pictures), folder, report=report, resume=resume, compile=False, **options)
+    made = train(plan, *data(plan, pictures), folder, report=report, resume=resume, compile=False, **options)
+    assert isinstance(made, weights.Weights)
+    return made
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
 from fsrcnn.engines import native
 from fsrcnn.images import Compression
+from fsrcnn.integer import IntegerModel
 from support import ROOT, random_weights, run_command
 
 DIST = ROOT / "web" / "dist"
@@ -295,6 +296,8 @@ ENDS = {
     "nan": "UpscaleError: the weights file: shrinking.bias holds NaN or infinity",
     "no header": "UpscaleError: the weights file is not in the format safetensors",
     "metadata": "UpscaleError: the weights file is not in the format safetensors",
+    "integer": "UpscaleError: the weights file is an integer model, and float weights are needed here; give the weights "
+    "that it was made of",
     "offsets": "UpscaleError: the weights file: shrinking.bias does not fit the architecture, or is not float32",
     "simd": "UpscaleError: this browser has no WebAssembly with 128-bit SIMD: take Chrome or Edge from 91, Firefox from 89, or "
     "Safari from 16.4",
@@ -370,6 +373,7 @@ def test_what_goes_wrong_is_one_sentence(node: str, tmp_path: Path) -> None:
         "nan": whole.to_bytes(),
         "no header": framed(None),
         "metadata": framed(header | {"__metadata__": "mine"}),
+        "integer": IntegerModel.of(random_weights(Architecture(10, 6, 2, scale=2)), "w12a12").to_bytes(),
         "offsets": framed(header | {"shrinking.bias": bias | {"data_offsets": [str(first), last]}}),
     }
     (tmp_path / "page").mkdir()

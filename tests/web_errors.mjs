@@ -34,7 +34,7 @@ await ends('a page for a file', () => Upscaler.load('fsrcnn', {base: new URL(`fi
 await ends('a page for weights', () => Upscaler.load('fsrcnn', {base: new URL(`file://${folder}/pages/`)}));
 await ends('a page for the table', () => Upscaler.load('auto', {base: new URL(`file://${folder}/page/`)}));
 await ends('base of auto', () => Upscaler.load('auto', {base: new URL(`file://${folder}/`)}));
-for (const name of ['pickle', 'cut', 'bare', 'architecture', 'nan', 'no header', 'offsets', 'metadata']) await ends(name, async () => Upscaler.load(await readFile(`${folder}/${name}`)));
+for (const name of ['pickle', 'cut', 'bare', 'architecture', 'nan', 'no header', 'offsets', 'metadata', 'integer']) await ends(name, async () => Upscaler.load(await readFile(`${folder}/${name}`)));
 
 const validate = WebAssembly.validate;
 WebAssembly.validate = () => false;

@@ -1,4 +1,5 @@
-"""What `fuzz.py` makes mutants of as `weights`: ours, other people's in every format that `convert` reads, and prepared HDF5 files.
+"""What `fuzz.py` makes mutants of as `weights`: ours (float and integer), other people's in every format that `convert` reads, and
+prepared HDF5 files.
 
 The process that `quarantine.py` reads a file in is forked here instead of started, so that a mutant takes hundredths of a second.
 """
@@ -17,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from fsrcnn import foreign, quarantine, weights
+from fsrcnn import foreign, models, quarantine
 from fsrcnn.architecture import Architecture
+from fsrcnn.integer import IntegerModel
 from fsrcnn.weights import Weights
 
 SECONDS = 15
@@ -36,6 +38,7 @@ def files() -> dict[str, bytes]:
     state = torch.load(io.BytesIO(pickled), weights_only=True)
     made = {
         "ours.safetensors": ours.to_bytes(),
+        "core.safetensors": IntegerModel.of(ours, "w8a8").to_bytes(),
         "others_x2.safetensors": safetensors.numpy.save({name: array.numpy() for name, array in state.items()}),
         "port_x2.pth": pickled,
         "graph_x2.pb": graph(2),
@@ -79,8 +82,8 @@ def read(name: str, data: bytes) -> object:
     quarantine._process = _forked
     path = _folder() / name
     path.write_bytes(data)
-    if name == "ours.safetensors":
-        return weights.load(path)
+    if name in ("ours.safetensors", "core.safetensors"):
+        return models.load(path)
     if path.suffix != ".hdf5":
         return foreign.read(path)
     from fsrcnn.training.hdf5_reader import read_pictures, read_sub_images

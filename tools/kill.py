@@ -63,6 +63,7 @@ COMMANDS = {
     "prepare": Command(("prepare", "photos", "-o", "out/train.h5", "--augment")),
     "evaluate": Command(("evaluate", "photos", "-s", "2", "--save", "out"), overwrite=()),
     "convert": Command(("convert", "fsrcnn-x2", "out/x2.safetensors")),
+    "quantize": Command(("quantize", "fsrcnn-x", "-o", "out/x2.safetensors", "--format", "w10a12")),
     "export-onnx": Command(("export", "onnx", "fsrcnn-x", "-o", "out/x2.onnx", "--input", "rgb8")),
     "export-mpv": Command(("export", "mpv", "fsrcnn", "-o", "out/x2.glsl")),
     "test": Command(("test", "photos/0.png", "-o", "out")),

@@ -87,6 +87,25 @@ def mistakes() -> str:
     return table(["`--only`", "what is done", "dB", "to the right one"], rows)
 
 
+def integer_loss() -> str:
+    measured = saved("integer_loss")["results"]
+    kinds = list(dict.fromkeys(kind for networks in measured.values() for kind in networks if kind != "float"))
+    rows = []
+    for name, sets in measured.items():
+        for pictures in sets["float"]:
+            losses = (
+                f"{sets[kind][pictures] - sets['float'][pictures]:+.3f}" if kind in sets else "" for kind in kinds
+            )
+            rows.append([f"`{name}`", pictures, f"{sets['float'][pictures]:.2f}", *losses])
+    return table(["PSNR in dB", "pictures", "float", *(_kind_of_core(kind) for kind in kinds)], rows)
+
+
+def _kind_of_core(kind: str) -> str:
+    """`w8a8, tuned` with its format as code."""
+    format, _, way = kind.partition(", ")
+    return f"`{format}`{f', {way}' if way else ''}"
+
+
 def precision() -> str:
     rows = []
     for name, psnr in saved("precision")["results"].items():
@@ -507,6 +526,40 @@ def shaders() -> str:
     return table(head, rows)
 
 
+# A hand-made port of FSRCNN ×4 to a ZCU102, 320×180 → 1280×720, in figures that were published: DSP, LUT, BRAM, clock in MHz.
+HAND_MADE = (1513, 41859, 96.5, 300)
+
+
+def resources() -> str:
+    """Chip cores: what they take on three targets."""
+    result = saved("rtl")
+    rows = []
+    for row in result["results"].values():
+        taken, clock = row["total"], row["clock_mhz"]
+        height, width, scale = row["height"], row["width"], row["scale"]
+        lacking = [name.split(" ")[0] for name, missing in row["lacking"].items() if missing]
+        rows.append([
+            f"`{row['model']}-x{scale}` {width}×{height} → {scale * width}×{scale * height}",
+            f"{row['lr_cycles']}",
+            f"{row['multipliers']}",
+            f"`{row['target']}`",
+            *(f"{taken[name]:,g}" for name in ("dsp", "lut", "ff", "bram")),
+            f"{clock:.0f}, routed" if clock else f"{row['assumed_mhz']:.0f}, assumed",
+            f"{row['frames_per_second']:.1f}",
+            ", ".join(lacking) or "–",
+        ])  # fmt: skip
+    dsp, lut, bram, clock = HAND_MADE
+    published = "FSRCNN ×4 320×180 → 1280×720, a hand-made port on a ZCU102, as published"
+    rows.append([published, "–", "–", "–", f"{dsp:,}", f"{lut:,}", "–", f"{bram}", f"{clock}", "–", "–"])
+    head = ["", "cycles", "multipliers", "target", "DSP", "LUT", "FF", "BRAM", "MHz", "frames/s", "does not fit"]
+    text = (
+        f"{result['what'][0].upper()}{result['what'][1:]} (pyosys {result['versions']['pyosys']}; "
+        "[results](../benchmarks/results/rtl.json)). BRAM: 36 kbit on `xcup` and `xc7`, 18 kbit on `ecp5`; DSP: DSP48, or "
+        "MULT18X18D. Cycles are those of an LR pixel. A clock is assumed, or routed by nextpnr for an LFE5U-85 of the slowest grade."
+    )
+    return f"{text}\n\n{table(head, rows)}"
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
@@ -528,6 +581,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/reproduce-the-paper.md": {"quality table": lambda: quality(PROTOCOLS, STAGES)},
     "docs/mistakes.md": {"mistakes": mistakes},
     "docs/from-srcnn-to-fsrcnn.md": {"transition": transition},
+    "docs/chip-core.md": {"format losses": integer_loss, "resources": resources},
     "docs/train-your-own.md": {"chain table": chain, "speed table": training},
     "docs/native-engine.md": {
         "precision table": precision,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fsrcnn.architecture import Architecture, family
     from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, MissingExtraError, UsageError, WeightsError
+    from fsrcnn.integer import IntegerModel
     from fsrcnn.parallel import Control
     from fsrcnn.planes import Colour, Planes
     from fsrcnn.size import Size
@@ -31,6 +32,7 @@ __all__ = [
     "Control",
     "FsrcnnError",
     "ImageError",
+    "IntegerModel",
     "MissingExtraError",
     "Planes",
     "Size",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "architecture": ("Architecture", "family"),
     "errors": ("Cancelled", "FsrcnnError", "ImageError", "MissingExtraError", "UsageError", "WeightsError"),
+    "integer": ("IntegerModel",),
     "parallel": ("Control",),
     "planes": ("Colour", "Planes"),
     "size": ("Size",),

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -93,11 +94,50 @@ def write(target: Path, data: bytes, error: type[FsrcnnError] = FsrcnnError, *, 
         part.write_bytes(data)
 
 
+@contextlib.contextmanager
+def folder_beside(target: Path, error: type[FsrcnnError] = FsrcnnError, *, replace: bool = True) -> Iterator[Path]:
+    """A new, empty folder beside `target` to fill; put in its place at the end, deleted where something was raised.
+
+    Whoever reads sees the old folder, the new one, or, between two renamings, none. An empty folder is as good as none.
+
+    Args:
+        target: the final name; the folder that it lies in is made if missing.
+        error: what to raise.
+        replace: an existing folder may be replaced, with all that it holds.
+
+    Raises:
+        FsrcnnError: nothing can be written there, or the target is a file, or exists and is not to be replaced.
+    """
+    try:
+        final = resolved(target)
+        _make_folder(final.parent)
+        _remove_dead_parts(final.parent)
+        part = final.parent / f".fsrcnn-{os.urandom(8).hex()}.part"
+        with _held_folder(part):
+            yield part
+            if os.path.lexists(final) and not final.is_dir():
+                raise error(f"cannot write {target}: it is a file, not a folder")
+            if final.is_dir() and any(final.iterdir()):
+                if not replace:
+                    raise _exists(target, error)
+                old = final.parent / f".fsrcnn-{os.urandom(8).hex()}.part"
+                with _held_folder(old):
+                    final.rename(old)  # onto an empty folder
+                    try:
+                        part.rename(final)
+                    except BaseException:
+                        old.rename(final)
+                        raise
+            else:
+                part.rename(final)
+    except OSError as reason:
+        raise error(f"cannot write {target}: {explained(reason)}") from reason
+
+
 def remove_parts() -> None:
     """For a process that is about to end: delete what its writers had under way."""
     for part in list(_parts):
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        _remove(part)
 
 
 def resolved(path: Path) -> Path:
@@ -186,11 +226,38 @@ def _held(part: Path, mode: int) -> Iterator[int | None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield descriptor
     finally:  # Ctrl-C, too, leaves nothing half-written
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        _remove(part)
         if descriptor is not None:
             os.close(descriptor)
         _parts.discard(part)
+
+
+@contextlib.contextmanager
+def _held_folder(part: Path) -> Iterator[None]:
+    """The same for a folder."""
+    descriptor: int | None = None
+    _parts.add(part)
+    try:
+        part.mkdir()
+        if fcntl is not None:
+            descriptor = os.open(part, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        _remove(part)
+        if descriptor is not None:
+            os.close(descriptor)
+        _parts.discard(part)
+
+
+def _remove(part: Path) -> None:
+    """Delete a part, file or folder, if it is still there."""
+    with contextlib.suppress(OSError):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def _take_over(before: os.stat_result, descriptor: int) -> None:
@@ -239,12 +306,14 @@ def _remove_dead_parts(folder: Path) -> None:
 
 def _remove_if_dead(part: Path) -> None:
     with contextlib.suppress(OSError):  # somebody holds it, or it is not ours
-        descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        access = os.O_RDONLY if part.is_dir() else os.O_RDWR
+        descriptor = os.open(part, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
             old = found.st_mtime < time.time() - DEAD_SECONDS
-            if old and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            ours = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+            if old and ours and found.st_uid == os.geteuid():
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                part.unlink()
+                _remove(part)
         finally:
             os.close(descriptor)

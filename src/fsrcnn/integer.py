@@ -4,7 +4,7 @@ Luma comes in and goes out in 10-bit levels, 1020 for white's 1.0 (an 8-bit samp
 
     kernels      12 bits with sign, each output channel (each phase of the deconvolution) in a unit of its own
     features     12 bits with sign, each channel in a unit of its own, which the next kernel takes along
-    sums         at most 32 bits with sign; `sum_bits` says how many a stage needs, and that none overflows, in whatever order it is taken
+    sums         at most 32 bits with sign; `sum_bits` says how many a stage needs, and that none overflows, in any order
     requantising sum >> before   : 25 bits with sign; the bias brings the half that rounds it
                  · multiplier    : 18 bits with sign, one for sums from zero up, one (the PReLU's) for sums below
                  + half, >> after: rounded, then clipped to a feature's 12 bits, or to luma's 0 … 1023
@@ -15,24 +15,41 @@ package that has a definition of its own is `fixed_point.py`'s, whose multiplier
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import safetensors.numpy
 
+from fsrcnn import files
 from fsrcnn.architecture import Architecture
-from fsrcnn.arrays import Float64, Int64
+from fsrcnn.arrays import Array, Float64, Int64
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.fixed_point import convolve, largest_features
-from fsrcnn.weights import Weights
+from fsrcnn.weights import (
+    FORMAT_KEY,
+    INTEGER_KIND,
+    KIND,
+    KIND_KEY,
+    METADATA_KEY,
+    Weights,
+    architecture_of,
+    contents,
+    in_order,
+    opened,
+)
 
 WHITE = 1020  # the level of 1.0
-LARGEST_LEVEL = 1023
+LEVEL_BITS = 10
+LARGEST_LEVEL = 2**LEVEL_BITS - 1
 SUM_BITS = 32  # of the largest sums allowed
 FACTOR_BITS = 25  # of a sum before it is multiplied
 MULTIPLIER_BITS = 18
 LARGEST_SHIFT = FACTOR_BITS + MULTIPLIER_BITS - 2  # beyond it, every product is rounded to zero
+SHIFTS_KEY = "fsrcnn.shifts"  # in the metadata of a file: stage → [before, after] of its `Requantising`, in JSON
 
 
 class Format(NamedTuple):
@@ -47,13 +64,13 @@ FORMATS = {
 }  # fmt: skip
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str, argument: str = "format") -> Format:
     """
     Raises:
-        UsageError: no such format.
+        UsageError: no such format; `argument` is where it was given.
     """
     if name not in FORMATS:
-        raise UsageError(f"is {', '.join(FORMATS)}, not {name!r}", argument="format")
+        raise UsageError(f"is {', '.join(FORMATS)}, not {name!r}", argument=argument)
     return FORMATS[name]
 
 
@@ -86,7 +103,8 @@ class IntegerModel:
 
     Raises:
         UsageError: no such format.
-        WeightsError: an array is missing or misshapen, or a number is so large that something could overflow.
+        WeightsError: an array is missing, surplus, misshapen or not int64, the deconvolution has two multipliers for a phase, or a
+            number is so large that something could overflow.
     """
 
     architecture: Architecture
@@ -98,6 +116,10 @@ class IntegerModel:
     def __post_init__(self) -> None:
         format = format_of(self.format)
         a = self.architecture
+        names = [stage.name for stage in a.stages]
+        for name in (*self.kernels, *self.biases, *self.requantising):
+            if name not in names:
+                raise WeightsError(f"the integer model holds a stage {name} that {a} does not have")
         for stage in a.stages:
             name, last = stage.name, stage.kind == "deconvolution"
             outputs = a.scale**2 if last else stage.channels_out
@@ -110,6 +132,8 @@ class IntegerModel:
             for part, (array, shape) in expected.items():
                 if array.shape != shape:
                     raise WeightsError(f"{name}.{part} has shape {array.shape}, the architecture says {shape}")
+                if array.dtype != np.int64:
+                    raise WeightsError(f"{name}.{part} is {array.dtype}, not int64")
             _bounded(f"{name}.kernel", self.kernels[name], format.kernel_bits)
             for part in ("positive", "negative"):
                 _bounded(f"{name}.{part}", getattr(rule, part), MULTIPLIER_BITS)
@@ -119,6 +143,12 @@ class IntegerModel:
                 raise WeightsError(
                     f"the sums of {name} could need {needed} bits, and {SUM_BITS} are the most that a core has"
                 )
+            if last and (rule.positive != rule.negative).any():
+                raise WeightsError(f"{name} has another multiplier for sums below zero, where a phase has one for all")
+            if not (_whole(rule.before) and _whole(rule.after)):
+                raise WeightsError(
+                    f"{name} is shifted by whole numbers of bits, not {rule.before!r} and {rule.after!r}"
+                )
             if not 0 <= rule.before < SUM_BITS or needed - rule.before > FACTOR_BITS:
                 raise WeightsError(
                     f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; {FACTOR_BITS} may be left"
@@ -127,51 +157,71 @@ class IntegerModel:
                 raise WeightsError(f"{name} rounds {rule.after} bits off; 1 to {LARGEST_SHIFT} are allowed")
 
     @classmethod
-    def of(cls, weights: Weights, format: str, largest: dict[str, Float64] | None = None) -> IntegerModel:
-        """The whole numbers that come nearest to float weights.
+    def of(
+        cls,
+        weights: Weights,
+        format: str,
+        steps: dict[str, Float64] | None = None,
+        units: dict[str, Float64] | None = None,
+    ) -> IntegerModel:
+        """Each number of float weights rounded to the nearest whole one; `calibration.quantised` finds better ones.
 
         Args:
             weights: the network.
             format: a name in `FORMATS`.
-            largest: stage → (out,) largest magnitude of each of its features that must not be clipped; that on `fixed_point.sheet` by
-                default, which drives a network further than pictures do.
+            steps: convolution → (out,) what 1 stands for in each of its features; none is clipped on `fixed_point.sheet` by default,
+                which drives a network further than pictures do.
+            units: stage → (out,) how many units of a sum stand for 1.0, (scale²,) for the deconvolution; as many as fit by default,
+                and where these are more.
 
         Raises:
             UsageError: no such format, or the network's numbers do not fit into it.
         """
         kernel_bits, feature_bits = format_of(format)
-        largest = largest or largest_features(weights)
+        levels = 2 ** (feature_bits - 1)
+        if steps is None:
+            steps = {stage: largest / (levels - 1) for stage, largest in largest_features(weights).items()}
         architecture, arrays = weights.architecture, weights.arrays
         kernels, biases, requantising = {}, {}, {}
         step = np.array([1 / WHITE])  # what 1 stands for in each channel of a stage's input
-        reach = LARGEST_LEVEL
-        levels = 2 ** (feature_bits - 1)
+        reach, limit = LARGEST_LEVEL, 2 ** (kernel_bits - 1) - 1
         for stage in (convolution.name for convolution in architecture.convolutions):
             kernel = arrays[f"{stage}.weight"].astype(np.float64) * step[None, :, None, None]
             bias = arrays[f"{stage}.bias"].astype(np.float64)
-            units = np.array([_units(k, b, kernel_bits, reach) for k, b in zip(kernel, bias, strict=True)])
-            kernels[stage] = np.rint(kernel * units[:, None, None, None]).astype(np.int64)
-            whole = np.rint(bias * units).astype(np.int64)
-            step = largest[stage] / (levels - 1)
+            wished = units[stage] if units else [None] * len(kernel)
+            unit = np.array([units_of(*row, kernel_bits, reach) for row in zip(kernel, bias, wished, strict=True)])
+            kernels[stage] = np.clip(np.rint(kernel * unit[:, None, None, None]), -limit, limit).astype(np.int64)
+            whole = np.rint(bias * unit).astype(np.int64)
+            step = steps[stage]
             slope = arrays[f"{stage}.prelu"].astype(np.float64)
-            biases[stage], requantising[stage] = _requantised(
-                stage, kernels[stage].reshape(len(whole), -1), whole, reach, 1 / (units * step), slope
-            )
+            rows = list(kernels[stage])
+            biases[stage], requantising[stage] = _requantised(stage, rows, whole, reach, 1 / (unit * step), slope)
             reach = levels
         scale = architecture.scale
         last = arrays["deconvolution.weight"][:, 0].astype(np.float64) * step[:, None, None]
-        bias = float(arrays["deconvolution.bias"][0])
+        offset = float(arrays["deconvolution.bias"][0])
         phases = _phases(architecture)
-        units = np.array([_units(last[:, y][:, :, x], bias, kernel_bits, reach) for y, x in phases])
+        wished = units["deconvolution"] if units else [None] * len(phases)
+        rows = [last[:, y[:, None], x] for y, x in phases]
+        unit = np.array(
+            [units_of(row, offset, wish, kernel_bits, reach) for row, wish in zip(rows, wished, strict=True)]
+        )
+        rows = [
+            np.clip(np.rint(row * per), -limit, limit).astype(np.int64) for row, per in zip(rows, unit, strict=True)
+        ]
         deconvolution = np.empty(last.shape, np.int64)
-        for (y, x), unit in zip(phases, units, strict=True):
-            deconvolution[:, y[:, None], x] = np.rint(last[:, y[:, None], x] * unit)
+        for (y, x), row in zip(phases, rows, strict=True):
+            deconvolution[:, y[:, None], x] = row
         kernels["deconvolution"] = deconvolution[:, None]
-        rows = [np.abs(deconvolution[:, y[:, None], x]).ravel() for y, x in phases]
         biases["deconvolution"], requantising["deconvolution"] = _requantised(
-            "deconvolution", rows, np.rint(bias * units).astype(np.int64), reach, WHITE / units, np.ones(scale**2)
+            "deconvolution", rows, np.rint(offset * unit).astype(np.int64), reach, WHITE / unit, np.ones(scale**2)
         )
         return cls(architecture, format, kernels, biases, requantising)
+
+    @property
+    def kernel_bits(self) -> int:
+        """Of each weight, with sign."""
+        return FORMATS[self.format].kernel_bits
 
     @property
     def feature_bits(self) -> int:
@@ -180,7 +230,7 @@ class IntegerModel:
 
     def reach(self, stage: str) -> int:
         """The largest magnitude of what goes into a stage."""
-        return LARGEST_LEVEL if stage == "feature_extraction" else 2 ** (self.feature_bits - 1)
+        return LARGEST_LEVEL if stage == "feature_extraction" else 1 << (self.feature_bits - 1)
 
     def sum_bits(self, stage: str) -> int:
         """How many bits with sign hold every sum of a stage, and every part of one: Σ|kernel| · reach + |bias| is the largest.
@@ -196,6 +246,34 @@ class IntegerModel:
             total * self.reach(stage) + abs(int(bias)) for total, bias in zip(totals, self.biases[stage], strict=True)
         )
         return most.bit_length() + 1
+
+    def save(self, path: str | Path, *, overwrite: bool = True) -> None:
+        """Write a safetensors file, beside its name first and then renamed, so that a kill leaves no half file.
+
+        The same model gives the same bytes.
+
+        Args:
+            path: of the file.
+            overwrite: replace an existing one.
+
+        Raises:
+            WeightsError: the file cannot be written.
+        """
+        files.write(Path(path), self.to_bytes(), WeightsError, replace=overwrite)
+
+    def to_bytes(self) -> bytes:
+        """The file that `save` writes: arrays as `_stored` names them, the rest in the metadata."""
+        arrays = {}
+        for name, dtype in _stored(self.architecture, FORMATS[self.format]).items():
+            stage, _, part = name.rpartition(".")
+            whole = {"kernel": self.kernels, "bias": self.biases}.get(part)
+            arrays[name] = (getattr(self.requantising[stage], part) if whole is None else whole[stage]).astype(dtype)
+        shifts = {stage: [rule.before, rule.after] for stage, rule in self.requantising.items()}
+        metadata = {
+            KIND_KEY: INTEGER_KIND, METADATA_KEY: json.dumps(asdict(self.architecture)), FORMAT_KEY: self.format,
+            SHIFTS_KEY: json.dumps(shifts, sort_keys=True),
+        }  # fmt: skip
+        return in_order(safetensors.numpy.save(arrays, metadata))
 
     def run(self, lr: Int64, watch: Callable[[str, Int64], None] | None = None) -> Int64:
         """(h, w) luma levels 0 … 1023 to (scale*h, scale*w) levels 0 … 1023.
@@ -231,9 +309,59 @@ class IntegerModel:
         return sr
 
 
+def load(path: str | Path) -> IntegerModel:
+    """Read a file that `IntegerModel.save` wrote; nothing in it is ever executed.
+
+    Raises:
+        WeightsError: no such file, not one of an integer model, or one whose numbers were edited: beyond their bits, or so that a sum
+            could overflow.
+    """
+    return from_bytes(contents(path), str(path))
+
+
+def from_bytes(data: bytes, source: str) -> IntegerModel:
+    """`load` for bytes already in memory; `source` names them in error messages.
+
+    Raises:
+        WeightsError: as `load`.
+    """
+    arrays, metadata = opened(data, source)
+    kind = metadata.get(KIND_KEY, KIND)
+    if kind == KIND and METADATA_KEY in metadata:
+        raise WeightsError(f"{source} holds float weights, no integer model", "`fsrcnn quantize` makes one of them")
+    if kind != INTEGER_KIND:
+        raise WeightsError(f"{source} holds no integer model; `fsrcnn quantize` writes files of them")
+    architecture = architecture_of(metadata, source)
+    try:
+        format = format_of(metadata.get(FORMAT_KEY, ""))
+        shifts = _shifts(metadata.get(SHIFTS_KEY, ""), architecture)
+        expected = _stored(architecture, format)
+        for name in (name for name in arrays if name not in expected):
+            raise WeightsError(f"an integer model of {architecture} has no array {name}")
+        whole = {name: _read(name, arrays, dtype) for name, dtype in expected.items()}
+        names = [stage.name for stage in architecture.stages]
+        return IntegerModel(
+            architecture,
+            metadata[FORMAT_KEY],
+            {name: whole[f"{name}.kernel"] for name in names},
+            {name: whole[f"{name}.bias"] for name in names},
+            {
+                name: Requantising(
+                    before, whole[f"{name}.positive"], whole.get(f"{name}.negative", whole[f"{name}.positive"]), after
+                )
+                for name, (before, after) in shifts.items()
+            },
+        )
+    except UsageError as error:
+        raise WeightsError(f"{source}: {error}") from None
+    except WeightsError as error:
+        raise error.named(source) from None
+
+
 def eight_bit(levels: Int64) -> Int64:
     """10-bit levels as 8-bit ones, 0 … 255: a quarter, halves up."""
-    return np.minimum((levels + 2) >> 2, 255)
+    quarter: Int64 = np.minimum((levels + 2) >> 2, 255)
+    return quarter
 
 
 def _rounded(sums: Int64, rule: Requantising) -> Int64:
@@ -244,6 +372,48 @@ def _rounded(sums: Int64, rule: Requantising) -> Int64:
     return rounded
 
 
+def _whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _stored(architecture: Architecture, format: Format) -> dict[str, np.dtype[np.signedinteger]]:
+    """The arrays of a file, and as what each is stored.
+
+    `STAGE.kernel` in 8 or 16 bits, the fewest that hold the format's; `STAGE.bias`, `STAGE.positive` and `STAGE.negative` in 32. The
+    deconvolution has no `negative`: its multipliers are the same for sums below zero.
+    """
+    stored: dict[str, np.dtype[np.signedinteger]] = {}
+    for stage in architecture.stages:
+        stored[f"{stage.name}.kernel"] = np.dtype(np.int8 if format.kernel_bits <= 8 else np.int16)
+        for part in ("bias", "positive", "negative"):
+            if part != "negative" or stage.kind == "convolution":
+                stored[f"{stage.name}.{part}"] = np.dtype(np.int32)
+    return stored
+
+
+def _read(name: str, arrays: Mapping[str, Array], dtype: np.dtype[np.signedinteger]) -> Int64:
+    if name not in arrays:
+        raise WeightsError(f"the integer model misses the array {name}")
+    if arrays[name].dtype != dtype:
+        raise WeightsError(f"{name} is {arrays[name].dtype}, not {dtype}")
+    return arrays[name].astype(np.int64)
+
+
+def _shifts(text: str, architecture: Architecture) -> dict[str, tuple[int, int]]:
+    """Stage → before and after, from the metadata of a file."""
+    names = [stage.name for stage in architecture.stages]
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or sorted(found) != sorted(names):
+        raise WeightsError(f"{SHIFTS_KEY} is no list of two shifts for each stage of {architecture}")
+    for name, pair in found.items():
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_whole, pair))):
+            raise WeightsError(f"{SHIFTS_KEY} of {name} is two whole numbers, not {pair!r}")
+    return {name: (found[name][0], found[name][1]) for name in names}
+
+
 def _phases(architecture: Architecture) -> list[tuple[Int64, Int64]]:
     """For each phase of HR pixels the rows and the columns of the deconvolution's kernel that reach it."""
     scale, side = architecture.scale, architecture.deconvolution_kernel
@@ -251,23 +421,34 @@ def _phases(architecture: Architecture) -> list[tuple[Int64, Int64]]:
     return [(y, x) for y in taps for x in taps]
 
 
-def _units(kernel: Float64, bias: float, kernel_bits: int, reach: int) -> float:
-    """How many units of a sum stand for 1.0, for what one output is summed of: as many as the kernel's and the sum's bits hold."""
-    by_kernel = (2 ** (kernel_bits - 1) - 1) / max(1e-30, float(np.abs(kernel).max()))
-    # Rounding may add half a unit to each weight and to the bias, and the bias takes half of what is cut off before the multiplier.
-    slack = 0.5 * (reach * kernel.size + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
+def units_of(kernel: Float64, bias: float, wished: float | None, kernel_bits: int, reach: int) -> float:
+    """How many units of a sum stand for 1.0, for the kernel and the bias that make one output.
+
+    Args:
+        kernel: what 1 in each channel of what goes in adds to the output.
+        bias: of the output.
+        wished: units; as many as the kernel's bits hold without clipping it by default. Fewer, where the sums could overflow.
+        kernel_bits: of the format.
+        reach: the largest magnitude of what goes in.
+
+    Raises:
+        UsageError: the sums could overflow whatever the units.
+    """
+    # Rounding may add half a unit to the bias and to each weight that is not zero; the bias takes half of what is cut off, too.
+    slack = 0.5 * (reach * np.count_nonzero(kernel) + 1) + 2 ** (SUM_BITS - FACTOR_BITS)
     by_sum = (2 ** (SUM_BITS - 1) - 1 - slack) / max(1e-30, float(np.abs(kernel).sum()) * reach + abs(bias))
-    units = min(by_kernel, by_sum)
-    if units <= 0:
+    if by_sum <= 0:
         raise UsageError(f"this network is too wide for sums of {SUM_BITS} bits", "make d or s smaller")
-    return min(units, 1e30)
+    by_kernel = (2 ** (kernel_bits - 1) - 1) / max(1e-30, float(np.abs(kernel).max()))
+    units: float = min(by_kernel if wished is None else wished, by_sum, 1e30)
+    return units
 
 
 def _requantised(
-    stage: str, kernels: object, bias: Int64, reach: int, ratio: Float64, slope: Float64
+    stage: str, kernels: Sequence[Int64], bias: Int64, reach: int, ratio: Float64, slope: Float64
 ) -> tuple[Int64, Requantising]:
     """The bias with its half, and the rule by which the sums of (out,) channels become `ratio` times as large."""
-    totals = np.array([int(np.abs(kernel).sum()) for kernel in kernels])  # type: ignore[attr-defined]
+    totals = np.array([int(np.abs(kernel).sum()) for kernel in kernels])
     most = int((totals * reach + np.abs(bias)).max())
     before = max(0, most.bit_length() + 1 - FACTOR_BITS)
     if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:

@@ -25,11 +25,11 @@ from fsrcnn.arrays import Array
 from fsrcnn.engines import Engine
 from fsrcnn.errors import PictureWarning, UsageError
 from fsrcnn.folders import kind
+from fsrcnn.integer import LEVEL_BITS
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.planes import Planes, plain
 from fsrcnn.size import Size, chain, check_size, mark_of
-from fsrcnn.weights import Weights
 from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Upscaler:
 
     Attributes:
         label: the model, in words: a name, a path, `auto`.
+        integer: whether it is an integer model, whose luma has 10 bits.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class Upscaler:
     ) -> None:
         """
         Args:
-            model: a family (`fsrcnn`), bundled weights (`fsrcnn-x2`), the path of a weights file, `Weights`, or `auto`: for each
-                picture the family that suits it, by its file and its pixels; `chosen` says which.
+            model: a family (`fsrcnn`), bundled weights (`fsrcnn-x2`), the path of a weights file, `Weights`, an `IntegerModel`, or
+                `auto`: for each picture the family that suits it, by its file and its pixels; `chosen` says which.
             scale: the factor by which pictures grow where a call says nothing else; above 1, up to 64. Where it is not
                 given: the scale of the weights, 2 for a family.
-            engine: `auto`, `native`, `numpy`, `torch`, `torch:cuda` …
+            engine: `auto`, `native`, `numpy`, `torch`, `torch:cuda` …; of an integer model `auto` or `integer`.
             threads: of the CPU; all that this process may use where it is not given.
             precision: `exact`, or `fast`: 16-bit whole numbers, at most 0.005 dB from exact on Set5, native engine only.
 
@@ -83,13 +84,14 @@ class Upscaler:
             from fsrcnn import choice  # here, as it takes time to import
 
             model = choice.families()[0]
-        self.label = "weights given as arrays" if isinstance(model, Weights) else str(model)
+        self.label = "weights given as arrays" if isinstance(model, models.Network) else str(model)
         self._weights = models.by_scale(model)
         self._engines: dict[int, Engine] = {}
         default = models.default_scale(self._weights)
         self.scale = float(default if scale is None else number(scale, "scale", "a number above 1, up to 64"))
         Size(factor=self.scale)
-        self.engine(chain(self.scale, self._weights)[0])  # a wrong engine is reported here, not at the first picture
+        # A wrong engine is reported here, not at the first picture.
+        self.integer = self.engine(chain(self.scale, self._weights)[0]).name == "integer"
         if chooses:
             first = copy.copy(self)  # with the same engines
             self._choices, self.label = {first.label: first}, models.AUTO
@@ -98,6 +100,17 @@ class Upscaler:
     def scales(self) -> tuple[int, ...]:
         """The whole scales that the model has weights for."""
         return tuple(sorted(self._weights))
+
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether its networks count in whole numbers, so that a part of a picture has exactly the pixels of the whole."""
+        return self.integer or self.precision == "fast"
+
+    def losses(self, bits: int) -> tuple[str, ...]:
+        """What an enlargement loses of a picture whose samples have so many bits, in sentences."""
+        if not self.integer or bits <= LEVEL_BITS:
+            return ()
+        return (f"the integer model computes its luma in {LEVEL_BITS} bits, and its samples have {bits}",)
 
     def engine(self, scale: int) -> Engine:
         """The engine for one whole scale, made when first needed.
@@ -170,7 +183,7 @@ class Upscaler:
             ImageError: a file cannot be read or written; an existing one is not replaced.
 
         Warns:
-            PictureWarning: something that the file held could not be taken along.
+            PictureWarning: something that the file held could not be taken along, or that the array held could not be kept.
         """
         size = self._wanted(size)
         for name, value in (("overwrite", overwrite), ("lossless", lossless), ("tolerant", tolerant)):
@@ -209,12 +222,15 @@ class Upscaler:
             source = images.read(bytes(image), max_pixels=max_pixels, page=page, tolerant=tolerant)
             settled = format or source.format
             images.check_fits(source, settled, "the data", shapes=result_shapes(source, size), lossless=lossless)
-            written = images.write(self.picture(source, size), None, format=format, quality=quality, lossless=lossless)
-            _warn("the data", (*source.notes, *written.notes))
+            picture = self.picture(source, size)
+            written = images.write(picture, None, format=format, quality=quality, lossless=lossless)
+            _warn("the data", (*picture.notes, *written.notes))
             return written.data
         if isinstance(image, np.ndarray):
             _refuse("an array", given, *given)
-            return self.array(image, size)
+            result = self.array(image, size)
+            _warn("the array", self._lost(image, size))
+            return result
         if hasattr(image, "getbands"):
             _refuse("a PIL image", given, *given)
             return self._pil(image, size)
@@ -300,11 +316,16 @@ class Upscaler:
             self._channels(page, picture.extra(number), size, control.part(number, count))
             for number, page in enumerate(picture.pages)
         ]
+        lost = self.losses(picture.bits) if self.enlarged(picture, size) else ()
         resolution = picture.resolution
         if resolution:
             (old_height, old_width), (height, width) = picture.pages[0].shape[:2], pages[0].shape[:2]
             resolution = (resolution[0] * width / old_width, resolution[1] * height / old_height)
-        return replace(picture, pages=tuple(pages), resolution=resolution)
+        return replace(picture, pages=tuple(pages), resolution=resolution, notes=(*picture.notes, *lost))
+
+    def _lost(self, pixels: Array, size: Size) -> tuple[str, ...]:
+        """`losses` of an array, where a network is run for it."""
+        return self.losses(8 * pixels.itemsize) if self._passes(pixels.shape[:2], size.of(*pixels.shape[:2])) else ()
 
     def _channels(self, page: Array, extra: int, size: Size, control: Control) -> Array:
         """A page whose last `extra` channels are neither colour nor alpha: each of them is upscaled as a grey picture of its own."""
@@ -365,6 +386,7 @@ class Upscaler:
         pixels = _pixels_of(image)
         check_array(pixels)
         result = PIL.Image.fromarray(self.chosen(pixels, size, compression)[0].array(pixels, size))
+        _warn("the PIL image", self._lost(pixels, size), 4)
         result.info.update(images.pil_info(image.info, result.size))
         if image.mode in ("CMYK", "LAB"):
             result.info.pop("icc_profile", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import safetensors.numpy
 
 from fsrcnn import files
 from fsrcnn.architecture import Architecture
-from fsrcnn.arrays import Float32
+from fsrcnn.arrays import Array, Float32
 from fsrcnn.errors import UsageError, WeightsError
 
 METADATA_KEY = "fsrcnn.architecture"
 KIND_KEY = "fsrcnn.kind"  # what `METADATA_KEY` describes; files from before there was a kind are of this one:
 KIND = "fsrcnn"
+INTEGER_KIND = "fsrcnn-integer"  # of `integer.py`, where such files are read
+FORMAT_KEY = "fsrcnn.format"  # of an integer model: w12a12
 LARGEST_FILE = 64 * 2**20  # bytes; the paper's network takes 55 kB
 
 
@@ -70,7 +73,17 @@ class Weights:
     def to_bytes(self) -> bytes:
         """The file that `save` writes."""
         metadata = {KIND_KEY: KIND, METADATA_KEY: json.dumps(asdict(self.architecture))}
-        return _in_order(safetensors.numpy.save(self.arrays, metadata))
+        return in_order(safetensors.numpy.save(self.arrays, metadata))
+
+
+def check_float(weights: object) -> None:
+    """Refuse what is no `Weights`, as an integer model is none, before anybody looks for its arrays.
+
+    Raises:
+        UsageError: that is so.
+    """
+    if not isinstance(weights, Weights):
+        raise UsageError(f"float weights are needed here, an object of Weights, not of {type(weights).__name__}")
 
 
 def averaged(first: Weights, second: Weights, strength: float) -> Weights:
@@ -85,8 +98,10 @@ def averaged(first: Weights, second: Weights, strength: float) -> Weights:
         strength: 0 gives `first`, 1 gives `second`.
 
     Raises:
-        UsageError: a strength outside 0 … 1, or two architectures.
+        UsageError: a strength outside 0 … 1, two architectures, or no float weights.
     """
+    check_float(first)
+    check_float(second)
     if not 0 <= strength <= 1:
         raise UsageError(f"is 0 to 1, not {strength}", argument="strength")
     if first.architecture != second.architecture:
@@ -157,34 +172,62 @@ def from_bytes(data: bytes, source: str) -> Weights:
     Raises:
         WeightsError: as `load`; also where the file says that it holds another kind of network.
     """
-    try:
-        arrays = safetensors.numpy.load(data)
-    except Exception as error:  # the library's own, and KeyError, TypeError … for numbers that NumPy does not have
-        found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
-        raise WeightsError(
-            f"{source} is not a safetensors weights file (it is {found})",
-            "`fsrcnn convert` makes one of a .pth, .h5, .mat or .pb",
-        ) from error
-    metadata = metadata_of(data)
+    arrays, metadata = opened(data, source)
     kind = metadata.get(KIND_KEY, KIND)
+    if kind == INTEGER_KIND:
+        raise not_float(source, metadata.get(FORMAT_KEY))
     if kind != KIND:
         raise WeightsError(f"{source} holds a network of kind {kind!r}; this version of fsrcnn knows only {KIND!r}")
-    if METADATA_KEY not in metadata:
-        raise WeightsError(
-            f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn",
-            "`fsrcnn convert` reads it if it is an FSRCNN of others",
-        )
-    try:
-        architecture = Architecture(**json.loads(metadata[METADATA_KEY]))
-    except (TypeError, ValueError, RecursionError) as error:  # UsageError is a ValueError
-        raise WeightsError(f"{source} describes no legal architecture: {error}") from error
+    architecture = architecture_of(metadata, source)
     try:
         return Weights(architecture, arrays)
     except WeightsError as error:
         raise error.named(source) from None
 
 
-def _in_order(data: bytes) -> bytes:
+def opened(data: bytes, source: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Arrays and metadata of a safetensors file of whatever kind.
+
+    Raises:
+        WeightsError: it is no such file.
+    """
+    try:
+        return safetensors.numpy.load(data), metadata_of(data)
+    except Exception as error:  # the library's own, and KeyError, TypeError … for numbers that NumPy does not have
+        found = "a pickle or PyTorch checkpoint, which is never loaded" if _looks_pickled(data) else "something else"
+        raise WeightsError(
+            f"{source} is not a safetensors weights file (it is {found})",
+            "`fsrcnn convert` makes one of a .pth, .h5, .mat or .pb",
+        ) from error
+
+
+def architecture_of(metadata: Mapping[str, Any], source: str) -> Architecture:
+    """What the metadata of a file say of its network.
+
+    Raises:
+        WeightsError: nothing, or nothing that is legal.
+    """
+    if METADATA_KEY not in metadata:
+        raise WeightsError(
+            f"{source} holds arrays but no {METADATA_KEY} metadata, so it is not a weights file of fsrcnn",
+            "`fsrcnn convert` reads it if it is an FSRCNN of others",
+        )
+    try:
+        return Architecture(**json.loads(metadata[METADATA_KEY]))
+    except (TypeError, ValueError, RecursionError) as error:  # UsageError is a ValueError
+        raise WeightsError(f"{source} describes no legal architecture: {error}") from error
+
+
+def not_float(source: str, format: object) -> WeightsError:
+    """What is said of an integer model where float weights are needed; `format` is its format's name, as far as it is known."""
+    named = f" ({format})" if format else ""
+    return WeightsError(
+        f"{source} is an integer model{named}, and float weights are needed here",
+        "give the weights that it was made of",
+    )
+
+
+def in_order(data: bytes) -> bytes:
     """A safetensors file with its metadata sorted, which the library writes in an order of chance.
 
     The file is: the header's length in 8 bytes (little endian), the header (JSON, padded by spaces to a multiple of 8), the arrays.

@@ -76,6 +76,7 @@ export function parse(data, source) {
   }
   const metadata = header.__metadata__ ?? {};
   const kind = metadata['fsrcnn.kind'] ?? 'fsrcnn';
+  if (kind === 'fsrcnn-integer') throw new UpscaleError(`${source} is an integer model, and float weights are needed here; give the weights that it was made of`);
   if (kind !== 'fsrcnn') throw new UpscaleError(`${source} holds a network of kind ${kind}; here only fsrcnn is known`);
   if (!('fsrcnn.architecture' in metadata)) throw new UpscaleError(`${source} holds arrays but says no architecture, so it is none of fsrcnn`);
   const architecture = checked(metadata['fsrcnn.architecture'], source);

@@ -24,6 +24,7 @@ COMMANDS = {
     "transfer": "transfer:transfer",
     "test": "test:measure",
     "convert": "convert:convert",
+    "quantize": "quantize:quantize",
     "export": "export:export",
 }
 """Command → the module in this folder and the function in it, or its group of commands, in the order of `fsrcnn --help`."""

@@ -18,6 +18,7 @@ from fsrcnn.weights import Weights
 TARGETS = {
     "onnx": "export_onnx:export_onnx",
     "mpv": "export_mpv:export_mpv",
+    "rtl": "export_rtl:export_rtl",
 }
 """Target → the module in this folder and the function in it, in the order of `fsrcnn export --help`."""
 

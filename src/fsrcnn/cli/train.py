@@ -14,6 +14,7 @@ from fsrcnn.cli.options import expanded
 from fsrcnn.cli.training_options import DataOptions, RecipeOptions, RunOptions
 from fsrcnn.cli.training_run import Start, run_training
 from fsrcnn.errors import UsageError
+from fsrcnn.integer import FORMATS, format_of
 
 
 @expanded
@@ -39,6 +40,14 @@ def train(
             "or a weights file.",
         ),
     ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", show_default=False,
+            help=f"Fine-tune --init through the rounding of an integer model: {', '.join(FORMATS)}. The best one is saved, "
+            "as `fsrcnn quantize` makes them.",
+        ),
+    ] = None,
     *,
     recipe: RecipeOptions,
     run: RunOptions,
@@ -47,6 +56,10 @@ def train(
 
     On several GPUs or machines: torchrun --nproc-per-node 2 -m fsrcnn train …
     """
+    if quantize is not None:
+        format_of(quantize, "quantize")
+        if init is None:
+            raise UsageError("--quantize fine-tunes finished weights", "give them, as: --init fsrcnn-x2")
     initial = None
     if init is not None:
         initial = models.resolve(init, scale, "fsrcnn transfer takes weights to another scale")
@@ -54,7 +67,7 @@ def train(
         architecture = initial.architecture
     else:
         architecture = architecture_of(model or "fsrcnn", scale, feature_kernel, deconvolution_kernel)
-    run_training(Start(architecture, initial, init), data, recipe, run)
+    run_training(Start(architecture, initial, init, quantize=quantize), data, recipe, run)
 
 
 def architecture_of(

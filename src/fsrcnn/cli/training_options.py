@@ -168,13 +168,20 @@ class RecipeOptions:
         if self.number_format not in (*NUMBER_FORMATS, "auto"):
             raise UsageError(f"number format is {', '.join(NUMBER_FORMATS)} or auto, not {self.number_format!r}")
 
-    def recipe(self, architecture: Architecture, frozen: tuple[str, ...], usual_format: NumberFormat) -> Recipe:
+    def recipe(
+        self,
+        architecture: Architecture,
+        frozen: tuple[str, ...],
+        usual_format: NumberFormat,
+        quantize: str | None = None,
+    ) -> Recipe:
         """The recipe, but for its length, which may need that of an epoch.
 
         Args:
             architecture: the network to train.
             frozen: arrays that keep their values.
             usual_format: what `auto` means on this device.
+            quantize: a format to fine-tune in.
 
         Raises:
             UsageError: as `Recipe`, which knows what words and numbers are allowed.
@@ -201,6 +208,7 @@ class RecipeOptions:
             degrade=cast(Degrade, self.degrade),
             number_format=usual_format if self.number_format == "auto" else cast(NumberFormat, self.number_format),
             frozen=frozen,
+            quantize=quantize,
             seed=self.seed,
         )
 

@@ -32,12 +32,14 @@ class Start:
         architecture: the network to train.
         initial: weights to start from, and the name they were given under.
         frozen: arrays that keep their values.
+        quantize: the format in whose whole numbers it is fine-tuned.
     """
 
     architecture: Architecture
     initial: Weights | None = None
     name: str | None = None
     frozen: tuple[str, ...] = ()
+    quantize: str | None = None
 
 
 def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: RunOptions) -> None:
@@ -67,7 +69,8 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
         note(error.sentence(as_option))
 
     workers = _workers(run.workers, note)
-    recipe = options.recipe(start.architecture, start.frozen, place.number_format_of(device))
+    usual_format = "fp32" if start.quantize else place.number_format_of(device)
+    recipe = options.recipe(start.architecture, start.frozen, usual_format, start.quantize)
     opened = open_data(
         data.given, data.validation, recipe, augment=data.augment, recursive=data.recursive, warn=warn, note=note
     )

@@ -40,7 +40,7 @@ def transfer(
     begin = starting_scale(start, scales, scale)
     if len(scales) > 1:
         remark(f"fsrcnn: from {start} at ×{begin} to ×{scale}")
-    initial = scales[begin]()
+    initial = models.float_weights(scales[begin](), start)
     architecture = initial.architecture.with_scale(scale)
     copied = tuple(f"{stage.name}." for stage in architecture.convolutions)
     frozen = () if all_layers else tuple(name for name in architecture.array_shapes if name.startswith(copied))

@@ -1,7 +1,7 @@
 """What computes the network: one protocol on planes, several engines, chosen by name.
 
 `numpy` is the definition, `native` the fast one on a CPU, `torch` is for CUDA and MPS. All of them agree within 1e-5 on [0, 1].
-The native engine has a second precision, `fast`, which `fixed_point.py` defines.
+The native engine has a second precision, `fast`, which `fixed_point.py` defines. `integer` runs integer models, which no other does.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Float32
 from fsrcnn.errors import EngineWarning, MissingExtraError, UsageError
+from fsrcnn.integer import IntegerModel
 from fsrcnn.parallel import Control
 from fsrcnn.planes import Planes
 from fsrcnn.weights import Weights
 from fsrcnn.windows import Source, SuperResolution, fill
 
-ENGINE_NAMES = ("auto", "native", "numpy", "torch", "torch:cpu", "torch:cuda", "torch:mps")
+ENGINE_NAMES = ("auto", "native", "numpy", "torch", "torch:cpu", "torch:cuda", "torch:mps", "integer")
 Precision = Literal["exact", "fast"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -93,30 +94,52 @@ class Engine(ABC):
         lr.check_result(sr)
 
 
-def create(weights: Weights, name: str = "auto", precision: str = "exact", threads: int | None = None) -> Engine:
-    """An engine for the weights.
+def create(
+    network: Weights | IntegerModel, name: str = "auto", precision: str = "exact", threads: int | None = None
+) -> Engine:
+    """An engine for a network.
 
     Args:
-        weights: the network.
-        name: `auto` (`native`, or `numpy` where that was not built), `native`, `numpy`, or `torch` with an optional device.
+        network: float weights, or an integer model.
+        name: of an integer model `auto` or `integer`; of float weights `auto` (`native`, or `numpy` where that was not built),
+            `native`, `numpy`, or `torch` with an optional device.
         precision: `exact`, or `fast` (16-bit whole numbers, native engine only).
         threads: of PyTorch, whose threads are the whole process's; the others take theirs from the `Control` of each call.
 
     Raises:
-        UsageError: no such engine or precision, or no such device on this machine.
+        UsageError: no such engine or precision, none for this kind of network, or no such device on this machine.
         MissingExtraError: it needs a package that is not installed, or a compiler that was not there.
     """
     if name not in ENGINE_NAMES:
         raise UsageError(f"there is no engine {name!r}; there are {', '.join(ENGINE_NAMES)}")
     if precision not in PRECISIONS:
         raise UsageError(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
+    if isinstance(network, IntegerModel):
+        if name not in ("auto", "integer"):
+            raise UsageError(
+                f"an integer model ({network.format}) is run by the engine integer alone, not by {name}",
+                "give {engine='integer'}, or the float weights that it was made of",
+            )
+        if precision == "fast":
+            raise UsageError(
+                f"precision fast is the native engine's, of float weights; an integer model ({network.format}) has one precision",
+                "leave {precision} out",
+            )
+        from fsrcnn.engines.integer import IntegerEngine
+
+        return IntegerEngine(network)
+    if name == "integer":
+        raise UsageError(
+            "the engine integer runs integer models, and the model is of float weights",
+            "`fsrcnn quantize MODEL` makes an integer model of them",
+        )
     if precision == "fast" and name not in ("auto", "native"):
         raise UsageError(f"precision fast is the native engine's; the engine is {name}")
     if name in ("auto", "native"):
         from fsrcnn.engines.native import NativeEngine
 
         try:
-            return NativeEngine(weights, precision)
+            return NativeEngine(network, precision)
         except MissingExtraError as error:
             if name == "native" or precision == "fast":
                 raise
@@ -124,7 +147,7 @@ def create(weights: Weights, name: str = "auto", precision: str = "exact", threa
     if name in ("auto", "numpy"):
         from fsrcnn.engines.numpy import NumpyEngine
 
-        return NumpyEngine(weights)
+        return NumpyEngine(network)
     from fsrcnn.engines.torch import TorchEngine
 
-    return TorchEngine(weights, device=name.partition(":")[2] or None, threads=threads)
+    return TorchEngine(network, device=name.partition(":")[2] or None, threads=threads)

@@ -33,7 +33,7 @@ from fsrcnn.export import LARGEST_HALF, facts
 from fsrcnn.fixed_point import sheet
 from fsrcnn.layers import convolve, deconvolve, prelu
 from fsrcnn.phases import phase_kernels
-from fsrcnn.weights import Weights
+from fsrcnn.weights import Weights, check_float
 
 FORMS = ("compute", "fragment")
 SIDE = 16  # of a workgroup; 256 threads, which all but a few phones' chips can run
@@ -67,8 +67,9 @@ def shader(
 
     Raises:
         UsageError: no such form, a strength outside 0 … 100, or a network that is too wide, has too large a kernel, or too large
-            features, for textures and shared memory; or one that loses too much in textures.
+            features, for textures and shared memory; or one that loses too much in textures; or no float weights.
     """
+    check_float(weights)
     if form not in FORMS:
         raise UsageError(f"is {' or '.join(FORMS)}, not {form!r}", argument="form")
     if not 0 <= antiring <= 100:

@@ -28,7 +28,7 @@ from fsrcnn.imresize import contributions
 from fsrcnn.phases import phase_kernels
 from fsrcnn.planes import Planes
 from fsrcnn.require import require
-from fsrcnn.weights import Weights
+from fsrcnn.weights import Weights, check_float
 from fsrcnn.windows import BICUBIC_REACH
 
 OPSET, IR = 13, 8  # of ONNX 1.8 (2020) and 1.10 (2021): runtimes of years ago read them
@@ -74,9 +74,10 @@ def model(
         An `onnx.ModelProto`. Input `lr`, output `sr`; its axes are called batch, height, width, sr_height and sr_width.
 
     Raises:
-        UsageError: another form or input, or a weight is too large for half precision.
+        UsageError: another form or input, a weight is too large for half precision, or no float weights.
         MissingExtraError: the package `onnx` is not installed.
     """
+    check_float(weights)
     for argument, given, allowed in (("form", form, get_args(Form)), ("input", input, get_args(Input))):
         if given not in allowed:
             raise UsageError(f"is {' or '.join(allowed)}, not {given!r}", argument=argument)

@@ -25,7 +25,7 @@ from fsrcnn import files, quarantine, weights
 from fsrcnn.errors import UsageError, WeightsError
 from fsrcnn.foreign import authors, geometry, graph, keras, port, state_dict
 from fsrcnn.foreign.assemble import Note
-from fsrcnn.weights import METADATA_KEY, Weights
+from fsrcnn.weights import METADATA_KEY, Weights, check_float
 
 
 class Checkpoint(NamedTuple):
@@ -121,9 +121,10 @@ def write(weights: Weights, path: Path, *, overwrite: bool = True) -> str | None
         What to change in the port's class so that it computes the same, or None where nothing is to change.
 
     Raises:
-        UsageError: another ending, or a crop that Keras cannot express.
+        UsageError: another ending, a crop that Keras cannot express, or no float weights.
         FsrcnnError: the file cannot be written.
     """
+    check_float(weights)
     checkpoint = CHECKPOINTS.get(path.suffix.lower())
     if checkpoint is None or checkpoint.encode is None:
         raise UsageError(

@@ -12,9 +12,13 @@ from pathlib import Path
 
 import torch
 
-from fsrcnn import weights
+from fsrcnn import integer, weights
+from fsrcnn.arrays import Float32
+from fsrcnn.calibration import calibrated
+from fsrcnn.engines.integer import IntegerEngine
 from fsrcnn.engines.torch import Network
 from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.integer import IntegerModel
 from fsrcnn.training.average import MovingAverage
 from fsrcnn.training.batches import Source, drawn
 from fsrcnn.training.contents import NOTHING, Contents
@@ -24,12 +28,14 @@ from fsrcnn.training.pairs import Pair
 from fsrcnn.training.place import Processes
 from fsrcnn.training.recipe import Recipe
 from fsrcnn.training.record import Record
+from fsrcnn.training.rounding import Rounding
 from fsrcnn.training.run_folder import RunFolder, restore
 from fsrcnn.training.trainee import Trainee, take_over
-from fsrcnn.training.validation import bicubic_psnr, validation_psnr
+from fsrcnn.training.validation import bicubic_psnr, engine_psnr, validation_psnr
 from fsrcnn.weights import Weights
 
 REPORT_STEPS = 100  # between looks at the loss, each of which waits for the device
+CALIBRATION_PIXELS = 25_000  # of the first patches show what features are like, where weights are quantised
 
 
 def train(
@@ -46,7 +52,7 @@ def train(
     workers: int = 0,
     compile: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
-) -> Weights:
+) -> Weights | IntegerModel:
     """Train until `recipe.steps`.
 
     Args:
@@ -65,16 +71,18 @@ def train(
         report: called every few updates and after each validation, in the first process only.
 
     Returns:
-        The best weights by validation.
+        The best weights by validation; where the recipe quantises, the best integer model.
 
     Raises:
         FsrcnnError: the loss is no longer finite, or the run folder cannot be written to, is another run's at this moment, or was
             removed.
-        UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe or of other data.
+        UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe or of other data; or
+            weights are to be quantised, and none to start from are given, or those of another network.
     """
     processes = Processes.joined()
     if recipe.batch % processes.count:
         raise UsageError(f"a batch of {recipe.batch} cannot be shared out evenly to {processes.count} processes")
+    _check_start(recipe, initial)
     with RunFolder(run, writes=processes.first) as folder:
         checkpoint = folder.open(recipe, contents, resume)
 
@@ -83,7 +91,8 @@ def train(
         if initial is not None:
             take_over(network, initial)
         target = torch.device(device)
-        trainee = Trainee(network, recipe, compile=compile).to(target)
+        rounding = _calibrated(network, recipe, source) if recipe.quantize else None
+        trainee = Trainee(network, recipe, compile=compile, rounding=rounding).to(target)
         network.to(target)
         optimizers = Optimizers(recipe, trainee.trained(), compile=compile)
         average = MovingAverage(trainee, recipe.average)
@@ -93,7 +102,7 @@ def train(
 
         record = Record(run, recipe, history.rows, described or {}) if processes.first else None
         if record is not None and history.step == 0:
-            folder.save_weights(average.weights(recipe.architecture), best=False)
+            folder.save_weights(_shipped(average, recipe, rounding), best=False)
         if record is not None and history.step == recipe.steps:
             report(history.progress())  # a finished run, resumed: there is nothing to do but to say so
 
@@ -119,9 +128,13 @@ def train(
                     "a lower {rate}, {clip=1} or {loss='huber'} helps",
                 )
             if record is not None and validating:
-                psnr = validation_psnr(validation, average.arrays, network)
+                shipped = _shipped(average, recipe, rounding)
+                if isinstance(shipped, IntegerModel):
+                    psnr = engine_psnr(validation, IntegerEngine(shipped))
+                else:
+                    psnr = validation_psnr(validation, average.arrays, network)
                 improved = history.add_validation(psnr, recipe.rate * recipe.rate_at(history.step - 1))
-                folder.save_weights(average.weights(recipe.architecture), best=improved)
+                folder.save_weights(shipped, best=improved)
             progress = history.progress(validating) if record is not None and reporting else None
             if validating:
                 history.forget_loss()
@@ -135,4 +148,38 @@ def train(
         if record is not None:
             record.close()
         processes.wait()
-        return weights.load(folder.best)
+        return integer.load(folder.best) if rounding is not None else weights.load(folder.best)
+
+
+def _check_start(recipe: Recipe, initial: Weights | None) -> None:
+    """
+    Raises:
+        UsageError: there are no finished weights to quantise.
+    """
+    if recipe.quantize is None:
+        return
+    if initial is None:
+        raise UsageError("fine-tunes finished weights, and none are given; give initial ones", argument="quantize")
+    if initial.architecture != recipe.architecture:
+        raise UsageError(
+            f"fine-tunes the network that is given, {initial.architecture}, not {recipe.architecture}",
+            argument="quantize",
+        )
+
+
+@torch.no_grad()
+def _calibrated(network: Network, recipe: Recipe, source: Source) -> Rounding:
+    """The rounding that suits a network, by what it will be trained on."""
+    assert recipe.quantize is not None
+    arrays = {name: array.numpy().copy() for name, array in network.arrays().items()}
+    lumas: list[Float32] = []
+    while sum(luma.size for luma in lumas) < CALIBRATION_PIXELS:
+        lumas += [patch[0].numpy() for patch in source.draw(len(lumas) // recipe.batch).lr]
+    steps = calibrated(Weights(recipe.architecture, arrays), recipe.quantize, lumas).steps
+    return Rounding(network, recipe.quantize, steps, lumas)
+
+
+def _shipped(average: MovingAverage, recipe: Recipe, rounding: Rounding | None) -> Weights | IntegerModel:
+    """What is validated and saved."""
+    plain = average.weights(recipe.architecture)
+    return plain if rounding is None else rounding.model(plain)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from fsrcnn.architecture import Architecture
 from fsrcnn.errors import UsageError
+from fsrcnn.integer import format_of
 
 Loss = Literal["mse", "l1", "charbonnier", "huber", "log"]
 Optimizer = Literal["adam", "sgd", "muon", "soap"]
@@ -57,6 +58,8 @@ class Recipe:
             noise, sharpening and compression (`degradation.RANGES`), each picture by ever new ones.
         number_format: of the features in training, `fp32` or `bf16`; weights and validation are always fp32.
         frozen: arrays that keep their values.
+        quantize: a name in `integer.FORMATS`: weights are fine-tuned through the rounding of an integer model, which is what is
+            validated and saved; None: float weights are trained.
         seed: of the first weights, of the patches and of the chains, 0 … 2²⁴ - 1.
         validate_every: updates between validations.
 
@@ -86,6 +89,7 @@ class Recipe:
     degrade: Degrade = "none"
     number_format: NumberFormat = "fp32"
     frozen: tuple[str, ...] = ()
+    quantize: str | None = None
     seed: int = 0
     validate_every: int = 5000
 
@@ -96,6 +100,12 @@ class Recipe:
         ):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise UsageError(f"is {', '.join(allowed)}, not {getattr(self, name)!r}", argument=name)
+        if self.quantize is not None:
+            format_of(self.quantize, "quantize")
+            if self.number_format != "fp32":
+                raise UsageError(
+                    "bf16 cannot hold the whole numbers of an integer model", "give {number_format='fp32'}"
+                )
         if self.rate == -1:
             object.__setattr__(self, "rate", DEFAULT_RATE[self.optimizer])
         if self.warmup == -1:

@@ -16,6 +16,7 @@ from torch import Tensor
 from fsrcnn import files
 from fsrcnn.architecture import Architecture
 from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.integer import IntegerModel
 from fsrcnn.training.average import MovingAverage
 from fsrcnn.training.contents import Contents
 from fsrcnn.training.history import History, HistoryState
@@ -145,7 +146,7 @@ class RunFolder:
         """The remedy where a run cannot go on."""
         return f"start a new run in another {{run}}; `fsrcnn train` with {{initial={self.last}}} starts it from these weights"
 
-    def save_weights(self, weights: Weights, *, best: bool) -> None:
+    def save_weights(self, weights: Weights | IntegerModel, *, best: bool) -> None:
         """As the last ones, and as the best where they are.
 
         Raises:

@@ -12,6 +12,7 @@ from fsrcnn.engines.torch import Network, apply_phases
 from fsrcnn.errors import UsageError
 from fsrcnn.training.losses import mean_loss
 from fsrcnn.training.recipe import Recipe
+from fsrcnn.training.rounding import Rounding
 from fsrcnn.weights import Weights
 
 
@@ -21,18 +22,20 @@ class Trainee(nn.Module):
     Kernels lie as matrices (the paper's kernel, rows first) or, where `recipe.expand` says so, as two factors of them.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, *, compile: bool) -> None:
+    def __init__(self, network: Network, recipe: Recipe, *, compile: bool, rounding: Rounding | None = None) -> None:
         """
         Args:
             network: where the parameters start; it is not changed.
             recipe: loss, number format, expand, clip and frozen arrays are used.
             compile: let PyTorch compile the loss.
+            rounding: what the loss passes through.
 
         Raises:
             UsageError: `recipe.expand` is too narrow for a kernel.
         """
         super().__init__()
         self.recipe = recipe
+        self.rounding = rounding
         self.shapes = network.architecture.array_shapes
         self.stages = network.stages
         self.phase_kernel_of = network.phase_kernel_of
@@ -78,6 +81,8 @@ class Trainee(nn.Module):
         """`forward`, never compiled."""
         recipe = self.recipe
         arrays = self.fold()
+        if self.rounding is not None:
+            return mean_loss(self.rounding(lr, arrays) - phases, mask, recipe.loss, recipe.loss_width)
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=recipe.number_format == "bf16"):
             kernel = self.phase_kernel_of(arrays["deconvolution.weight"])
             sr = apply_phases(lr, arrays, self.stages, kernel)

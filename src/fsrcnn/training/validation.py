@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fsrcnn import protocol
 from fsrcnn.arrays import Uint8
+from fsrcnn.engines import Engine
 from fsrcnn.engines.torch import Network, apply_phases
 from fsrcnn.training.batches import channels_last
 from fsrcnn.training.pairs import Pair
@@ -27,6 +28,13 @@ def validation_psnr(pictures: Sequence[Pair], arrays: dict[str, Tensor], network
         lr = channels_last(torch.from_numpy(pair.lr)[None, None].to(device))
         sr = F.pixel_shuffle(apply_phases(lr, arrays, network.stages, kernel), scale)[0, 0]
         scores.append(_finite_psnr(pair.hr, protocol.round_8bit(sr.cpu().numpy()), scale))
+    return sum(scores) / len(scores)
+
+
+def engine_psnr(pictures: Sequence[Pair], engine: Engine) -> float:
+    """Mean PSNR in dB of what an engine makes."""
+    scale = engine.architecture.scale
+    scores = [_finite_psnr(pair.hr, protocol.round_8bit(engine.luma(pair.lr)), scale) for pair in pictures]
     return sum(scores) / len(scores)
 
 

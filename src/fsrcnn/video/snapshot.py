@@ -30,6 +30,7 @@ from fsrcnn.video.upscaling import (
     Time,
     chosen,
     enlargement_of,
+    lost,
     network,
     nothing,
     opened,
@@ -115,7 +116,7 @@ def preview(
             notes.append(
                 f"its matrix, number {number} of H.273, is not known here: its colours are shown as of {matrix}"
             )
-        notes += [*_unlike(source, decoded), *written.notes]
+        notes += [*lost(upscaler, source, enlargement), *_unlike(source, decoded), *written.notes]
         height, width = enlargement.size
         moment = decoded.frame.pts * source.time_base - source.beginning
     return Preview(

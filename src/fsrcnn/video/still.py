@@ -2,8 +2,8 @@
 
 Black bars, a background behind who speaks, the drawings of an animated film that are shown for two frames: codecs repeat them bit for
 bit. Only the rectangle in which luma is another than in the frame before goes through the network, with as much around it as its
-result depends on. `fast` counts in whole numbers, so a part has exactly the pixels that the whole would have. `exact` may differ in
-the last bit of a float; there, only a frame that is repeated as a whole is taken from the one before.
+result depends on. `fast` counts in whole numbers, as an integer model does, so a part has exactly the pixels that the whole would
+have. `exact` may differ in the last bit of a float; there, only a frame that is repeated as a whole is taken from the one before.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Still:
     def _scale(self, small: Planes, large: Planes) -> int | None:
         """The factor, where one pass of a network in whole numbers is all that is done."""
         for scale in self._upscaler.scales:
-            if self._upscaler.precision == "fast" and large.size == (small.size[0] * scale, small.size[1] * scale):
+            if self._upscaler.whole_numbers and large.size == (small.size[0] * scale, small.size[1] * scale):
                 return scale
         return None
 

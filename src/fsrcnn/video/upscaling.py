@@ -168,6 +168,7 @@ def upscale(
         notes = [
             *companions.notes,
             *formats.losses(source.first.format.name, format),
+            *lost(upscaler, source, enlargement),
             *trial.losses(source, enlargement, settings, picture, companions, container, control.threads),
         ]
         if span.start and "timecode" in source.video.metadata:
@@ -228,13 +229,19 @@ def network(upscaler: Upscaler, source: Source, size: tuple[int, int]) -> str | 
     return upscaler.label if chain(factor, upscaler.scales) else None
 
 
+def lost(upscaler: Upscaler, source: Source, enlargement: Enlargement) -> tuple[str, ...]:
+    """What the network loses of a film's luma, in sentences."""
+    return upscaler.losses(enlargement.format.depth) if network(upscaler, source, enlargement.size) else ()
+
+
 def upscaler_for_films(
     model: ModelName = models.AUTO, *, scale: float | None = None, engine: str = "auto", threads: int | None = None,
     precision: str | None = None,
 ) -> Upscaler:  # fmt: skip
-    """An `Upscaler` that is `fast` where the engine has that precision and nobody wants another."""
+    """An `Upscaler` that is `fast` where engine and model have that precision and nobody wants another."""
     if precision is None:
-        precision = "fast" if engine in ("auto", "native") and native.available() else "exact"
+        native_runs = engine in ("auto", "native") and not models.is_integer(model) and native.available()
+        precision = "fast" if native_runs else "exact"
     return Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
 
 
@@ -335,7 +342,7 @@ def to_y4m(
         others += [f"{chapters} chapters"] if chapters else []
         notes = [
             *(f"left out of Y4M: {name}" for name in others), *formats.losses(source.first.format.name, format),
-            *source.counts.notes(), *_measured(scores, enlarge, span),
+            *lost(upscaler, source, enlargement), *source.counts.notes(), *_measured(scores, enlarge, span),
         ]  # fmt: skip
         if uneven:
             frames = "1 frame is" if uneven == 1 else f"{uneven} frames are"
