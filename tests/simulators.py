@@ -289,6 +289,8 @@ def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator
         toolchain.yosys(commands, folder, seconds=SECONDS)
         text, includes, objects = HARNESS, [built, _cxxrtl_include()], []
     part = built / "core.part"
+    if simulator == "cxxrtl":
+        optimise = max(1, optimise)  # its templates are far too slow where nothing is inlined
     options = ["-std=c++17", f"-O{optimise}", "-pthread", *defines, *(f"-I{path}" for path in includes)]
     _called(["g++", *options, str(text), *objects, "-o", str(part)], folder)
     part.rename(built / "core")
