@@ -29,11 +29,11 @@ Target = Literal["xcup", "xc7", "ecp5"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 XILINX_STEPS = {
-    "begin": 2, "prepare": 13, "map_dsp": 3, "coarse": 12, "map_memory": 9, "map_ffram": 3, "fine": 20, "map_cells": 2,
-    "map_ffs": 6, "map_luts": 27, "finalize": 2, "check": 1,
+    "begin": 1, "prepare": 9, "map_dsp": 2, "coarse": 7, "map_memory": 5, "map_ffram": 2, "fine": 12, "map_cells": 1, "map_ffs": 3,
+    "map_luts": 55, "finalize": 2, "check": 1,
 }  # fmt: skip
 ECP5_STEPS = {
-    "begin": 2, "coarse": 20, "map_ram": 8, "map_ffram": 3, "map_gates": 20, "map_ffs": 12, "map_luts": 30, "map_cells": 3, "check": 2,
+    "begin": 1, "coarse": 12, "map_ram": 5, "map_ffram": 6, "map_gates": 12, "map_ffs": 8, "map_luts": 47, "map_cells": 7, "check": 2,
 }  # fmt: skip
 """A label of a synthesis script of Yosys → what part of the time it takes, measured with 600 products, in percent or so."""
 
