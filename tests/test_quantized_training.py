@@ -142,7 +142,8 @@ def test_gradients_pass_the_rounding_and_stop_at_the_clip() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"quantize": "w8a16", "optimizer": "soap", "expand": 12, "steps": 12, "frozen": ("shrinking.bias",)}]
+    "changes",
+    [{}, {"quantize": "w8a16", "optimizer": "soap", "expand": 12, "steps": 12, "frozen": ("shrinking.bias",)}],
 )
 def test_a_killed_run_ends_in_the_very_same_bytes(
     changes: dict[str, Any], pictures: Path, learned: Weights, tmp_path: Path
