@@ -221,10 +221,6 @@ def test_as_typed(pictures: Path, learned: Weights, tmp_path: Path) -> None:
             (*start, "--quantize", "w8a8", "--number-format", "bf16"),
             "bf16 cannot hold the whole numbers of an integer model; give --number-format fp32",
         ),
-        (
-            (*start, "--number-format", "fp32", "--resume", "-o", "run"),
-            "is a run of another recipe (quantize: w8a8 → None",
-        ),
     ):
         refused = run_command(*arguments, cwd=tmp_path)
         assert refused.returncode == 2
