@@ -1,12 +1,13 @@
 // Drives a simulated chip core: the same text around Verilator's model and CXXRTL's.
 //
-//     harness BEATS RESULT SEED INPUT_STALLS OUTPUT_STALLS RESET_AT OUTPUTS PATIENCE
+//     harness BEATS RESULT SEED INPUT_STALLS OUTPUT_STALLS RESET_AT AFTER_RESET OUTPUTS PATIENCE
 //
-// BEATS holds what goes in, in order. RESULT.in becomes the cycle in which each was taken, RESULT.out what came out, and a line on
+// BEATS holds what goes in, in order; after a reset, that from beat AFTER_RESET on. RESULT.in becomes the cycle in which each was taken, RESULT.out what came out, and a line on
 // stdout the number of cycles and the pin `error`. The harness is a correct partner: what it offers stays until it is taken, and
 // whether it is ready does not depend on what is offered. It holds the core to the same rules, and says on stderr which was broken.
 //
-// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), and VERILATOR where the model is Verilator's.
+// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), VERILATOR where the model is Verilator's, and, with CXXRTL, WATCHED:
+// WATCH(name) for each stream inside the core whose wires were made pins; what passes there goes to RESULT.name, in words of 32 bits.
 
 #include <cstdint>
 #include <cstdio>
@@ -64,6 +65,14 @@ void put(Port& port, std::uint64_t value) {
     port.template set<std::uint64_t>(value);
 }
 #endif
+
+#define WATCH(name)                                                                     \
+    {                                                                                   \
+        static std::FILE* file = opened(arguments[2], "." #name);                       \
+        const auto& passing = value_of(core.p_##name).data;                             \
+        const bool passes = number(core.p_##name##__valid) && number(core.p_##name##__ready); \
+        if (passes && !reset) std::fwrite(passing, sizeof passing, 1, file);            \
+    }
 
 namespace {
 
@@ -134,7 +143,8 @@ int main(int, char** arguments) {
     const std::vector<Beat> beats = beats_of(arguments[1]);
     const std::uint64_t seed = std::strtoull(arguments[3], nullptr, 10);
     Stalls before(seed * 2 + 1, std::atof(arguments[4])), behind(seed * 2 + 2, std::atof(arguments[5]));
-    const long reset_at = std::atol(arguments[6]), outputs = std::atol(arguments[7]), patience = std::atol(arguments[8]);
+    const long reset_at = std::atol(arguments[6]), outputs = std::atol(arguments[8]), patience = std::atol(arguments[9]);
+    const std::size_t after_reset = std::strtoull(arguments[7], nullptr, 10);
     constexpr long RESET_CYCLES = 2, AFTERWARDS = 64;  // cycles in which nothing more may come out
 
 #ifdef VERILATOR
@@ -153,9 +163,11 @@ int main(int, char** arguments) {
     bool offered = false, waited = false;  // an input beat since an earlier cycle; an output beat that was not taken
     Output waiting;
     long cycle = 0, idle = 0, resetting = RESET_CYCLES;
+    std::size_t begun = 0;  // the beat with which it began, or began again
     for (;; ++cycle) {
         if (cycle == reset_at) {
             resetting = RESET_CYCLES;
+            begun = after_reset;
             taken.clear();
             given.clear();
         }
@@ -164,14 +176,14 @@ int main(int, char** arguments) {
         if (reset) {
             offered = false;
         } else if (!offered) {
-            offered = taken.size() < beats.size() && !held;
+            offered = begun + taken.size() < beats.size() && !held;
         }
         put(PIN(clk), 0);
         put(PIN(rst), reset);
         put(STREAM(s, tvalid), offered);
         put(STREAM(m, tready), ready);
         if (offered) {
-            const Beat& beat = beats[taken.size()];
+            const Beat& beat = beats[begun + taken.size()];
             put(PIN(width), beat.width);
             put(PIN(height), beat.height);
             put(STREAM(s, tdata), beat.data);
@@ -213,14 +225,17 @@ int main(int, char** arguments) {
                 idle = 0;
             }
         }
+#ifdef WATCHED
+        WATCHED
+#endif
         put(PIN(clk), 1);
         evaluate();
         if (outputs >= 0 && given.size() > static_cast<std::size_t>(outputs)) complain("more beats than expected", cycle);
-        const bool all = taken.size() == beats.size() && given.size() == static_cast<std::size_t>(outputs);
+        const bool all = begun + taken.size() == beats.size() && given.size() == static_cast<std::size_t>(outputs);
         if (all && idle >= AFTERWARDS && cycle > reset_at) break;
         if (idle >= patience) {
             if (outputs < 0) break;
-            std::fprintf(stderr, "%zu of %zu beats in, %zu of %ld out, ", taken.size(), beats.size(), given.size(), outputs);
+            std::fprintf(stderr, "%zu of %zu beats in, %zu of %ld out, ", begun + taken.size(), beats.size(), given.size(), outputs);
             complain("and nothing has moved for long", cycle);
         }
     }

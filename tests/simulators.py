@@ -88,16 +88,18 @@ class Streams(NamedTuple):
     """What went through a core.
 
     Attributes:
-        taken: the cycle in which each input beat was taken.
+        taken: the cycle in which each input beat was taken, those after the last reset.
         given: the beats that came out, of `Interface.output`, those after the last reset.
         cycles: that were simulated.
         error: the pin of that name, at the end.
+        watched: what passed on each stream that was watched: (beats, words) of 32 bits.
     """
 
     taken: Array
     given: Array
     cycles: int
     error: bool
+    watched: dict[str, Array]
 
 
 class Simulation(NamedTuple):
@@ -140,6 +142,7 @@ def simulate(
     stalls: Stalls = Stalls(),  # noqa: B008  (it is immutable)
     reset_at: int | None = None,
     patience: int = 200_000,
+    quick: bool = False,
 ) -> Simulation:
     """Frames through the core in a folder, back to back.
 
@@ -152,6 +155,7 @@ def simulate(
         stalls: of either stream.
         reset_at: the cycle of a reset, after which all frames are sent again.
         patience: cycles after which a core in which nothing moves is given up.
+        quick: built quickly, in a fifth of the time, and slow to run: for small frames.
 
     Raises:
         CoreError: a rule of the streams is broken, beats are missing or superfluous, or a mark is at the wrong place.
@@ -161,7 +165,8 @@ def simulate(
     counts = [height * -(-width // pixels) for height, width in shapes]
     sent = beats_of(frames)
     ran = run(
-        folder, sent, interface, sum(counts), simulator=simulator, seed=seed, stalls=stalls, reset_at=reset_at, patience=patience
+        folder, sent, interface, sum(counts), simulator=simulator, seed=seed, stalls=stalls, reset_at=reset_at, patience=patience,
+        quick=quick,
     )  # fmt: skip
     found, lr_cycles = [], []
     beats, pixels_sent = 0, 0
@@ -203,23 +208,28 @@ def run(
     seed: int = 0,
     stalls: Stalls = Stalls(),  # noqa: B008
     reset_at: int | None = None,
+    after_reset: int = 0,
     patience: int = 200_000,
+    quick: bool = False,
+    watched: Sequence[str] = (),
 ) -> Streams:
     """Any beats through a core: wrong ones, too.
 
     Args:
-        folder, interface, simulator, seed, stalls, reset_at, patience: as in `simulate`.
+        folder, interface, simulator, seed, stalls, reset_at, patience, quick: as in `simulate`.
         sent: beats of `INPUT`.
         expected: how many come out; None where that is not known, and nothing is said of it.
+        after_reset: the beat from which they are sent again after the reset.
+        watched: streams between two layers, by the name of their wire; CXXRTL alone shows them.
 
     Raises:
         CoreError: a rule of the streams is broken, or `expected` beats do not come out.
     """  # fmt: skip
-    program = model(folder, interface, simulator)
+    program = model(folder, interface, simulator, quick=quick, watched=watched)
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at)
+        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at, after_reset)
         numbers += (-1 if expected is None else expected, patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
@@ -229,20 +239,26 @@ def run(
         cycles, error = ran.stdout.split()
         taken = np.fromfile(f"{result}.in", "<u4")
         given = np.fromfile(f"{result}.out", interface.output)
-    return Streams(taken, given, int(cycles), error == "1")
+        passed = {}
+        for name in watched:
+            words = np.fromfile(f"{result}.{_mangled(name)}", "<u4")
+            passed[name] = words.reshape(len(taken), -1)
+    return Streams(taken, given, int(cycles), error == "1", passed)
 
 
-def model(folder: Path, interface: Interface, simulator: Simulator) -> Path:
+def model(
+    folder: Path, interface: Interface, simulator: Simulator, *, quick: bool = False, watched: Sequence[str] = ()
+) -> Path:
     """The program that runs a core, built where it is not yet."""
     texts = [path.read_bytes() for path in sources(folder)]
     if simulator == "cxxrtl":  # it has the memories in itself
         texts += [path.read_bytes() for path in sorted(folder.glob("*.mem"))]
-    digest = hashlib.sha256(repr((simulator, interface, texts)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((simulator, interface, quick, watched, texts)).encode()).hexdigest()[:16]
     built = _builds() / digest
     program = built / "core"
     if not program.exists():
         built.mkdir(exist_ok=True)
-        _build(folder, built, interface, simulator)
+        _build(folder, built, interface, simulator, quick, watched)
     return program
 
 
@@ -260,7 +276,14 @@ def _builds() -> Path:
     return Path(_folder().name)
 
 
-def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator) -> None:
+def _mangled(name: str) -> str:
+    """What CXXRTL calls a wire."""
+    return name.replace("_", "__")
+
+
+def _build(
+    folder: Path, built: Path, interface: Interface, simulator: Simulator, quick: bool, watched: Sequence[str]
+) -> None:
     defines = [f"-DPIXELS={interface.pixels}", f"-DOUT_BYTES={interface.sample.itemsize}"]
     if simulator == "verilator":
         command = ["verilator", "--cc", "-O3", "--prefix", "Core", "--top-module", TOP, "--Mdir", str(built)]
@@ -275,12 +298,17 @@ def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator
         objects = [str(_verilator_object(name)) for name in ("verilated", "verilated_threads")]
     else:
         names = " ".join(path.name for path in sources(folder))
-        commands = [f"read_verilog {names}", f"hierarchy -check -top {TOP}", f"write_cxxrtl -g0 {built / 'core.cc'}"]
+        commands = [f"read_verilog {names}", f"hierarchy -check -top {TOP}"]
+        if watched:
+            wires = [f"{TOP}/w:{name}{end}" for name in watched for end in ("", "_valid", "_ready")]
+            commands.append(f"expose {' '.join(wires)}")
+            defines.append(f"-DWATCHED={' '.join(f'WATCH({_mangled(name)})' for name in watched)}")
+        commands.append(f"write_cxxrtl -g0 {built / 'core.cc'}")
         toolchain.yosys(commands, folder, seconds=SECONDS)
         text, includes, objects = HARNESS, [built, _cxxrtl_include()], []
     part = built / "core.part"
     _called(
-        ["g++", "-std=c++17", "-O2", *defines, *(f"-I{path}" for path in includes), str(text), *objects, "-pthread", "-o", str(part)],
+        ["g++", "-std=c++17", "-O0" if quick else "-O2", *defines, *(f"-I{path}" for path in includes), str(text), *objects, "-pthread", "-o", str(part)],
         folder,
     )  # fmt: skip
     part.rename(built / "core")

@@ -1,0 +1,100 @@
+"""Chip cores for tests: made, simulated, and compared with `IntegerModel.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import simulators
+from fsrcnn.architecture import Architecture
+from fsrcnn.arrays import Array, Int64
+from fsrcnn.export import rtl
+from fsrcnn.export.rtl.vectors import luma_levels, output_samples
+from fsrcnn.integer import FACTOR_BITS, LARGEST_LEVEL, MULTIPLIER_BITS, SUM_BITS, IntegerModel, Requantising, format_of
+from simulators import Interface, Simulation
+
+
+class Core(NamedTuple):
+    """A generated core, and what it is of."""
+
+    folder: Path
+    model: IntegerModel
+    plan: rtl.Plan
+
+    @property
+    def interface(self) -> Interface:
+        """Of its streams."""
+        return Interface(self.plan.architecture.scale, self.plan.pixels, self.plan.depth)
+
+    def expected(self, frame: Int64) -> Int64:
+        """What the definition makes of a frame of the core's samples."""
+        return output_samples(self.model.run(luma_levels(frame, self.plan.depth)), self.plan.depth)
+
+    def noise(self, *sizes: tuple[int, int], seed: int = 0) -> list[Int64]:
+        """Frames of (height, width) that use the whole range of their samples."""
+        generator = np.random.default_rng(seed)
+        return [generator.integers(0, 2**self.plan.depth, size) for size in sizes]
+
+
+def made(folder: Path, model: IntegerModel, width: int, cycles: int, depth: int = 8) -> Core:
+    """The core of a model."""
+    return Core(folder, model, rtl.write(model, folder, width=width, cycles=cycles, depth=depth))
+
+
+def compared(core: Core, frames: Sequence[Int64], **options: Any) -> Simulation:
+    """Frames through a core, as `simulators.simulate`: each sample is the definition's, and nothing is reported.
+
+    Raises:
+        AssertionError: that is not so.
+    """
+    ran = simulators.simulate(core.folder, frames, core.interface, **options)
+    for number, (frame, found) in enumerate(zip(frames, ran.frames, strict=True)):
+        height, width = frame.shape
+        np.testing.assert_array_equal(found, core.expected(frame), f"frame {number}, {width}x{height}")
+    assert not ran.error
+    return ran
+
+
+def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerModel:
+    """A model whose weights are the largest that its format has, and whose biases leave no sum any room.
+
+    Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. Multipliers, of either sign, are at
+    their bounds or small, some 0; so features are mostly at their bounds, too.
+    """
+    generator = np.random.default_rng(seed)
+    bits, features = format_of(format)
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    largest = 2 ** (SUM_BITS - 1) - 1
+    kernels: dict[str, Int64] = {}
+    biases: dict[str, Int64] = {}
+    rules: dict[str, Requantising] = {}
+    for stage in architecture.stages:
+        reach = LARGEST_LEVEL if stage.name == "feature_extraction" else 2 ** (features - 1)
+        kernel = generator.choice([least, most], architecture.array_shapes[f"{stage.name}.weight"])
+        last = stage.kind == "deconvolution"
+        scale = architecture.scale
+        if last:  # views of the weights that each phase of HR pixels is summed of
+            starts = [(phase + architecture.crop) % scale for phase in range(scale)]
+            outputs = [kernel[:, 0, y::scale, x::scale] for y in starts for x in starts]
+        else:
+            outputs = list(kernel)
+        bias = np.zeros(len(outputs), np.int64)
+        for number, output in enumerate(outputs):
+            if number % 3 == 0:  # all of one sign: with inputs at their bound, the sum is at its own
+                output[...] = generator.choice([least, most])
+            while (total := int(np.abs(output).sum())) * reach > largest:
+                taken = np.argwhere(output)
+                output[tuple(generator.choice(taken))] = 0
+            bias[number] = (largest - total * reach) * (1 if output.sum() >= 0 else -1)
+        bound = 2 ** (MULTIPLIER_BITS - 1)
+        choices = [-bound, bound - 1, 77, -3, 0, 1000]
+        positive, negative = generator.choice(choices, (2, len(outputs)))
+        positive[0], negative[0] = bound - 1, -bound
+        if last:
+            positive = negative = np.abs(positive) - 1
+        kernels[stage.name], biases[stage.name] = kernel, bias
+        rules[stage.name] = Requantising(SUM_BITS - FACTOR_BITS, positive, negative, 33 if last else 42 - features - 2)
+    return IntegerModel(architecture, format, kernels, biases, rules)
