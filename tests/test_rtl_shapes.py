@@ -43,7 +43,7 @@ def drawn(number: int) -> Case:
     scale = 2 + number % 3
     feature_kernel = (1, 3, 5, 7)[number % 4]
     kernels = [kernel for kernel in (3, 5, 7, 9) if kernel >= scale]
-    deconvolution_kernel = 11 if number in (4, 12) else kernels[(number // 3 + number // 9) % len(kernels)]
+    deconvolution_kernel = 11 if number in (4, 12) else kernels[(number // 3 * 2 + number // 9) % len(kernels)]
     crop = (0, deconvolution_kernel - scale, -1)[number // 3 % 3]
     d, s, m = (int(generator.integers(low, high)) for low, high in ((1, 5), (1, 4), (0, 3)))
     architecture = Architecture(d, s, m, feature_kernel, deconvolution_kernel, scale, crop)
