@@ -6,8 +6,8 @@
 // stdout the number of cycles and the pin `error`. The harness is a correct partner: what it offers stays until it is taken, and
 // whether it is ready does not depend on what is offered. It holds the core to the same rules, and says on stderr which was broken.
 //
-// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), VERILATOR where the model is Verilator's, and, with CXXRTL, WATCHED:
-// WATCH(name) for each stream inside the core whose wires were made pins; what passes there goes to RESULT.name, in words of 32 bits.
+// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), VERILATOR where the model is Verilator's, and WATCHED: WATCH(name, …)
+// for each stream inside the core that can be seen from outside; what passes there goes to RESULT.name, in words of 32 bits.
 
 #include <cstdint>
 #include <cstdio>
@@ -22,6 +22,8 @@
 #include "verilated.h"
 #define PIN(name) core.name
 #define STREAM(side, name) core.side##_axis_##name
+#define INSIDE(name) core.rootp->fsrcnn_core__DOT__##name
+#define BYTES(name) sizeof INSIDE(name)
 using Core_model = Core;
 template <std::size_t WORDS>
 void bytes(const VlWide<WORDS>& port, std::uint8_t* to, std::size_t count) {
@@ -43,6 +45,8 @@ void put(Port& port, std::uint64_t value) {
 #include "core.cc"
 #define PIN(name) core.p_##name
 #define STREAM(side, name) core.p_##side##__axis__##name
+#define INSIDE(name) core.p_##name
+#define BYTES(name) sizeof value_of(INSIDE(name)).data
 using Core_model = cxxrtl_design::p_fsrcnn__core;
 template <std::size_t BITS>
 const cxxrtl::value<BITS>& value_of(const cxxrtl::value<BITS>& port) {
@@ -66,12 +70,14 @@ void put(Port& port, std::uint64_t value) {
 }
 #endif
 
-#define WATCH(name)                                                                     \
-    {                                                                                   \
-        static std::FILE* file = opened(arguments[2], "." #name);                       \
-        const auto& passing = value_of(core.p_##name).data;                             \
-        const bool passes = number(core.p_##name##__valid) && number(core.p_##name##__ready); \
-        if (passes && !reset) std::fwrite(passing, sizeof passing, 1, file);            \
+#define WATCH(name, valid, ready, data)                                                   \
+    {                                                                                     \
+        static std::FILE* file = opened(arguments[2], "." #name);                         \
+        if (!reset && number(INSIDE(valid)) && number(INSIDE(ready))) {                   \
+            std::uint8_t passing[(sizeof INSIDE(data) + 3) / 4 * 4] = {};                 \
+            bytes(INSIDE(data), passing, BYTES(data));                                    \
+            std::fwrite(passing, (BYTES(data) + 3) / 4 * 4, 1, file);                     \
+        }                                                                                 \
     }
 
 namespace {

@@ -58,6 +58,20 @@ def compared(core: Core, frames: Sequence[Int64], **options: Any) -> Simulation:
     return ran
 
 
+def times(core: Core, frames: Sequence[Int64], **options: Any) -> tuple[int, list[int]]:
+    """Cycles that frames take, back to back, where neither side stands still.
+
+    Returns:
+        From the first LR pixel to the first HR pixel, and from each frame's last HR pixel to the next one's.
+    """
+    scale = core.plan.architecture.scale
+    sent = simulators.beats_of(frames)
+    beats = [scale * height * -(-scale * width // core.plan.pixels) for height, width in (f.shape for f in frames)]
+    ran = simulators.run(core.folder, sent, core.interface, sum(beats), **options)
+    ends = ran.given["cycle"][np.cumsum(beats) - 1].astype(int)
+    return int(ran.given["cycle"][0]) - int(ran.taken[0]), [int(taken) for taken in np.diff(ends)]
+
+
 def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerModel:
     """A model whose weights are the largest that its format has, and whose biases leave no sum any room.
 

@@ -220,7 +220,7 @@ def run(
         sent: beats of `INPUT`.
         expected: how many come out; None where that is not known, and nothing is said of it.
         after_reset: the beat from which they are sent again after the reset.
-        watched: streams between two layers, by the name of their wire; CXXRTL alone shows them.
+        watched: streams between two layers, by the name of their wire.
 
     Raises:
         CoreError: a rule of the streams is broken, or `expected` beats do not come out.
@@ -241,8 +241,7 @@ def run(
         given = np.fromfile(f"{result}.out", interface.output)
         passed = {}
         for name in watched:
-            words = np.fromfile(f"{result}.{_mangled(name)}", "<u4")
-            passed[name] = words.reshape(len(taken), -1)
+            passed[name] = np.fromfile(f"{result}.{name}", "<u4").reshape(len(taken), -1)
     return Streams(taken, given, int(cycles), error == "1", passed)
 
 
@@ -276,17 +275,24 @@ def _builds() -> Path:
     return Path(_folder().name)
 
 
-def _mangled(name: str) -> str:
-    """What CXXRTL calls a wire."""
-    return name.replace("_", "__")
+def _watch(name: str, simulator: Simulator) -> str:
+    """The harness' look at a stream: its name, and those of its wires, in which CXXRTL doubles each _."""
+    wires = (f"{name}_valid", f"{name}_ready", name)
+    return f"WATCH({', '.join((name, *(wire.replace('_', '__') if simulator == 'cxxrtl' else wire for wire in wires)))})"
 
 
 def _build(
     folder: Path, built: Path, interface: Interface, simulator: Simulator, quick: bool, watched: Sequence[str]
 ) -> None:
     defines = [f"-DPIXELS={interface.pixels}", f"-DOUT_BYTES={interface.sample.itemsize}"]
+    wires = [f"{name}{end}" for name in watched for end in ("", "_valid", "_ready")]
+    if watched:
+        defines.append(f"-DWATCHED={' '.join(_watch(name, simulator) for name in watched)}")
     if simulator == "verilator":
-        command = ["verilator", "--cc", "-O3", "--prefix", "Core", "--top-module", TOP, "--Mdir", str(built)]
+        shown = built / "shown.vlt"
+        lines = ["`verilator_config", *(f'public_flat_rd -module "{TOP}" -var "{wire}"' for wire in wires)]
+        shown.write_text("\n".join(lines) + "\n")
+        command = ["verilator", "--cc", "-O3", "--prefix", "Core", "--top-module", TOP, "--Mdir", str(built), str(shown)]
         # -Wall is `complaints`' business; what no reset reaches begins with noise.
         command += ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", *(path.name for path in sources(folder))]
         _called(command, folder)
@@ -300,9 +306,7 @@ def _build(
         names = " ".join(path.name for path in sources(folder))
         commands = [f"read_verilog {names}", f"hierarchy -check -top {TOP}"]
         if watched:
-            wires = [f"{TOP}/w:{name}{end}" for name in watched for end in ("", "_valid", "_ready")]
-            commands.append(f"expose {' '.join(wires)}")
-            defines.append(f"-DWATCHED={' '.join(f'WATCH({_mangled(name)})' for name in watched)}")
+            commands.append(f"expose {' '.join(f'{TOP}/w:{wire}' for wire in wires)}")
         commands.append(f"write_cxxrtl -g0 {built / 'core.cc'}")
         toolchain.yosys(commands, folder, seconds=SECONDS)
         text, includes, objects = HARNESS, [built, _cxxrtl_include()], []

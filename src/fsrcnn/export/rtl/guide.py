@@ -19,8 +19,9 @@ def header(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         f"Made by {facts['producer']} of the integer model with SHA-256 {facts['weights_sha256']}.",
         "SPDX-License-Identifier: MIT",
         "",
-        f"Throughput: at most about {plan.cycles} * w * (h + {rows - 1}) cycles a frame of w x h LR pixels; the next may follow.",
-        f"Latency: at most about {rows} * {plan.cycles} * w cycles from the first LR pixel to the first HR pixel.",
+        f"Throughput: at most ({plan.cycles} * w + {plan.gap}) * (h + {rows - 1}) + {plan.pipeline} cycles a frame of w x h LR pixels; "
+        "the next may follow.",
+        f"Latency: at most ({plan.cycles} * w + {plan.gap}) * {rows} + {plan.pipeline} cycles from the first LR pixel to the first HR pixel.",
         f"Multipliers: {plan.multipliers}. Memory: {bits:,} bits in lines of up to {plan.width} pixels.",
         "",
         "layer                 sums x products  at a time   cycles  multipliers  sum",
@@ -63,7 +64,7 @@ def guide(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         model=printable(facts["model"]), d=a.d, s=a.s, m=a.m, scale=a.scale, format=model.format, producer=facts["producer"],
         sha=facts["weights_sha256"], width=plan.width, depth=plan.depth, white=white, black=white * 16 // 255, bits=bits, beat=beat,
         out_bits=plan.pixels * bits, pixels=plan.pixels, cycles=plan.cycles, rows=plan.rows_of_latency,
-        more=plan.rows_of_latency - 1, rate=rate,
+        more=plan.rows_of_latency - 1, rate=rate, gap=plan.gap, pipeline=plan.pipeline,
         multipliers=plan.multipliers, layers=layers, memory=memory, total=sum(count for _, count in line_bits(model, plan)),
     )  # fmt: skip
 
@@ -122,8 +123,9 @@ All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or
 Luma only: send chroma through a plain interpolator of your own, and delay it by the latency.
 
 ## Time
-{cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second. A frame of w × h takes at most about
-{cycles} · w · (h + {more}) cycles; the first HR pixel leaves at most about {rows} · {cycles} · w cycles after the first LR pixel.
+{cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second. Where neither side stands still, a frame of w × h takes
+at most ({cycles} · w + {gap}) · (h + {more}) + {pipeline} cycles: behind each row {gap} for zeros, and {pipeline} on the way through the
+registers. The first HR pixel leaves at most ({cycles} · w + {gap}) · {rows} + {pipeline} cycles after the first LR pixel.
 
 ## Multipliers
 | layer | sums × products | at a time | cycles | products | requantising | bits of a sum |
