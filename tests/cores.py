@@ -10,7 +10,7 @@ import numpy as np
 
 import simulators
 from fsrcnn.architecture import Architecture
-from fsrcnn.arrays import Array, Int64
+from fsrcnn.arrays import Int64
 from fsrcnn.export import rtl
 from fsrcnn.export.rtl.vectors import luma_levels, output_samples
 from fsrcnn.integer import FACTOR_BITS, LARGEST_LEVEL, MULTIPLIER_BITS, SUM_BITS, IntegerModel, Requantising, format_of

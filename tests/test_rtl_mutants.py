@@ -51,7 +51,7 @@ MUTANTS = {
     "10 bits have a sign": Mutant("convolution", "{1'b0, window[i*10 +: 10]}", "{window[i*10+9], window[i*10 +: 10]}", "10 bits"),
     "no bias": Mutant("products", "addend = first ? bias[output_*SUM_BITS +: SUM_BITS] :", "addend = first ? 0 :"),
     "sums go on": Mutant("products", "addend = first ?", "addend = 1'b0 ?"),
-    "the weights of the step before": Mutant("products", "weights  <= kernels[step];", "weights  <= kernels[step == 0 ? 0 : step - 1];"),
+    "the weights of another step": Mutant("products", "kernels[step];", "kernels[step == 0 ? 0 : step - 1];"),
     "a product without its highest bit": Mutant(
         "products", "reg  signed [PRODUCT_BITS-1:0] product;", "reg  signed [PRODUCT_BITS-2:0] product;", "bounds"
     ),
@@ -81,7 +81,7 @@ MUTANTS = {
     "one place": Mutant("buffer", "assign in_ready = !waits;", "assign in_ready = 1'b1;"),
     "what waited is lost": Mutant("buffer", "out_valid <= waits || in_valid;", "out_valid <= in_valid;"),
     "it changes while it waits": Mutant("buffer", "if (!waits) waiting <= in_data;", "waiting <= in_data;"),
-    "no reset of the second place": Mutant("buffer", "            waits     <= 1'b0;\n        end else if (!out", "        end else if (!out"),
+    "no reset of the second place": Mutant("buffer", "1'b0;\n            waits     <= 1'b0;\n        end", "1'b0;\n        end"),
     "one half for both": Mutant("output", "writes       <= !writes;", "writes       <= writes;"),
     "a half is full for ever": Mutant("output", "if (done) full[reads] <= 1'b0;", ""),
     "written over": Mutant("output", "assign in_ready = !full[writes];", "assign in_ready = 1'b1;", "10 bits"),
