@@ -10,8 +10,9 @@ import numpy as np
 
 import simulators
 from fsrcnn.architecture import Architecture
-from fsrcnn.arrays import Int64
+from fsrcnn.arrays import Array, Int64
 from fsrcnn.export import rtl
+from fsrcnn.export.rtl.memories import file_name
 from fsrcnn.export.rtl.vectors import luma_levels, output_samples
 from fsrcnn.integer import FACTOR_BITS, LARGEST_LEVEL, MULTIPLIER_BITS, SUM_BITS, IntegerModel, Requantising, format_of
 from simulators import Interface, Simulation
@@ -58,6 +59,42 @@ def compared(core: Core, frames: Sequence[Int64], **options: Any) -> Simulation:
     return ran
 
 
+def features(words: Array, bits: int) -> Int64:
+    """(pixels, words) of 32 bits of a stream to (channels, pixels) numbers of so many bits with sign."""
+    channels = words.shape[1] * 32 // bits
+    single = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : channels * bits]
+    numbers = single.reshape(-1, channels, bits).astype(np.int64) @ (1 << np.arange(bits))
+    signed: Int64 = (numbers - (numbers >> bits - 1 << bits)).T
+    return signed
+
+
+def layers_compared(core: Core, frames: Sequence[Int64], **options: Any) -> None:
+    """Every layer of a core, and what comes out, as `simulators.run`.
+
+    Raises:
+        AssertionError: something is not what the definition says.
+    """
+    a, model = core.plan.architecture, core.model
+    wires = tuple(file_name(stage.name) for stage in a.convolutions)
+    sent = simulators.beats_of(frames)
+    shapes = [(a.scale * frame.shape[0], a.scale * frame.shape[1]) for frame in frames]
+    beats = [height * -(-width // core.plan.pixels) for height, width in shapes]
+    ran = simulators.run(core.folder, sent, core.interface, sum(beats), watched=wires, **options)
+    found = {name: features(words, model.feature_bits) for name, words in ran.watched.items()}
+    pixel = beat = 0
+    for frame, shape, count in zip(frames, shapes, beats, strict=True):
+        expected: dict[str, Int64] = {}
+        model.run(luma_levels(frame, core.plan.depth), expected.__setitem__)
+        for stage, map_ in expected.items():
+            channels = len(map_)
+            layer = found[file_name(stage)][:channels, pixel : pixel + frame.size]
+            np.testing.assert_array_equal(layer, map_.reshape(channels, -1), stage)
+        lines = ran.given["data"][beat : beat + count].reshape(shape[0], -1)[:, : shape[1]]
+        np.testing.assert_array_equal(lines, core.expected(frame))
+        pixel, beat = pixel + frame.size, beat + count
+    assert len(expected) == len(a.stages) - 1
+
+
 def times(core: Core, frames: Sequence[Int64], **options: Any) -> tuple[int, list[int]]:
     """Cycles that frames take, back to back, where neither side stands still.
 
@@ -73,10 +110,10 @@ def times(core: Core, frames: Sequence[Int64], **options: Any) -> tuple[int, lis
 
 
 def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerModel:
-    """A model whose weights are the largest that its format has, and whose biases leave no sum any room.
+    """A model whose weights are the largest that its format has.
 
-    Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. Multipliers, of either sign, are at
-    their bounds or small, some 0; so features are mostly at their bounds, too.
+    Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. The bias of every second output leaves its
+    sum no room. Multipliers, of either sign, are at their bounds or small, some 0; so features are mostly at their bounds, too.
     """
     generator = np.random.default_rng(seed)
     bits, features = format_of(format)
@@ -102,13 +139,13 @@ def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerMo
             while (total := int(np.abs(output).sum())) * reach > largest:
                 taken = np.argwhere(output)
                 output[tuple(generator.choice(taken))] = 0
-            bias[number] = (largest - total * reach) * (1 if output.sum() >= 0 else -1)
+            if number % 2 == 0:
+                bias[number] = (largest - total * reach) * (1 if output.sum() >= 0 else -1)
         bound = 2 ** (MULTIPLIER_BITS - 1)
-        choices = [-bound, bound - 1, 77, -3, 0, 1000]
-        positive, negative = generator.choice(choices, (2, len(outputs)))
-        positive[0], negative[0] = bound - 1, -bound
+        positive, negative = generator.choice([-bound, bound - 1, bound // 2, 3000, -500, 0], (2, len(outputs)))
+        positive[-1], negative[-1] = bound - 1, -bound
         if last:
-            positive = negative = np.abs(positive) - 1
+            positive = negative = generator.choice([bound - 1, bound // 3, -bound], len(outputs))
         kernels[stage.name], biases[stage.name] = kernel, bias
-        rules[stage.name] = Requantising(SUM_BITS - FACTOR_BITS, positive, negative, 33 if last else 42 - features - 2)
+        rules[stage.name] = Requantising(SUM_BITS - FACTOR_BITS, positive, negative, 27 if last else 36 - features)
     return IntegerModel(architecture, format, kernels, biases, rules)

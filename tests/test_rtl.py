@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from hypothesis import example, given, settings
 import cores
 import simulators
 from fsrcnn import pretrained
-from fsrcnn.architecture import FAMILY_NAMES, SCALES, Architecture, family
+from fsrcnn.architecture import SCALES, Architecture, family
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.export import rtl
 from fsrcnn.export.rtl.core import MODULES
 from fsrcnn.export.rtl.memories import memories, text
 from fsrcnn.export.rtl.plan import Layer
-from fsrcnn.integer import FORMATS, IntegerModel, Requantising
+from fsrcnn.integer import IntegerModel, Requantising
 from simulators import needs_iverilog, needs_pyosys, needs_verilator
 from support import files_below, random_weights, run_command
 
@@ -330,12 +329,20 @@ def test_bad_input(case: str, json_too: bool, tmp_path: Path) -> None:
     if "Usage" not in message:
         assert message.count("\n") == 1
     assert files_below(tmp_path) == before
-    assert sorted(os.listdir(tmp_path)) == ["core.safetensors", "edited.safetensors", "float.safetensors", "full", "notes.txt"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "core.safetensors",
+        "edited.safetensors",
+        "float.safetensors",
+        "full",
+        "notes.txt",
+    ]
 
 
 def test_the_command(tmp_path: Path) -> None:
     small("w8a16").save(tmp_path / "a core.safetensors")
-    ran = run_command("export", "rtl", "a core.safetensors", "--width", "30", "--cycles", "3", "--depth", "10", cwd=tmp_path)
+    ran = run_command(
+        "export", "rtl", "a core.safetensors", "--width", "30", "--cycles", "3", "--depth", "10", cwd=tmp_path
+    )
     assert ran.returncode == 0
     plan = rtl.plan(SMALL, 30, 3, 10)
     said = ran.stdout.decode()
@@ -355,5 +362,3 @@ def test_json(tmp_path: Path) -> None:
         "pixels_per_beat": 1, "multipliers": plan.multipliers,
         "layers": {layer.name: {"multipliers": layer.multipliers, "cycles": layer.cycles} for layer in plan.layers},
     }  # fmt: skip
-
-

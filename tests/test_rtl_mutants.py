@@ -35,7 +35,7 @@ class Mutant(NamedTuple):
 MUTANTS = {
     # Where frames and rows begin and end.
     "zeros above the frame": Mutant("window", "above >= LINES - i;", "above >= LINES - i - 1;"),
-    "zeros to the left": Mutant("window", "shifted == 0 ? {(KERNEL-1)*COLUMN_BITS{1'b0}} :", "1'b0 ? 0 :"),
+    "a window too early": Mutant("window", "out_valid <= shifted == PAD &&", "out_valid <= shifted + 1 >= PAD &&"),
     "zeros to the right": Mutant("window", "entering = padding ?", "entering = 1'b0 ?"),
     "zeros below the frame": Mutant("window", "pixel = below ?", "pixel = 1'b0 ?"),
     "the flag of the last row": Mutant("window", "out_last_row    <= below &&", "out_last_row    <= ending &&"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,13 @@ import pytest
 from PIL import Image
 
 import cores
-import simulators
 from cores import Core
 from fsrcnn import images, pretrained
 from fsrcnn.architecture import Architecture
-from fsrcnn.arrays import Array, Int64
+from fsrcnn.arrays import Int64
 from fsrcnn.export.rtl.bench import PASSED
-from fsrcnn.export.rtl.memories import file_name
-from fsrcnn.export.rtl.vectors import luma_levels
 from fsrcnn.integer import IntegerModel
-from simulators import Simulator, Stalls, needs_cxxrtl, needs_verilator
+from simulators import Stalls, needs_cxxrtl, needs_verilator
 from support import ENVIRONMENT, ROOT, random_weights, run_command
 
 ASTRONAUT = ROOT / "examples/astronaut.png"
@@ -43,44 +39,6 @@ def astronaut(height: int, width: int, depth: int) -> Int64:
     return crop << (depth - 8)
 
 
-def features(words: Array, bits: int) -> Int64:
-    """(pixels, words) of 32 bits of a stream to (channels, pixels) numbers of so many bits with sign."""
-    channels = words.shape[1] * 32 // bits
-    single = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : channels * bits]
-    numbers = single.reshape(-1, channels, bits).astype(np.int64) @ (1 << np.arange(bits))
-    signed: Int64 = (numbers - (numbers >> bits - 1 << bits)).T
-    return signed
-
-
-def layers_compared(core: Core, frames: Sequence[Int64], simulator: Simulator, stalls: Stalls, quick: bool) -> None:
-    """Every layer of a core, and what comes out.
-
-    Raises:
-        AssertionError: something is not what the definition says.
-    """
-    a, model = core.plan.architecture, core.model
-    wires = tuple(file_name(stage.name) for stage in a.convolutions)
-    sent = simulators.beats_of(frames)
-    shapes = [(a.scale * frame.shape[0], a.scale * frame.shape[1]) for frame in frames]
-    beats = [height * -(-width // core.plan.pixels) for height, width in shapes]
-    ran = simulators.run(
-        core.folder, sent, core.interface, sum(beats), simulator=simulator, stalls=stalls, quick=quick, watched=wires
-    )
-    found = {name: features(words, model.feature_bits) for name, words in ran.watched.items()}
-    pixel = beat = 0
-    for frame, shape, count in zip(frames, shapes, beats, strict=True):
-        expected: dict[str, Int64] = {}
-        model.run(luma_levels(frame, core.plan.depth), expected.__setitem__)
-        for stage, map_ in expected.items():
-            channels = len(map_)
-            layer = found[file_name(stage)][:channels, pixel : pixel + frame.size]
-            np.testing.assert_array_equal(layer, map_.reshape(channels, -1), stage)
-        lines = ran.given["data"][beat : beat + count].reshape(shape[0], -1)[:, : shape[1]]
-        np.testing.assert_array_equal(lines, core.expected(frame))
-        pixel, beat = pixel + frame.size, beat + count
-    assert len(expected) == len(a.stages) - 1
-
-
 def bundled(folder: Path, name: str, format: str, cycles: int, depth: int) -> Core:
     return cores.made(folder, IntegerModel.of(pretrained.load(name), format), WIDTH, cycles, depth)
 
@@ -90,7 +48,7 @@ def bundled(folder: Path, name: str, format: str, cycles: int, depth: int) -> Co
 def test_every_layer_by_verilator(name: str, format: str, cycles: int, depth: int, tmp_path: Path) -> None:
     core = bundled(tmp_path / "core", name, format, cycles, depth)
     frames = [*core.noise((1, 1), (1, WIDTH), (9, 1)), astronaut(14, 18, depth), astronaut(5, WIDTH, depth)]
-    layers_compared(core, frames, "verilator", Stalls(0.2, 0.3), quick=True)
+    cores.layers_compared(core, frames, stalls=Stalls(0.2, 0.3), quick=True)
 
 
 @needs_cxxrtl
@@ -98,7 +56,7 @@ def test_every_layer_by_verilator(name: str, format: str, cycles: int, depth: in
 def test_every_layer_by_cxxrtl(name: str, cycles: int, tmp_path: Path) -> None:
     core = bundled(tmp_path / "core", name, "w12a12", cycles, 8)
     frames = [*core.noise((1, 1), (1, 12), (9, 1)), astronaut(6, 10, 8)]
-    layers_compared(core, frames, "cxxrtl", Stalls(0.05, 0.1), quick=True)
+    cores.layers_compared(core, frames, simulator="cxxrtl", stalls=Stalls(0.05, 0.1), quick=True)
 
 
 @needs_verilator
