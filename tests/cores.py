@@ -112,8 +112,8 @@ def times(core: Core, frames: Sequence[Int64], **options: Any) -> tuple[int, lis
 def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerModel:
     """A model whose weights are the largest that its format has.
 
-    Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. The bias of every second output leaves its
-    sum no room. Multipliers, of either sign, are at their bounds or small, some 0; so features are mostly at their bounds, too.
+    Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. The bias of every second output
+    leaves its sum no room. Multipliers, of either sign, are at their bounds or small, some 0; so features are mostly at their bounds, too.
     """
     generator = np.random.default_rng(seed)
     bits, features = format_of(format)
@@ -148,4 +148,25 @@ def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerMo
             positive = negative = generator.choice([bound - 1, bound // 3, -bound], len(outputs))
         kernels[stage.name], biases[stage.name] = kernel, bias
         rules[stage.name] = Requantising(SUM_BITS - FACTOR_BITS, positive, negative, 27 if last else 36 - features)
+    return IntegerModel(architecture, format, kernels, biases, rules)
+
+
+def lowest(architecture: Architecture, format: str) -> IntegerModel:
+    """A model whose weights are all the least number, as are all features but those of the last channel: no product is larger."""
+    bits, features = format_of(format)
+    kernels = {
+        stage.name: np.full(architecture.array_shapes[f"{stage.name}.weight"], -(2 ** (bits - 1)))
+        for stage in architecture.stages
+    }
+    bound = 2 ** (MULTIPLIER_BITS - 1)
+    biases: dict[str, Int64] = {}
+    rules: dict[str, Requantising] = {}
+    for stage in architecture.stages:
+        last = stage.kind == "deconvolution"
+        outputs = architecture.scale**2 if last else stage.channels_out
+        negative = np.full(outputs, bound - 1)
+        negative[-1] = -bound
+        positive = negative if last else -1 - negative
+        biases[stage.name] = np.zeros(outputs, np.int64)
+        rules[stage.name] = Requantising(SUM_BITS - FACTOR_BITS, positive, negative, 28 if last else 16)
     return IntegerModel(architecture, format, kernels, biases, rules)

@@ -127,7 +127,7 @@ def small(folder: Path, name: str) -> Core:
         model = halves(IntegerModel.of(random_weights(Architecture(2, 2, 0, 3, 3, 2)), "w8a8"))
         return cores.made(folder, model, width=6, cycles=4, depth=10)
     assert name == "bounds"
-    return cores.made(folder, cores.extreme(Architecture(3, 2, 1, 3, 5, 2), "w8a8", 1), width=7, cycles=3, depth=10)
+    return cores.made(folder, cores.lowest(Architecture(3, 2, 1, 3, 5, 2), "w12a12"), width=7, cycles=3, depth=10)
 
 
 def tried(core: Core) -> None:

@@ -126,6 +126,13 @@ def test_numbers_at_their_bounds(format: str, tmp_path: Path) -> None:
 
 
 @needs_verilator
+def test_products_at_their_bounds(tmp_path: Path) -> None:
+    core = cores.made(tmp_path / "core", cores.lowest(Architecture(3, 2, 1, 3, 5, 2), "w12a12"), 12, 3, 10)
+    checkers = np.indices((7, 12)).sum(0) % 2 * 1023
+    cores.layers_compared(core, [checkers, np.full((3, 5), 1023), *core.noise((5, 11))], quick=True)
+
+
+@needs_verilator
 def test_sums_of_few_bits_that_are_cut_off_almost_all(tmp_path: Path) -> None:
     architecture = Architecture(2, 2, 0, 1, 3, 2)
     model = IntegerModel.of(random_weights(architecture), "w8a8")
