@@ -113,7 +113,8 @@ def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerMo
     """A model whose weights are the largest that its format has.
 
     Of each output as many weights are at a bound, and as many others 0, as its sum has bits for. The bias of every second output
-    leaves its sum no room. Multipliers, of either sign, are at their bounds or small, some 0; so features are mostly at their bounds, too.
+    leaves its sum no room. Multipliers, of either sign, are at their bounds or small, some 0; so features
+    are mostly at their bounds, too.
     """
     generator = np.random.default_rng(seed)
     bits, features = format_of(format)
@@ -153,10 +154,9 @@ def extreme(architecture: Architecture, format: str, seed: int = 0) -> IntegerMo
 
 def lowest(architecture: Architecture, format: str) -> IntegerModel:
     """A model whose weights are all the least number, as are all features but those of the last channel: no product is larger."""
-    bits, features = format_of(format)
+    least = -(2 ** (format_of(format).kernel_bits - 1))
     kernels = {
-        stage.name: np.full(architecture.array_shapes[f"{stage.name}.weight"], -(2 ** (bits - 1)))
-        for stage in architecture.stages
+        stage.name: np.full(architecture.array_shapes[f"{stage.name}.weight"], least) for stage in architecture.stages
     }
     bound = 2 ** (MULTIPLIER_BITS - 1)
     biases: dict[str, Int64] = {}

@@ -151,7 +151,7 @@ def simulate(
         frames: (h, w) samples each; their sizes may differ.
         interface: of the core.
         simulator: whose model is built and run.
-        seed: of the stalls, and of what no reset reaches.
+        seed: of the stalls, and of what no reset reaches; a reset takes two cycles, with an odd seed one.
         stalls: of either stream.
         reset_at: the cycle of a reset, after which all frames are sent again.
         patience: cycles after which a core in which nothing moves is given up.

@@ -301,7 +301,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "below a file, replacing": (("core.safetensors", "-o", "notes.txt/core", "--overwrite"), 1, "notes.txt/core"),
     "unwritable": (("core.safetensors", "-o", "/proc/core"), 1, "cannot write /proc/core: "),
     "foreign files": (("core.safetensors", "-o", "full"), 2, "full exists and is not empty; give --overwrite to replace the core"),
-    "foreign files, replacing": (("core.safetensors", "-o", "full", "--overwrite"), 1, "full holds files that are not a core's (a, b, c"),
+    "foreign files, replacing": (("core.safetensors", "-o", "full", "--overwrite"), 1, "full holds files that are not a core's (a, b"),
 }  # fmt: skip
 
 
@@ -331,12 +331,6 @@ def test_bad_input(case: str, json_too: bool, tmp_path: Path) -> None:
         assert message.count("\n") == 1
     assert files_below(tmp_path) == before
     assert {path.name for path in tmp_path.iterdir()} == {*INPUTS, "full"}
-        "core.safetensors",
-        "edited.safetensors",
-        "float.safetensors",
-        "full",
-        "notes.txt",
-    ]
 
 
 def test_the_command(tmp_path: Path) -> None:
