@@ -73,7 +73,10 @@ void put(Port& port, std::uint64_t value) {
 #define WATCH(name, valid, ready, data)                                                   \
     {                                                                                     \
         static std::FILE* file = opened(arguments[2], "." #name);                         \
-        if (!reset && number(INSIDE(valid)) && number(INSIDE(ready))) {                   \
+        if (reset) {                                                                      \
+            std::fclose(file);                                                            \
+            file = opened(arguments[2], "." #name);                                       \
+        } else if (number(INSIDE(valid)) && number(INSIDE(ready))) {                      \
             std::uint8_t passing[(sizeof INSIDE(data) + 3) / 4 * 4] = {};                 \
             bytes(INSIDE(data), passing, BYTES(data));                                    \
             std::fwrite(passing, (BYTES(data) + 3) / 4 * 4, 1, file);                     \

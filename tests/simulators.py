@@ -172,7 +172,7 @@ def simulate(
     beats, pixels_sent = 0, 0
     for number, ((height, width), count) in enumerate(zip(shapes, counts, strict=True)):
         lines = ran.given[beats : beats + count].reshape(height, -1)
-        _check_marks(lines, width, pixels, f"frame {number}")
+        check_marks(lines, width, pixels, f"frame {number}")
         found.append(lines["data"].reshape(height, -1)[:, :width])
         area = frames[number].size
         times = ran.taken[pixels_sent : pixels_sent + area].astype(np.int64)
@@ -182,7 +182,7 @@ def simulate(
     return Simulation(found, latency, lr_cycles, ran.cycles, ran.error)
 
 
-def _check_marks(lines: Array, width: int, pixels: int, label: str) -> None:
+def check_marks(lines: Array, width: int, pixels: int, label: str) -> None:
     """`tuser` with the first beat of a frame alone, `tlast` with the last of each line, `tkeep` with the pixels that are in it.
 
     Raises:

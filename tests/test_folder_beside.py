@@ -79,7 +79,7 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_be_put(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", sometimes)
-    with pytest.raises(WeightsError, match="cannot write .*core: No space left on device"):
+    with pytest.raises(WeightsError, match=r"cannot write .*core: No space left on device"):
         write_as_weights(tmp_path / "core")
     assert tree(tmp_path) == {"core/": "", **{f"core/{name}": text for name, text in NEW.items()}}
 
@@ -101,7 +101,7 @@ def test_links_and_files(tmp_path: Path) -> None:
     with pytest.raises(FsrcnnError, match=r"file/core: Not a directory"):
         fill(tmp_path / "file/core", "new")
     (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(FsrcnnError, match="cannot write .*circle"):
+    with pytest.raises(FsrcnnError, match=r"cannot write .*circle"):
         fill(tmp_path / "circle", "new")
     with pytest.raises(FsrcnnError, match="cannot write"):
         fill(tmp_path / "zero\0byte", "new")

@@ -14,7 +14,6 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.export.rtl.core import MODULES
 from fsrcnn.integer import IntegerModel
 from simulators import Stalls, needs_verilator
-from support import random_weights
 
 
 class Mutant(NamedTuple):
@@ -106,25 +105,25 @@ def small(folder: Path, name: str) -> Core:
     """A core on which mutants are tried, by the name in `Mutant.core`."""
     if name == "usual":  # several taps, groups, units, blocks in a beat
         return cores.made(
-            folder, IntegerModel.of(random_weights(Architecture(3, 2, 1, 3, 5, 2)), "w12a12"), width=7, cycles=3
+            folder, IntegerModel.of(cores.lively(Architecture(3, 2, 1, 3, 5, 2)), "w12a12"), width=7, cycles=3
         )
     if name == "wide kernel":
         return cores.made(
-            folder, IntegerModel.of(random_weights(Architecture(2, 1, 0, 5, 3, 3)), "w8a16"), width=5, cycles=9
+            folder, IntegerModel.of(cores.lively(Architecture(2, 1, 0, 5, 3, 3)), "w8a16"), width=5, cycles=9
         )
     if name == "10 bits":
         return cores.made(
-            folder, IntegerModel.of(random_weights(Architecture(2, 2, 0, 3, 3, 2)), "w16a14"), width=6, cycles=4, depth=10
+            folder, IntegerModel.of(cores.lively(Architecture(2, 2, 0, 3, 3, 2)), "w16a14"), width=6, cycles=4, depth=10
         )  # fmt: skip
     if name == "a column":  # nothing lies between a row's end and the next one's beginning
-        model = IntegerModel.of(random_weights(Architecture(2, 2, 0, 1, 5, 2, crop=0)), "w12a12")
+        model = IntegerModel.of(cores.lively(Architecture(2, 2, 0, 1, 5, 2, crop=0)), "w12a12")
         return cores.made(folder, model, width=4, cycles=1)
     if name == "white":
-        weights = random_weights(Architecture(2, 2, 0, 1, 3, 2))
+        weights = cores.lively(Architecture(2, 2, 0, 1, 3, 2))
         weights.arrays["deconvolution.bias"][...] = 1.0
         return cores.made(folder, IntegerModel.of(weights, "w12a12"), width=4, cycles=4)
     if name == "halves":
-        model = halves(IntegerModel.of(random_weights(Architecture(2, 2, 0, 3, 3, 2)), "w8a8"))
+        model = halves(IntegerModel.of(cores.lively(Architecture(2, 2, 0, 3, 3, 2)), "w8a8"))
         return cores.made(folder, model, width=6, cycles=4, depth=10)
     assert name == "bounds"
     return cores.made(folder, cores.lowest(Architecture(3, 2, 1, 3, 5, 2), "w12a12"), width=7, cycles=3, depth=10)
@@ -139,12 +138,12 @@ def tried(core: Core) -> None:
     widest = core.plan.width
     sent = core.noise((1, 1), (3, widest), (4, 1), (2, 3), (5, widest - 1), (3, 1), (2, widest))
     options: dict[str, Any] = {"quick": True, "patience": 2000}
-    smooth = cores.compared(core, sent, **options)
+    smooth = cores.layers_compared(core, sent, **options)
     for seed, stalls in enumerate((Stalls(0.3, 0.3), Stalls(0, 0.7), Stalls(0.7, 0))):
-        cores.compared(core, sent, seed=seed, stalls=stalls, **options)
+        cores.layers_compared(core, sent, seed=seed, stalls=stalls, **options)
     for seed in range(12):
         reset_at = int((seed + 0.5) / 13 * smooth.cycles)
-        cores.compared(core, sent, seed=seed, stalls=Stalls(0.1, 0.2), reset_at=reset_at, **options)
+        cores.layers_compared(core, sent, seed=seed, stalls=Stalls(0.1, 0.2), reset_at=reset_at, **options)
 
 
 @needs_verilator

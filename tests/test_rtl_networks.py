@@ -19,7 +19,7 @@ from fsrcnn.arrays import Int64
 from fsrcnn.export.rtl.bench import PASSED
 from fsrcnn.integer import IntegerModel
 from simulators import Stalls, needs_cxxrtl, needs_verilator
-from support import ENVIRONMENT, ROOT, random_weights, run_command
+from support import ENVIRONMENT, ROOT, run_command
 
 ASTRONAUT = ROOT / "examples/astronaut.png"
 NETWORKS = [  # and the format, cycles and depth of their cores
@@ -87,7 +87,7 @@ def run_bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_the_test_bench(network: str, tmp_path: Path) -> None:
     folder = tmp_path / "core"
     if network == "a small one":
-        model = IntegerModel.of(random_weights(Architecture(2, 2, 1, 3, 5, 3, crop=2)), "w8a16")
+        model = IntegerModel.of(cores.lively(Architecture(2, 2, 1, 3, 5, 3, crop=2)), "w8a16")
         cores.made(folder, model, 11, 5, 10)
     else:
         bundled(folder, network, "w12a12", 24, 8)

@@ -16,7 +16,6 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.arrays import Array
 from fsrcnn.integer import FORMATS, SUM_BITS, IntegerModel
 from simulators import INPUT, Stalls, needs_cxxrtl, needs_verilator
-from support import random_weights
 
 CYCLES = (1, 2, 3, 5, 8, 16, 43, 64)
 WIDTHS = (1, 2, 3, 4, 7, 16, 17, 33)
@@ -33,7 +32,7 @@ class Case(NamedTuple):
     width: int
 
     def made(self, folder: Path, seed: int) -> Core:
-        model = IntegerModel.of(random_weights(self.architecture, seed), self.format)
+        model = IntegerModel.of(cores.lively(self.architecture, seed), self.format)
         return cores.made(folder, model, self.width, self.cycles, self.depth)
 
 
@@ -135,7 +134,7 @@ def test_products_at_their_bounds(tmp_path: Path) -> None:
 @needs_verilator
 def test_sums_of_few_bits_that_are_cut_off_almost_all(tmp_path: Path) -> None:
     architecture = Architecture(2, 2, 0, 1, 3, 2)
-    model = IntegerModel.of(random_weights(architecture), "w8a8")
+    model = IntegerModel.of(cores.lively(architecture), "w8a8")
     for stage, rule in model.requantising.items():
         model.requantising[stage] = rule._replace(before=model.sum_bits(stage) - 1, after=12)
     model = IntegerModel(architecture, "w8a8", model.kernels, model.biases, model.requantising)
@@ -196,7 +195,7 @@ WRONG: dict[
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Core:
     """Of up to 9 columns."""
-    model = IntegerModel.of(random_weights(Architecture(2, 2, 1, 3, 3, 2)), "w12a12")
+    model = IntegerModel.of(cores.lively(Architecture(2, 2, 1, 3, 3, 2)), "w12a12")
     return cores.made(tmp_path_factory.mktemp("cores") / "core", model, 9, 4)
 
 
