@@ -92,8 +92,15 @@ def test_by_verilator(number: int, tmp_path: Path) -> None:
         cores.compared(core, sent, seed=number, stalls=Stalls(0.1, 0.1), reset_at=int(part * smooth.cycles), quick=True)
 
 
+    plan = core.plan
+    for height, width in ((1, 1), (4, plan.width), (3, (plan.width + 1) // 2)):
+        latency, times = cores.times(core, core.noise(*[(height, width)] * 4), quick=True)
+        assert latency <= plan.latency(width)
+        assert plan.cycles * width * height <= max(times) <= plan.frame_cycles(width, height)
+
+
 @needs_cxxrtl
-@pytest.mark.parametrize("number", [3, 7, 14, 20])
+@pytest.mark.parametrize("number", [3, 7, 14])
 def test_by_cxxrtl(number: int, tmp_path: Path) -> None:
     core = drawn(number).made(tmp_path / "core", number)
     sent = frames(core, number)[:6]
