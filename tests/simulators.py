@@ -223,7 +223,8 @@ def run(
         watched: streams between two layers, by the name of their wire.
 
     Raises:
-        CoreError: a rule of the streams is broken, or `expected` beats do not come out.
+        CoreError: a rule of the streams is broken, `expected` beats do not come out, or not as many pixels pass on a stream that is
+            watched as were taken.
     """  # fmt: skip
     program = model(folder, interface, simulator, quick=quick, watched=watched)
     with tempfile.TemporaryDirectory() as name:
@@ -241,7 +242,10 @@ def run(
         given = np.fromfile(f"{result}.out", interface.output)
         passed = {}
         for name in watched:
-            passed[name] = np.fromfile(f"{result}.{name}", "<u4").reshape(len(taken), -1)
+            words = np.fromfile(f"{result}.{name}", "<u4")
+            if not taken.size or not words.size or words.size % taken.size:
+                raise CoreError(f"{name}: {words.size} words of {taken.size} pixels")
+            passed[name] = words.reshape(taken.size, -1)
     return Streams(taken, given, int(cycles), error == "1", passed)
 
 
