@@ -1,12 +1,13 @@
 // Drives a simulated chip core: the same text around Verilator's model and CXXRTL's.
 //
-//     harness BEATS RESULT SEED INPUT_STALLS OUTPUT_STALLS RESET_AT OUTPUTS PATIENCE
+//     harness BEATS RESULT SEED INPUT_STALLS OUTPUT_STALLS RESET_AT AFTER_RESET OUTPUTS PATIENCE
 //
-// BEATS holds what goes in, in order. RESULT.in becomes the cycle in which each was taken, RESULT.out what came out, and a line on
+// BEATS holds what goes in, in order; after a reset, that from beat AFTER_RESET on. RESULT.in becomes the cycle in which each was taken, RESULT.out what came out, and a line on
 // stdout the number of cycles and the pin `error`. The harness is a correct partner: what it offers stays until it is taken, and
 // whether it is ready does not depend on what is offered. It holds the core to the same rules, and says on stderr which was broken.
 //
-// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), and VERILATOR where the model is Verilator's.
+// Compiled with PIXELS (of an output beat), OUT_BYTES (of one of them), VERILATOR where the model is Verilator's, and WATCHED: WATCH(name, …)
+// for each stream inside the core that can be seen from outside; what passes there goes to RESULT.name, in words of 32 bits.
 
 #include <cstdint>
 #include <cstdio>
@@ -21,6 +22,8 @@
 #include "verilated.h"
 #define PIN(name) core.name
 #define STREAM(side, name) core.side##_axis_##name
+#define INSIDE(name) core.rootp->fsrcnn_core__DOT__##name
+#define BYTES(name) sizeof INSIDE(name)
 using Core_model = Core;
 template <std::size_t WORDS>
 void bytes(const VlWide<WORDS>& port, std::uint8_t* to, std::size_t count) {
@@ -42,6 +45,8 @@ void put(Port& port, std::uint64_t value) {
 #include "core.cc"
 #define PIN(name) core.p_##name
 #define STREAM(side, name) core.p_##side##__axis__##name
+#define INSIDE(name) core.p_##name
+#define BYTES(name) sizeof value_of(INSIDE(name)).data
 using Core_model = cxxrtl_design::p_fsrcnn__core;
 template <std::size_t BITS>
 const cxxrtl::value<BITS>& value_of(const cxxrtl::value<BITS>& port) {
@@ -64,6 +69,19 @@ void put(Port& port, std::uint64_t value) {
     port.template set<std::uint64_t>(value);
 }
 #endif
+
+#define WATCH(name, valid, ready, data)                                                   \
+    {                                                                                     \
+        static std::FILE* file = opened(arguments[2], "." #name);                         \
+        if (reset) {                                                                      \
+            std::fclose(file);                                                            \
+            file = opened(arguments[2], "." #name);                                       \
+        } else if (number(INSIDE(valid)) && number(INSIDE(ready))) {                      \
+            std::uint8_t passing[(sizeof INSIDE(data) + 3) / 4 * 4] = {};                 \
+            bytes(INSIDE(data), passing, BYTES(data));                                    \
+            std::fwrite(passing, (BYTES(data) + 3) / 4 * 4, 1, file);                     \
+        }                                                                                 \
+    }
 
 namespace {
 
@@ -134,8 +152,10 @@ int main(int, char** arguments) {
     const std::vector<Beat> beats = beats_of(arguments[1]);
     const std::uint64_t seed = std::strtoull(arguments[3], nullptr, 10);
     Stalls before(seed * 2 + 1, std::atof(arguments[4])), behind(seed * 2 + 2, std::atof(arguments[5]));
-    const long reset_at = std::atol(arguments[6]), outputs = std::atol(arguments[7]), patience = std::atol(arguments[8]);
-    constexpr long RESET_CYCLES = 2, AFTERWARDS = 64;  // cycles in which nothing more may come out
+    const long reset_at = std::atol(arguments[6]), outputs = std::atol(arguments[8]), patience = std::atol(arguments[9]);
+    const std::size_t after_reset = std::strtoull(arguments[7], nullptr, 10);
+    const long reset_cycles = 2 - static_cast<long>(seed % 2);
+    constexpr long AFTERWARDS = 64;  // cycles in which nothing more may come out
 
 #ifdef VERILATOR
     VerilatedContext context;
@@ -152,10 +172,12 @@ int main(int, char** arguments) {
     std::vector<Output> given;
     bool offered = false, waited = false;  // an input beat since an earlier cycle; an output beat that was not taken
     Output waiting;
-    long cycle = 0, idle = 0, resetting = RESET_CYCLES;
+    long cycle = 0, idle = 0, resetting = reset_cycles;
+    std::size_t begun = 0;  // the beat with which it began, or began again
     for (;; ++cycle) {
         if (cycle == reset_at) {
-            resetting = RESET_CYCLES;
+            resetting = reset_cycles;
+            begun = after_reset;
             taken.clear();
             given.clear();
         }
@@ -164,14 +186,14 @@ int main(int, char** arguments) {
         if (reset) {
             offered = false;
         } else if (!offered) {
-            offered = taken.size() < beats.size() && !held;
+            offered = begun + taken.size() < beats.size() && !held;
         }
         put(PIN(clk), 0);
         put(PIN(rst), reset);
         put(STREAM(s, tvalid), offered);
         put(STREAM(m, tready), ready);
         if (offered) {
-            const Beat& beat = beats[taken.size()];
+            const Beat& beat = beats[begun + taken.size()];
             put(PIN(width), beat.width);
             put(PIN(height), beat.height);
             put(STREAM(s, tdata), beat.data);
@@ -187,7 +209,7 @@ int main(int, char** arguments) {
         ++idle;
         if (reset) {
             // The reset is synchronous: before its first clock edge, and after none at all, the core may say anything.
-            if (resetting < RESET_CYCLES && number(STREAM(m, tvalid))) complain("m_axis_tvalid is high in reset", cycle);
+            if (resetting < reset_cycles && number(STREAM(m, tvalid))) complain("m_axis_tvalid is high in reset", cycle);
             waited = false;
             idle = 0;
             --resetting;
@@ -213,14 +235,17 @@ int main(int, char** arguments) {
                 idle = 0;
             }
         }
+#ifdef WATCHED
+        WATCHED
+#endif
         put(PIN(clk), 1);
         evaluate();
         if (outputs >= 0 && given.size() > static_cast<std::size_t>(outputs)) complain("more beats than expected", cycle);
-        const bool all = taken.size() == beats.size() && given.size() == static_cast<std::size_t>(outputs);
+        const bool all = begun + taken.size() == beats.size() && given.size() == static_cast<std::size_t>(outputs);
         if (all && idle >= AFTERWARDS && cycle > reset_at) break;
         if (idle >= patience) {
             if (outputs < 0) break;
-            std::fprintf(stderr, "%zu of %zu beats in, %zu of %ld out, ", taken.size(), beats.size(), given.size(), outputs);
+            std::fprintf(stderr, "%zu of %zu beats in, %zu of %ld out, ", begun + taken.size(), beats.size(), given.size(), outputs);
             complain("and nothing has moved for long", cycle);
         }
     }

@@ -1,4 +1,4 @@
-"""A generated chip core, run by programs that share no code, Verilator and CXXRTL of pyosys, and read by three that know Verilog.
+"""A generated chip core, run by programs that share no code: Verilator, and CXXRTL of pyosys; and looked at by three readers of Verilog.
 
 `simulate` gives a core frames and returns what it makes of them. One harness (core_harness.cpp) drives either model, stalls both
 streams where it is told to, and holds the core to the rules of AXI4-Stream; the places of `tlast`, `tuser` and `tkeep` are looked at
@@ -88,16 +88,18 @@ class Streams(NamedTuple):
     """What went through a core.
 
     Attributes:
-        taken: the cycle in which each input beat was taken.
+        taken: the cycle in which each input beat was taken, those after the last reset.
         given: the beats that came out, of `Interface.output`, those after the last reset.
         cycles: that were simulated.
         error: the pin of that name, at the end.
+        watched: what passed on each stream that was watched: (beats, words) of 32 bits.
     """
 
     taken: Array
     given: Array
     cycles: int
     error: bool
+    watched: dict[str, Array]
 
 
 class Simulation(NamedTuple):
@@ -140,7 +142,7 @@ def simulate(
     stalls: Stalls = Stalls(),  # noqa: B008  (it is immutable)
     reset_at: int | None = None,
     patience: int = 200_000,
-    optimise: int = 0,
+    quick: bool = False,
 ) -> Simulation:
     """Frames through the core in a folder, back to back.
 
@@ -149,11 +151,11 @@ def simulate(
         frames: (h, w) samples each; their sizes may differ.
         interface: of the core.
         simulator: whose model is built and run.
-        seed: of the stalls, and of what no reset reaches.
+        seed: of the stalls, and of what no reset reaches; a reset takes two cycles, with an odd seed one.
         stalls: of either stream.
         reset_at: the cycle of a reset, after which all frames are sent again.
         patience: cycles after which a core in which nothing moves is given up.
-        optimise: of the C++ compiler, 0 to 2: 600 multipliers compile in 3 s at 0 (18,000 cycles a second then), in 9 s at 1 (90,000).
+        quick: built quickly, in a fifth of the time, and slow to run: for small frames.
 
     Raises:
         CoreError: a rule of the streams is broken, beats are missing or superfluous, or a mark is at the wrong place.
@@ -164,13 +166,13 @@ def simulate(
     sent = beats_of(frames)
     ran = run(
         folder, sent, interface, sum(counts), simulator=simulator, seed=seed, stalls=stalls, reset_at=reset_at, patience=patience,
-        optimise=optimise
+        quick=quick,
     )  # fmt: skip
     found, lr_cycles = [], []
     beats, pixels_sent = 0, 0
     for number, ((height, width), count) in enumerate(zip(shapes, counts, strict=True)):
         lines = ran.given[beats : beats + count].reshape(height, -1)
-        _check_marks(lines, width, pixels, f"frame {number}")
+        check_marks(lines, width, pixels, f"frame {number}")
         found.append(lines["data"].reshape(height, -1)[:, :width])
         area = frames[number].size
         times = ran.taken[pixels_sent : pixels_sent + area].astype(np.int64)
@@ -180,7 +182,7 @@ def simulate(
     return Simulation(found, latency, lr_cycles, ran.cycles, ran.error)
 
 
-def _check_marks(lines: Array, width: int, pixels: int, label: str) -> None:
+def check_marks(lines: Array, width: int, pixels: int, label: str) -> None:
     """`tuser` with the first beat of a frame alone, `tlast` with the last of each line, `tkeep` with the pixels that are in it.
 
     Raises:
@@ -206,24 +208,30 @@ def run(
     seed: int = 0,
     stalls: Stalls = Stalls(),  # noqa: B008
     reset_at: int | None = None,
+    after_reset: int = 0,
     patience: int = 200_000,
-    optimise: int = 0,
+    quick: bool = False,
+    watched: Sequence[str] = (),
 ) -> Streams:
     """Any beats through a core: wrong ones, too.
 
     Args:
-        folder, interface, simulator, seed, stalls, reset_at, patience, optimise: as in `simulate`.
+        folder, interface, simulator, seed, stalls, reset_at, patience, quick: as in `simulate`.
         sent: beats of `INPUT`.
         expected: how many come out; None where that is not known, and nothing is said of it.
+        after_reset: the beat from which they are sent again after the reset.
+        watched: streams between two layers, by the name of their wire.
 
     Raises:
-        CoreError: a rule of the streams is broken, or `expected` beats do not come out.
+        CoreError: a rule of the streams is broken, `expected` beats do not come out, or not as many pixels pass on a stream that is
+            watched as were taken.
     """  # fmt: skip
-    program = model(folder, interface, simulator, optimise)
+    program = model(folder, interface, simulator, quick=quick, watched=watched)
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        numbers = (seed, *stalls, *(-1 if number is None else number for number in (reset_at, expected)), patience)
+        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at, after_reset)
+        numbers += (-1 if expected is None else expected, patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
         ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS, check=False)
@@ -232,26 +240,34 @@ def run(
         cycles, error = ran.stdout.split()
         taken = np.fromfile(f"{result}.in", "<u4")
         given = np.fromfile(f"{result}.out", interface.output)
-    return Streams(taken, given, int(cycles), error == "1")
+        passed = {}
+        for name in watched:
+            words = np.fromfile(f"{result}.{name}", "<u4")
+            if not taken.size or not words.size or words.size % taken.size:
+                raise CoreError(f"{name}: {words.size} words of {taken.size} pixels")
+            passed[name] = words.reshape(taken.size, -1)
+    return Streams(taken, given, int(cycles), error == "1", passed)
 
 
-def model(folder: Path, interface: Interface, simulator: Simulator, optimise: int = 0) -> Path:
+def model(
+    folder: Path, interface: Interface, simulator: Simulator, *, quick: bool = False, watched: Sequence[str] = ()
+) -> Path:
     """The program that runs a core, built where it is not yet."""
     texts = [path.read_bytes() for path in sources(folder)]
     if simulator == "cxxrtl":  # it has the memories in itself
         texts += [path.read_bytes() for path in sorted(folder.glob("*.mem"))]
-    digest = hashlib.sha256(repr((simulator, interface, optimise, texts)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((simulator, interface, quick, watched, texts)).encode()).hexdigest()[:16]
     built = _builds() / digest
     program = built / "core"
     if not program.exists():
         built.mkdir(exist_ok=True)
-        _build(folder, built, interface, simulator, optimise)
+        _build(folder, built, interface, simulator, quick, watched)
     return program
 
 
 def sources(folder: Path) -> list[Path]:
     """The Verilog of a core, without a test bench."""
-    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith("_tb")]
+    return [path for path in sorted(folder.glob("*.v")) if not path.stem.endswith(("_tb", "testbench"))]
 
 
 @functools.cache
@@ -263,10 +279,37 @@ def _builds() -> Path:
     return Path(_folder().name)
 
 
-def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator, optimise: int) -> None:
+def _watch(name: str, simulator: Simulator) -> str:
+    """The harness' look at a stream: its name, and those of its wires, in which CXXRTL doubles each _."""
+    wires = (f"{name}_valid", f"{name}_ready", name)
+    return (
+        f"WATCH({', '.join((name, *(wire.replace('_', '__') if simulator == 'cxxrtl' else wire for wire in wires)))})"
+    )
+
+
+def _build(
+    folder: Path, built: Path, interface: Interface, simulator: Simulator, quick: bool, watched: Sequence[str]
+) -> None:
     defines = [f"-DPIXELS={interface.pixels}", f"-DOUT_BYTES={interface.sample.itemsize}"]
+    wires = [f"{name}{end}" for name in watched for end in ("", "_valid", "_ready")]
+    if watched:
+        defines.append(f"-DWATCHED={' '.join(_watch(name, simulator) for name in watched)}")
     if simulator == "verilator":
-        command = ["verilator", "--cc", "-O3", "--prefix", "Core", "--top-module", TOP, "--Mdir", str(built)]
+        shown = built / "shown.vlt"
+        lines = ["`verilator_config", *(f'public_flat_rd -module "{TOP}" -var "{wire}"' for wire in wires)]
+        shown.write_text("\n".join(lines) + "\n")
+        command = [
+            "verilator",
+            "--cc",
+            "-O3",
+            "--prefix",
+            "Core",
+            "--top-module",
+            TOP,
+            "--Mdir",
+            str(built),
+            str(shown),
+        ]
         # -Wall is `complaints`' business; what no reset reaches begins with noise.
         command += [
             "-Wno-fatal",
@@ -285,14 +328,17 @@ def _build(folder: Path, built: Path, interface: Interface, simulator: Simulator
         objects = [str(_verilator_object(name)) for name in ("verilated", "verilated_threads")]
     else:
         names = " ".join(path.name for path in sources(folder))
-        commands = [f"read_verilog {names}", f"hierarchy -check -top {TOP}", f"write_cxxrtl -g0 {built / 'core.cc'}"]
+        commands = [f"read_verilog {names}", f"hierarchy -check -top {TOP}"]
+        if watched:
+            commands.append(f"expose {' '.join(f'{TOP}/w:{wire}' for wire in wires)}")
+        commands.append(f"write_cxxrtl -g0 {built / 'core.cc'}")
         toolchain.yosys(commands, folder, seconds=SECONDS)
         text, includes, objects = HARNESS, [built, _cxxrtl_include()], []
     part = built / "core.part"
-    if simulator == "cxxrtl":
-        optimise = max(1, optimise)  # its templates are far too slow where nothing is inlined
-    options = ["-std=c++17", f"-O{optimise}", "-pthread", *defines, *(f"-I{path}" for path in includes)]
-    _called(["g++", *options, str(text), *objects, "-o", str(part)], folder)
+    _called(
+        ["g++", "-std=c++17", "-O0" if quick else "-O2", *defines, *(f"-I{path}" for path in includes), str(text), *objects, "-pthread", "-o", str(part)],
+        folder,
+    )  # fmt: skip
     part.rename(built / "core")
 
 
@@ -337,7 +383,7 @@ def _cxxrtl_include() -> Path:
 def complaints(folder: Path) -> list[str]:
     """What Verilator, Yosys and Icarus Verilog say against a core, as far as they are installed: nothing, where it is clean.
 
-    Yosys' `check` finds loops, several drivers of a bit and bits that none drives; a latch, or a warning of any kind, is said, too.
+    Yosys' `check` finds loops, several drivers of a bit and bits that are driven by none; a latch, or a warning of any kind, is said, too.
     """
     names, said = [path.name for path in sources(folder)], []
     if shutil.which("verilator"):

@@ -84,7 +84,11 @@ def check(folder: Path, overwrite: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise FsrcnnError(f"{folder} is a file, and a core is a folder of files", "give another output")
         held = (
-            {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+            {
+                path.relative_to(folder).as_posix()
+                for path in folder.rglob("*")
+                if path.is_symlink() or not path.is_dir()
+            }
             if folder.exists()
             else set()
         )

@@ -91,7 +91,8 @@ module fsrcnn_window #(
             out_valid <= 1'b0;
         end
         if (advance) begin
-            out_window      <= {entering, shifted == 0 ? {(KERNEL-1)*COLUMN_BITS{1'b0}} : out_window[KERNEL*COLUMN_BITS-1:COLUMN_BITS]};
+            // The zeros behind a row are those before the next one, too; no window of a frame's first PAD rows comes out.
+            out_window      <= {entering, out_window[KERNEL*COLUMN_BITS-1:COLUMN_BITS]};
             out_last_column <= ends_row;
             out_last_row    <= below && belows == PAD - 1;
             if (needs_pixel) begin

@@ -12,15 +12,15 @@ from fsrcnn.integer import IntegerModel
 def header(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
     """The comments at the head of `fsrcnn_core.v`."""
     a, rows = plan.architecture, plan.rows_of_latency
-    bits = sum(bits for _, bits in line_bits(model, plan))
+    bits, row = sum(bits for _, bits in line_bits(model, plan)), f"{plan.cycles} * w + {plan.gap}"
     lines = [
         f"{printable(facts['model'])}: FSRCNN({a.d}, {a.s}, {a.m}) x{a.scale} on luma, {model.format}, with AXI4-Stream.",
         "Dong, Loy, Tang: Accelerating the Super-Resolution Convolutional Neural Network, ECCV 2016.",
         f"Made by {facts['producer']} of the integer model with SHA-256 {facts['weights_sha256']}.",
         "SPDX-License-Identifier: MIT",
         "",
-        f"Throughput: at most about {plan.cycles} * w * (h + {rows - 1}) cycles a frame of w x h LR pixels; the next may follow.",
-        f"Latency: at most about {rows} * {plan.cycles} * w cycles from the first LR pixel to the first HR pixel.",
+        f"Throughput: a frame of w x h LR pixels at most every ({row}) * (h + {rows - 1}) + {plan.pipeline} cycles.",
+        f"Latency: at most ({row}) * {rows} + {plan.pipeline} cycles from the first LR pixel to the first HR pixel.",
         f"Multipliers: {plan.multipliers}. Memory: {bits:,} bits in lines of up to {plan.width} pixels.",
         "",
         "layer                 sums x products  at a time   cycles  multipliers  sum",
@@ -63,7 +63,7 @@ def guide(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         model=printable(facts["model"]), d=a.d, s=a.s, m=a.m, scale=a.scale, format=model.format, producer=facts["producer"],
         sha=facts["weights_sha256"], width=plan.width, depth=plan.depth, white=white, black=white * 16 // 255, bits=bits, beat=beat,
         out_bits=plan.pixels * bits, pixels=plan.pixels, cycles=plan.cycles, rows=plan.rows_of_latency,
-        more=plan.rows_of_latency - 1, rate=rate,
+        more=plan.rows_of_latency - 1, rate=rate, gap=plan.gap, pipeline=plan.pipeline,
         multipliers=plan.multipliers, layers=layers, memory=memory, total=sum(count for _, count in line_bits(model, plan)),
     )  # fmt: skip
 
@@ -122,8 +122,11 @@ All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or
 Luma only: send chroma through a plain interpolator of your own, and delay it by the latency.
 
 ## Time
-{cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second. A frame of w × h takes at most about
-{cycles} · w · (h + {more}) cycles; the first HR pixel leaves at most about {rows} · {cycles} · w cycles after the first LR pixel.
+{cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second.
+
+Where neither side stands still, a frame of w × h takes at most ({cycles} · w + {gap}) · (h + {more}) + {pipeline} cycles: {gap} behind each row,
+{more} rows of zeros below the frame, {pipeline} on the way through the registers. From its first LR pixel to its first HR pixel it
+takes at most ({cycles} · w + {gap}) · {rows} + {pipeline} cycles.
 
 ## Multipliers
 | layer | sums × products | at a time | cycles | products | requantising | bits of a sum |

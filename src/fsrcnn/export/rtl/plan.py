@@ -16,6 +16,8 @@ from fsrcnn.errors import UsageError
 
 CYCLES = range(1, 65)
 """Cycles for each LR pixel that may be asked for."""
+PAUSE = 2  # of fsrcnn_overlap, behind a row
+REGISTERS = 12  # of a layer, beside those that its plan says: operands, products, the requantising's four, two places in the buffer, …
 
 
 class Layer(NamedTuple):
@@ -106,13 +108,33 @@ class Plan:
         """Rows that must have come in before the first one goes out: those below a pixel that its luma depends on, and its own."""
         return sum(stage.kernel // 2 for stage in self.architecture.convolutions) + self.beyond + 1
 
+    @property
+    def gap(self) -> int:
+        """Cycles behind each row of the layer that needs most: for its columns of zeros, and for the pause of `fsrcnn_overlap`."""
+        windows = [stage.kernel // 2 for stage in self.architecture.convolutions]
+        return max(*windows, self.beyond + PAUSE)
+
+    @property
+    def pipeline(self) -> int:
+        """Cycles that an LR pixel is on its way through the registers of all layers, at most."""
+        inside = [layer.cycles + layer.steps + (layer.lanes - 1).bit_length() + REGISTERS for layer in self.layers]
+        return sum(inside) + REGISTERS
+
     def frame_cycles(self, width: int, height: int) -> int:
-        """About how many cycles a frame takes where frames follow one another: each layer shifts rows of zeros in below its frame.
+        """How many cycles a frame takes at most, where frames follow one another: each layer shifts rows of zeros in below its frame.
 
         Args:
             width, height: in LR pixels.
         """
-        return self.cycles * width * (height + self.rows_of_latency - 1)
+        return (self.cycles * width + self.gap) * (height + self.rows_of_latency - 1) + self.pipeline
+
+    def latency(self, width: int) -> int:
+        """How many cycles lie at most between a frame's first LR pixel and its first HR pixel.
+
+        Args:
+            width: in LR pixels.
+        """
+        return (self.cycles * width + self.gap) * self.rows_of_latency + self.pipeline
 
 
 def plan(architecture: Architecture, width: int, cycles: int, depth: int = 8) -> Plan:
@@ -127,11 +149,11 @@ def plan(architecture: Architecture, width: int, cycles: int, depth: int = 8) ->
     Raises:
         UsageError: a number outside of what is said above.
     """
-    if not 1 <= width <= LARGEST_WIDTH:
+    if not isinstance(width, int) or not 1 <= width <= LARGEST_WIDTH:
         raise UsageError(f"is 1 to {LARGEST_WIDTH} LR pixels, not {width}", argument="width")
-    if cycles not in CYCLES:
+    if not isinstance(cycles, int) or cycles not in CYCLES:
         raise UsageError(f"is {CYCLES[0]} to {CYCLES[-1]} for each LR pixel, not {cycles}", argument="cycles")
-    if depth not in DEPTHS:
+    if not isinstance(depth, int) or depth not in DEPTHS:
         raise UsageError(f"is {' or '.join(map(str, DEPTHS))} bits, not {depth}", argument="depth")
     layers = []
     for stage in architecture.stages:
