@@ -23,6 +23,7 @@ from fsrcnn.engines.integer import IntegerEngine
 from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import UsageError
 from fsrcnn.evaluation import evaluate
+from fsrcnn.folders import find
 from fsrcnn.integer import FORMATS
 from machine import outcome, save
 
@@ -49,6 +50,8 @@ def main() -> None:
     if arguments.tuned is not None and not arguments.tuned.is_dir():
         raise UsageError(f"is a folder of runs, not {arguments.tuned}", argument="tuned")
     folders = [arguments.datasets / name for name in arguments.sets]
+    for folder in (*folders, *([arguments.pictures] if arguments.pictures else [])):
+        find(folder)  # refuses what holds no pictures before minutes are spent
     results: dict[str, dict[str, dict[str, float]]] = {}
     for scale in SCALES:
         lumas = None if arguments.pictures is None else lumas_of(arguments.pictures, scale)

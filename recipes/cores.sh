@@ -1,6 +1,6 @@
 #!/bin/sh
 # Integer models of 8-bit features, fine-tuned through the rounding: sh recipes/cores.sh [FAMILY…], fsrcnn-x and fsrcnn by default, ×2, ×3 and ×4.
-# The other formats need no training: `fsrcnn quantize` loses less than 0.05 dB.
+# The other formats need no training: docs/chip-core.md says what `fsrcnn quantize` loses.
 set -eu
 . "$(dirname "$0")/common.sh"
 

@@ -327,7 +327,7 @@ def test_all_files_are_written_here() -> None:
     )
     # Into bytes in memory, not into a file; and `Weights.save`, `IntegerModel.save`, which go through files.py.
     harmless = re.compile(
-        r"torch\.save\(.*buffer\)|safetensors\.numpy\.save\(|(weights|quantized)\.save\(|File\(buffer"
+        r"torch\.save\(.*buffer\)|safetensors\.numpy\.save\(|(weights|quantized|network)\.save\(|File\(buffer"
     )
     found = set()
     for path in (ROOT / "src/fsrcnn").rglob("*.py"):

@@ -56,7 +56,6 @@ MISTAKES = (
     ("benchmarks/precision.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
     ("benchmarks/integer_loss.py --datasets {empty}", 1, "{empty}/Set5 does not exist"),
     ("benchmarks/integer_loss.py --datasets {empty} --tuned {file}", 2, "--tuned is a folder of runs, not {file}"),
-    ("benchmarks/integer_loss.py --datasets {empty} --pictures {empty}", 1, "{empty} has no pictures"),
     ("benchmarks/photo_rows.py --datasets {empty}", 1, "{empty}/BSDS500-val20 does not exist"),
     ("benchmarks/auto_regret.py --datasets {empty}", 1, "{empty}/BSDS500-val20 does not exist"),
     ("benchmarks/training_speed.py --datasets {empty}", 1, "{empty}/T91 does not exist"),

@@ -26,7 +26,10 @@ from fsrcnn.weights import Weights
 
 
 class Rounding(nn.Module):
-    """A network as a function of its arrays, its features rounded and clipped as those of an integer model are."""
+    """A network as a function of its arrays, its features rounded and clipped as those of an integer model are.
+
+    Kernels and multipliers are not rounded here, so that features of the integer model come out a step beside in places.
+    """
 
     def __init__(self, network: Network, format: str, steps: dict[str, Float64], lumas: Sequence[Array]) -> None:
         """

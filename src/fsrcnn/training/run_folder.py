@@ -13,9 +13,9 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from fsrcnn import files
+from fsrcnn import files, weights
 from fsrcnn.architecture import Architecture
-from fsrcnn.errors import FsrcnnError, UsageError
+from fsrcnn.errors import FsrcnnError, UsageError, WeightsError
 from fsrcnn.integer import IntegerModel
 from fsrcnn.training.average import MovingAverage
 from fsrcnn.training.contents import Contents
@@ -143,10 +143,15 @@ class RunFolder:
 
     @property
     def _anew(self) -> str:
-        """The remedy where a run cannot go on."""
-        return f"start a new run in another {{run}}; `fsrcnn train` with {{initial={self.last}}} starts it from these weights"
+        """The remedy where a run cannot go on. Whole numbers, which a run with a format saves, are nothing to begin with."""
+        anew = "start a new run in another {run}"
+        try:
+            whole = weights.metadata_of(weights.contents(self.last)).get(weights.KIND_KEY) == weights.INTEGER_KIND
+        except WeightsError:
+            whole = False
+        return anew if whole else f"{anew}; `fsrcnn train` with {{initial={self.last}}} starts it from these weights"
 
-    def save_weights(self, weights: Weights | IntegerModel, *, best: bool) -> None:
+    def save_weights(self, network: Weights | IntegerModel, *, best: bool) -> None:
         """As the last ones, and as the best where they are.
 
         Raises:
@@ -154,8 +159,8 @@ class RunFolder:
         """
         self._check()
         if best:
-            weights.save(self.best)
-        weights.save(self.last)
+            network.save(self.best)
+        network.save(self.last)
 
     def checkpoint_is_due(self) -> bool:
         return time.monotonic() - self.saved > CHECKPOINT_SECONDS
