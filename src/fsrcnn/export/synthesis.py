@@ -423,6 +423,8 @@ def in_a_line(found: Report, frame: Frame) -> str:
     rate = frames_per_second(clock, frame.cycles)
     fitting = [name for name, missing in found.lacking().items() if not missing]
     said = f"routed on an {ROUTED}" if found.clock_mhz else "assumed"
+    if found.target == "ecp5" and found.remark:
+        said += f" ({found.remark})"
     closest = min(found.lacking().items(), key=lambda item: sum(item[1].values()), default=("", {}))
     fits = f"fits {', '.join(fitting)}" if fitting else f"{closest[0]} has {_in_words(closest[1])} too few"
     speed = f"{frame.width}×{frame.height} at {rate:.1f} frames a second with {clock:g} MHz, {said}"
@@ -454,7 +456,7 @@ def as_text(reports: Sequence[Report], frame: Frame) -> str:
         if found.remark and found.target == "ecp5":
             lines[-1] += f" No clock: {found.remark}."
         lines += ["", "| | " + " | ".join(_HEADINGS[found.target]) + " |", "|---" * (1 + len(Resources._fields)) + "|"]
-        rows = {**found.parts, "**together**": found.total}
+        rows = {name.removesuffix("_"): part for name, part in found.parts.items()} | {"**together**": found.total}
         lines += [f"| {name} | " + " | ".join(f"{count:,g}" for count in part) + " |" for name, part in rows.items()]
         lines += [""]
         for name, missing in found.lacking().items():

@@ -54,7 +54,7 @@ _BENCH = """\
 // Sends the frames of vectors/ to the core, one after another, and compares what every layer and the core give with the integer model.
 // Either side stands still in +stalls=N of 8 cycles, at random (2 where nothing is said); +seed=N draws others.
 //
-//   $ verilator --binary --timing -Wno-fatal --top-module fsrcnn_core_tb *.sv *.v && obj_dir/Vfsrcnn_core_tb
+//   $ verilator --binary --timing -Wno-fatal --Mdir ../obj_dir --top-module fsrcnn_core_tb *.sv *.v && ../obj_dir/Vfsrcnn_core_tb
 `timescale 1ns / 1ps
 /* verilator lint_off WIDTH */
 module fsrcnn_core_tb;

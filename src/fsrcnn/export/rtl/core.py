@@ -22,9 +22,10 @@ def top(model: IntegerModel, plan: Plan, header: str) -> str:
         header: comments that go first.
     """
     bits = 8 * sample_bytes(plan.depth)
+    beat = "an HR pixel" if plan.pixels == 1 else f"{plan.pixels} HR pixels, the leftmost at the low end"
     parts = [
         header,
-        _PORTS.format(input=bits - 1, output=plan.pixels * bits - 1, keep=plan.pixels - 1, pixels=plan.pixels),
+        _PORTS.format(input=bits - 1, output=plan.pixels * bits - 1, keep=plan.pixels - 1, beat=beat),
     ]
     parts.append(_stream("luma", plan.depth))
     parts.append(
@@ -132,7 +133,7 @@ module fsrcnn_core (
     input  wire        s_axis_tuser,    // the first pixel of a frame
     output wire        m_axis_tvalid,
     input  wire        m_axis_tready,
-    output wire [{output}:0]  m_axis_tdata,    // {pixels} HR pixels of luma, the leftmost at the low end
+    output wire [{output}:0]  m_axis_tdata,    // {beat}
     output wire [{keep}:0]  m_axis_tkeep,    // a bit for each of them
     output wire        m_axis_tlast,
     output wire        m_axis_tuser,

@@ -23,7 +23,7 @@ def header(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         f"Latency: at most ({row}) * {rows} + {plan.pipeline} cycles from the first LR pixel to the first HR pixel.",
         f"Multipliers: {plan.multipliers}. Memory: {bits:,} bits in lines of up to {plan.width} pixels.",
         "",
-        "layer                 sums x products  at a time   cycles  multipliers  sum",
+        "layer                 sums x products  at a time   cycles  multipliers  bits of a sum",
     ]
     for layer in plan.layers:
         lines.append(
@@ -42,7 +42,9 @@ def line_bits(model: IntegerModel, plan: Plan) -> list[tuple[str, int]]:
             bits = plan.depth if stage.name == "feature_extraction" else model.feature_bits
             listed.append((file_name(stage.name), (stage.kernel - 1) * stage.channels_in * bits * width))
     listed.append(("deconvolution", (plan.tiles - 1) * a.scale**2 * model.sum_bits("deconvolution") * width))
-    listed.append(("output", 2 * a.scale**2 * plan.depth * width))
+    banks = a.scale if plan.pixels > a.scale else 1
+    words = 2 ** max(1, (-(-width // banks) - 1).bit_length())  # of half a bank, as fsrcnn_output counts them
+    listed.append(("output", 2 * banks * words * a.scale**2 * plan.depth))
     return listed
 
 
@@ -58,10 +60,11 @@ def guide(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
         f"| {layer.lanes * layer.parallel} | {layer.units} | {model.sum_bits(layer.name)} |"
         for layer in plan.layers
     )
-    white = 255 if plan.depth == 8 else 1020
+    sample = "8 bits" if plan.depth == 8 else "the low 10 bits"
+    black, white = (level << plan.depth - 8 for level in (16, 235))
     return _GUIDE.format(
         model=printable(facts["model"]), d=a.d, s=a.s, m=a.m, scale=a.scale, format=model.format, producer=facts["producer"],
-        sha=facts["weights_sha256"], width=plan.width, depth=plan.depth, white=white, black=white * 16 // 255, bits=bits, beat=beat,
+        sha=facts["weights_sha256"], width=plan.width, sample=sample, white=white, black=black, bits=bits, beat=beat,
         out_bits=plan.pixels * bits, pixels=plan.pixels, cycles=plan.cycles, rows=plan.rows_of_latency,
         more=plan.rows_of_latency - 1, rate=rate, gap=plan.gap, pipeline=plan.pipeline,
         multipliers=plan.multipliers, layers=layers, memory=memory, total=sum(count for _, count in line_bits(model, plan)),
@@ -90,23 +93,23 @@ It was simulated and can be synthesised with free tools. It has not run on a boa
 | `manifest.json` | all of this for programs, with the SHA-256 of each file |
 
 ## Try it
-With Verilator 5 (Debian: `apt-get install verilator g++ make`), in this folder:
+With Verilator 5 (Debian: `apt-get install verilator g++ make`), in this folder, what is built beside it:
 
-    verilator --binary --timing -Wno-fatal --top-module fsrcnn_core_tb *.sv *.v
-    obj_dir/Vfsrcnn_core_tb
+    verilator --binary --timing -Wno-fatal --Mdir ../obj_dir --top-module fsrcnn_core_tb *.sv *.v
+    ../obj_dir/Vfsrcnn_core_tb
 
 It says `PASSED`, or which pixel of which layer is wrong, and then ends with another exit code than 0. `+stalls=5` lets either side
 stand still in 5 of 8 cycles, `+seed=7` draws others.
 
-What it takes in a chip: `pip install 'fsrcnn[rtl]'`, then `fsrcnn export rtl` with `--report`. Or with Yosys alone:
-`yosys -p "read_verilog *.v; synth_xilinx -family xcup -top fsrcnn_core"`.
+What it takes in a chip: `pip install 'fsrcnn[rtl]'`, then the same `fsrcnn export rtl` with `--report --overwrite`. Or by Yosys
+alone: `yosys -p "read_verilog *.v; synth_xilinx -family xcup -top fsrcnn_core"`.
 
 ## Interface
 All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or more, at any moment, in mid-frame, too.
 
 | signal | |
 |---|---|
-| `s_axis_tdata` [{bits}] | an LR pixel of luma, {depth} bits, studio swing (BT.601, BT.709): black is {black}, 1.0 is {white} |
+| `s_axis_tdata` [{bits}] | an LR pixel of luma, {sample}, studio swing (BT.601, BT.709): black is {black}, white {white} |
 | `s_axis_tuser` | with the first pixel of a frame; what comes before the first one is dropped |
 | `s_axis_tlast` | with the last pixel of a row |
 | `width`, `height` [16] | of the frame in LR pixels, read with its first pixel: 1 to {width}, 1 to 65,535; the next may have others |
