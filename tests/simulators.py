@@ -1,4 +1,4 @@
-"""A generated chip core, run by programs that share no code: Verilator, and CXXRTL of pyosys; and looked at by three readers of Verilog.
+"""A generated chip core, run by programs that share no code, Verilator and CXXRTL of pyosys, and read by three that know Verilog.
 
 `simulate` gives a core frames and returns what it makes of them. One harness (core_harness.cpp) drives either model, stalls both
 streams where it is told to, and holds the core to the rules of AXI4-Stream; the places of `tlast`, `tuser` and `tkeep` are looked at
