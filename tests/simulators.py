@@ -230,8 +230,8 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at, after_reset)
-        numbers += (-1 if expected is None else expected, patience)
+        never, any_number = (-1 if number is None else number for number in (reset_at, expected))
+        numbers = (seed, *stalls, never, after_reset, any_number, patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
         ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS, check=False)
@@ -335,10 +335,8 @@ def _build(
         toolchain.yosys(commands, folder, seconds=SECONDS)
         text, includes, objects = HARNESS, [built, _cxxrtl_include()], []
     part = built / "core.part"
-    _called(
-        ["g++", "-std=c++17", "-O0" if quick else "-O2", *defines, *(f"-I{path}" for path in includes), str(text), *objects, "-pthread", "-o", str(part)],
-        folder,
-    )  # fmt: skip
+    options = ["-std=c++17", "-O0" if quick else "-O2", "-pthread", *defines, *(f"-I{path}" for path in includes)]
+    _called(["g++", *options, str(text), *objects, "-o", str(part)], folder)
     part.rename(built / "core")
 
 
@@ -383,7 +381,7 @@ def _cxxrtl_include() -> Path:
 def complaints(folder: Path) -> list[str]:
     """What Verilator, Yosys and Icarus Verilog say against a core, as far as they are installed: nothing, where it is clean.
 
-    Yosys' `check` finds loops, several drivers of a bit and bits that are driven by none; a latch, or a warning of any kind, is said, too.
+    Yosys' `check` finds loops, several drivers of a bit and bits that none drives; a latch, or a warning of any kind, is said, too.
     """
     names, said = [path.name for path in sources(folder)], []
     if shutil.which("verilator"):

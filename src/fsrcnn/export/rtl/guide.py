@@ -128,8 +128,8 @@ Luma only: send chroma through a plain interpolator of your own, and delay it by
 {cycles} cycles for each LR pixel: at 200 MHz {rate:.1f} million LR pixels a second.
 
 Where neither side stands still, a frame of w × h takes at most ({cycles} · w + {gap}) · (h + {more}) + {pipeline} cycles:
-{gap} behind each row, {more} rows of zeros below the frame, {pipeline} on the way through the registers. From its first LR pixel to its
-first HR pixel it takes at most ({cycles} · w + {gap}) · {rows} + {pipeline} cycles.
+{gap} behind each row, {more} rows of zeros below the frame, {pipeline} on the way through the registers. From its first LR pixel to
+its first HR pixel it takes at most ({cycles} · w + {gap}) · {rows} + {pipeline} cycles.
 
 ## Multipliers
 | layer | sums × products | at a time | cycles | products | requantising | bits of a sum |
