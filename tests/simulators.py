@@ -230,7 +230,7 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        numbers = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at, after_reset)
+        numbers: tuple[float, ...] = (seed, stalls.before, stalls.behind, -1 if reset_at is None else reset_at, after_reset)
         numbers += (-1 if expected is None else expected, patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.

@@ -91,7 +91,6 @@ def test_by_verilator(number: int, tmp_path: Path) -> None:
     for part in (0.1, 0.35, 0.6, 0.8):  # a reset in mid-frame, and all of it once more
         cores.compared(core, sent, seed=number, stalls=Stalls(0.1, 0.1), reset_at=int(part * smooth.cycles), quick=True)
 
-
     plan = core.plan
     for height, width in ((1, 1), (4, plan.width), (3, (plan.width + 1) // 2)):
         latency, times = cores.times(core, core.noise(*[(height, width)] * 4), quick=True)
