@@ -230,8 +230,14 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         beats, result = Path(name, "beats"), Path(name, "result")
         beats.write_bytes(sent.astype(INPUT).tobytes())
-        never, any_number = (-1 if number is None else number for number in (reset_at, expected))
-        numbers = (seed, *stalls, never, after_reset, any_number, patience)
+        numbers: tuple[float, ...] = (
+            seed,
+            stalls.before,
+            stalls.behind,
+            -1 if reset_at is None else reset_at,
+            after_reset,
+        )
+        numbers += (-1 if expected is None else expected, patience)
         command = [str(program), str(beats), str(result), *map(str, numbers)]
         # The current folder is the core's: its model reads the `.mem` files there.
         ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS, check=False)

@@ -100,7 +100,8 @@ def test_the_test_bench(network: str, tmp_path: Path) -> None:
     for path in changed:  # a digit in each file
         text = path.read_text()
         lines = text.splitlines(keepends=True)
-        line = next(number for number in range(len(lines) // 2, len(lines)) if not lines[number].startswith("//"))
+        vectors = path.parent.name == "vectors"
+        line = next(n for n in range(len(lines) // 2 if vectors else 0, len(lines)) if not lines[n].startswith("//"))
         # One that counts in what goes out: of the first bias, of the first unit's multiplier from zero up, of the first number.
         place = -2 - (4 if "biases" in path.name else 8 if "multipliers" in path.name else 0)
         digit = f"{int(lines[line][place], 16) ^ 4:x}"
