@@ -216,3 +216,18 @@ def test_quantize_with_pictures(tmp_path: Path) -> None:
     )
     assert (refused.returncode, refused.stderr.decode()) == (1, f"fsrcnn: {tmp_path}/none does not exist\n")
     assert not (tmp_path / "other.safetensors").exists()
+
+
+@pytest.mark.parametrize("slope", [1e-3, 1e-7])
+def test_a_channel_that_is_all_but_dead_takes_nothing_from_the_others(slope: float) -> None:
+    """Its step is tiny, and its multiplier from zero up, which no sum of it needs, must not take the stage's shift."""
+    bundled = pretrained.load("fsrcnn-x-x2")
+    arrays = {name: array.copy() for name, array in bundled.arrays.items()}
+    arrays["mapping.0.bias"][0], arrays["mapping.0.prelu"][0] = -30, slope
+    arrays["mapping.1.weight"][:, 0] = 0
+    weights = Weights(bundled.architecture, arrays)
+    for model in (quantised(weights, "w12a12"), IntegerModel.of(weights, "w12a12")):
+        assert np.median(np.abs(model.requantising["mapping.0"].positive)) > 400
+        lr = leaves()[0].astype(np.float32)
+        expected = NumpyEngine(weights).run(lr).clip(0, 1)
+        assert np.sqrt(np.mean((IntegerEngine(model).run(lr).clip(0, 1) - expected) ** 2)) < 1 / 255

@@ -48,6 +48,7 @@ LARGEST_LEVEL = 2**LEVEL_BITS - 1
 SUM_BITS = 32  # of the largest sums allowed
 FACTOR_BITS = 25  # of a sum before it is multiplied
 MULTIPLIER_BITS = 18
+STEEPEST = 128  # times the multiplier of most channels of a stage, which so keep 10 of their 17 bits
 LARGEST_SHIFT = FACTOR_BITS + MULTIPLIER_BITS - 2  # beyond it, every product is rounded to zero
 SHIFTS_KEY = "fsrcnn.shifts"  # in the metadata of a file: stage → [before, after] of its `Requantising`, in JSON
 
@@ -454,11 +455,15 @@ def _requantised(
     if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:
         before += 1
     real = np.stack([ratio, ratio * slope]) * 2.0**before
-    steepest = float(np.abs(real).max())
-    after = min(LARGEST_SHIFT, int(np.floor(np.log2((2 ** (MULTIPLIER_BITS - 1) - 1) / max(steepest, 1e-30)))))
+    # A channel whose sums are all negative, and whose slope is all but zero, has a tiny step, and a multiplier for sums from zero up, which
+    # it never has, beyond all others. It must not take the shift that they share: it is held to `STEEPEST` times the usual one.
+    steep = np.sort(np.abs(real).max(axis=0))
+    largest = min(float(steep[-1]), STEEPEST * float(steep[(len(steep) - 1) // 2]))
+    limit = 2 ** (MULTIPLIER_BITS - 1) - 1
+    after = min(LARGEST_SHIFT, int(np.floor(np.log2(limit / max(largest, 1e-30)))))
     if after < 1:
-        raise UsageError(f"the slopes of {stage} are too steep for multipliers of {MULTIPLIER_BITS} bits")
-    positive, negative = np.rint(real * 2.0**after).astype(np.int64)
+        raise UsageError(f"the sums of {stage} are too small beside its features for multipliers of {MULTIPLIER_BITS} bits")
+    positive, negative = np.rint(np.clip(real * 2.0**after, -limit, limit)).astype(np.int64)
     return bias + (1 << before >> 1), Requantising(before, positive, negative, after)
 
 
