@@ -149,9 +149,9 @@ class IntegerModel:
                 raise WeightsError(
                     f"{name} is shifted by whole numbers of bits, not {rule.before!r} and {rule.after!r}"
                 )
-            if not 0 <= rule.before < SUM_BITS or needed - rule.before > FACTOR_BITS:
+            if not 0 <= rule.before < needed or needed - rule.before > FACTOR_BITS:
                 raise WeightsError(
-                    f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; {FACTOR_BITS} may be left"
+                    f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; 1 to {FACTOR_BITS} must be left"
                 )
             if not 1 <= rule.after <= LARGEST_SHIFT:
                 raise WeightsError(f"{name} rounds {rule.after} bits off; 1 to {LARGEST_SHIFT} are allowed")
