@@ -22,6 +22,7 @@ from fsrcnn.engines.numpy import NumpyEngine
 from fsrcnn.errors import ImageError
 from fsrcnn.evaluation import compare
 from fsrcnn.integer import FORMATS, IntegerModel
+from fsrcnn.weights import Weights
 from support import ENVIRONMENT, ROOT, random_weights, run_command
 
 ASTRONAUT = ROOT / "examples" / "astronaut.png"

@@ -490,7 +490,7 @@ EDITED = {
     "multiplier": (put("shrinking.positive", 2**17), r"shrinking\.positive goes beyond 18 bits with sign"),
     "negative multiplier": (put("mapping.0.negative", -(2**17) - 1), r"mapping\.0\.negative goes beyond 18 bits"),
     "bias": (put("expanding.bias", 2**31 - 1), "the sums of expanding could need 33 bits, and 32 are the most"),
-    "factor": (one_bit_too_many, "the sums of shrinking have 32 bits, of which 6 are cut off; 1 to 25 may be left"),
+    "factor": (one_bit_too_many, "the sums of shrinking have 32 bits, of which 6 are cut off; 1 to 25 must be left"),
     "kernel of floats": (put("shrinking.kernel", 0.5, "float32"), r"shrinking\.kernel is float32, not int8"),
     "wide kernel": (put("shrinking.kernel", 127, "int16"), r"shrinking\.kernel is int16, not int8"),
     "unsigned": (put("shrinking.bias", 1, "uint32"), r"shrinking\.bias is uint32, not int32"),

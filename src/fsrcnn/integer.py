@@ -150,9 +150,9 @@ class IntegerModel:
                 raise WeightsError(
                     f"{name} is shifted by whole numbers of bits, not {rule.before!r} and {rule.after!r}"
                 )
-            if not (rule.before >= 0 and 1 <= needed - rule.before <= FACTOR_BITS):
+            if not 0 <= rule.before < needed or needed - rule.before > FACTOR_BITS:
                 raise WeightsError(
-                    f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; 1 to {FACTOR_BITS} may be left"
+                    f"the sums of {name} have {needed} bits, of which {rule.before} are cut off; 1 to {FACTOR_BITS} must be left"
                 )
             if not 1 <= rule.after <= LARGEST_SHIFT:
                 raise WeightsError(f"{name} rounds {rule.after} bits off; 1 to {LARGEST_SHIFT} are allowed")
@@ -455,14 +455,16 @@ def _requantised(
     if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:
         before += 1
     real = np.stack([ratio, ratio * slope]) * 2.0**before
-    # A channel whose sums are all negative, and whose slope is all but zero, has a tiny step, and a multiplier for sums from zero up, which
-    # it never has, beyond all others. It must not take the shift that they share: it is held to `STEEPEST` times the usual one.
+    # A channel whose sums are all negative, and whose slope is all but zero, has a tiny step, and so a multiplier beyond all others for
+    # sums from zero up, which it never has. It must not take the shift that they share: it is held to `STEEPEST` times the usual one.
     steep = np.sort(np.abs(real).max(axis=0))
     largest = min(float(steep[-1]), STEEPEST * float(steep[(len(steep) - 1) // 2]))
     limit = 2 ** (MULTIPLIER_BITS - 1) - 1
     after = min(LARGEST_SHIFT, int(np.floor(np.log2(limit / max(largest, 1e-30)))))
     if after < 1:
-        raise UsageError(f"the sums of {stage} are too small beside its features for multipliers of {MULTIPLIER_BITS} bits")
+        raise UsageError(
+            f"the sums of {stage} are too small beside its features for multipliers of {MULTIPLIER_BITS} bits"
+        )
     positive, negative = np.rint(np.clip(real * 2.0**after, -limit, limit)).astype(np.int64)
     return bias + (1 << before >> 1), Requantising(before, positive, negative, after)
 

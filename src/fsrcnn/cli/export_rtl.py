@@ -64,7 +64,7 @@ def export_rtl(
         return
     lines = [
         f"{printable(str(folder))}: FSRCNN({a.d}, {a.s}, {a.m}) ×{a.scale}, {integer.format}, {depth}-bit luma, rows of up to {width} "
-        f"LR pixels, {plan.cycles} cycles for each",
+        f"LR pixels, {plan.cycles} cycle{'s' if plan.cycles > 1 else ''} for each",
         f"{plan.multipliers} multipliers: {', '.join(f'{layer.name} {layer.multipliers}' for layer in plan.layers)}",
         *(synthesis.in_a_line(found, frame) for found in reports),
     ]

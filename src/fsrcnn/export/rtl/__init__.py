@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,26 +84,22 @@ def check(folder: Path, overwrite: bool) -> None:
     try:
         if folder.exists() and not folder.is_dir():
             raise FsrcnnError(f"{folder} is a file, and a core is a folder of files", "give another output")
-        held = (
-            {
-                path.relative_to(folder).as_posix()
-                for path in folder.rglob("*")
-                if path.is_symlink() or not path.is_dir()
-            }
-            if folder.exists()
-            else set()
-        )
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
+        if not overwrite:
+            raise UsageError(
+                f"{folder} exists and is not empty",
+                "give {overwrite=True} to replace the core in it, or another output",
+            )
+        own = _own(folder)
+        # As far as the fourth that is not a core's: the folder may be a whole disk.
+        others = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not _is_folder(path))
+        foreign = list(islice((name for name in others if name not in own), 4))
     except OSError as error:
         raise FsrcnnError(f"cannot look into {folder}: {files.explained(error)}") from error
-    if not held:
-        return
-    if not overwrite:
-        raise UsageError(
-            f"{folder} exists and is not empty", "give {overwrite=True} to replace the core in it, or another output"
-        )
-    if foreign := sorted(held - _own(folder)):
+    if foreign:
         raise FsrcnnError(
-            f"{folder} holds files that are not a core's ({', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''})",
+            f"{folder} holds files that are not a core's ({', '.join(sorted(foreign[:3]))}{', …' if len(foreign) > 3 else ''})",
             "move them elsewhere, or give another output",
         )
 
@@ -141,10 +138,16 @@ def manifest(model: IntegerModel, plan: Plan, facts: dict[str, str], written: di
     }
 
 
+def _is_folder(path: Path) -> bool:
+    """A link to a folder is none: it is somebody's."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def _own(folder: Path) -> set[str]:
-    """The files of a core that was written there, and the reports on it."""
+    """The files of a core that was written there, and the reports on it; nothing where `manifest.json` is of another program."""
     try:
-        listed = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
-        return {MANIFEST, "report.json", "report.md", *listed}
-    except (OSError, ValueError, KeyError, TypeError):
+        listed = json.loads((folder / MANIFEST).read_text("utf-8"))
+        ours = str(listed["producer"]).startswith("fsrcnn ") and "fsrcnn_core.v" in listed["files"]
+        return {MANIFEST, "report.json", "report.md", *listed["files"]} if ours else set()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()

@@ -14,7 +14,8 @@ def header(model: IntegerModel, plan: Plan, facts: dict[str, str]) -> str:
     a, rows = plan.architecture, plan.rows_of_latency
     bits, row = sum(bits for _, bits in line_bits(model, plan)), f"{plan.cycles} * w + {plan.gap}"
     lines = [
-        f"{printable(facts['model'])}: FSRCNN({a.d}, {a.s}, {a.m}) x{a.scale} on luma, {model.format}, with AXI4-Stream.",
+        # A name of its own may be `verilator lint_off`, which is a command at the beginning of a comment, and nowhere else.
+        f"FSRCNN({a.d}, {a.s}, {a.m}) x{a.scale} on luma, {model.format}, with AXI4-Stream: {printable(facts['model'])}.",
         "Dong, Loy, Tang: Accelerating the Super-Resolution Convolutional Neural Network, ECCV 2016.",
         f"Made by {facts['producer']} of the integer model with SHA-256 {facts['weights_sha256']}.",
         "SPDX-License-Identifier: MIT",
