@@ -58,7 +58,7 @@ def test_pictures_help_features_of_eight_bits(tmp_path: Path) -> None:
 
 
 @given(
-    st.sampled_from(sorted(FORMATS)), st.integers(1, 9), st.integers(1, 5), st.integers(0, 2), st.sampled_from([1, 3, 5]),
+    st.sampled_from(sorted(FORMATS)), st.integers(1, 9), st.integers(2, 5), st.integers(0, 2), st.sampled_from([1, 3, 5]),
     st.sampled_from([5, 7, 9]), st.integers(2, 4), st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=25, deadline=None)

@@ -455,10 +455,12 @@ def _requantised(
     if before and (most + (1 << before - 1)).bit_length() + 1 - FACTOR_BITS > before:
         before += 1
     real = np.stack([ratio, ratio * slope]) * 2.0**before
-    # A channel whose sums are all negative, and whose slope is all but zero, has a tiny step, and so a multiplier beyond all others for
-    # sums from zero up, which it never has. It must not take the shift that they share: it is held to `STEEPEST` times the usual one.
-    steep = np.sort(np.abs(real).max(axis=0))
-    largest = min(float(steep[-1]), STEEPEST * float(steep[(len(steep) - 1) // 2]))
+    # A channel whose sums are all negative, and whose slope is all but zero, has a tiny step, and so a multiplier beyond all others
+    # for sums from zero up, which it never has. It must not take the shift that they share: `STEEPEST` times the usual one is enough.
+    gentle, steep = np.sort(np.abs(real), axis=0)
+    live = np.sort(steep[totals > 0]) if totals.any() else steep
+    enough = STEEPEST * live[(len(live) - 1) // 2]
+    largest = float(np.where(steep > enough, np.maximum(gentle, enough), steep).max())
     limit = 2 ** (MULTIPLIER_BITS - 1) - 1
     after = min(LARGEST_SHIFT, int(np.floor(np.log2(limit / max(largest, 1e-30)))))
     if after < 1:
