@@ -106,7 +106,8 @@ What it takes in a chip: `pip install 'fsrcnn[rtl]'`, then the same `fsrcnn expo
 alone: `yosys -p "read_verilog *.v; synth_xilinx -family xcup -top fsrcnn_core"`.
 
 ## Interface
-All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or more, at any moment, in mid-frame, too.
+All signals belong to `clk`; `rst` is synchronous, active high, for one cycle or more, at any moment, in mid-frame, too; what is
+offered while it is high may be lost.
 
 | signal | |
 |---|---|
