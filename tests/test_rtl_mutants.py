@@ -55,7 +55,7 @@ MUTANTS = {
         "products", "reg  signed [PRODUCT_BITS-1:0] product;", "reg  signed [PRODUCT_BITS-2:0] product;", "bounds"
     ),
     "no reset of the step": Mutant("products", "            step     <= {STEP_BITS{1'b0}};\n", ""),
-    "an addition without its carry": Mutant("sum", "reg  signed [WIDTH-1:0]  total;", "reg  signed [NARROW-1:0]  total;", "bounds"),
+    "an addition too narrow": Mutant("sum", "reg  signed [WIDTH-1:0]  total;", "reg  signed [NARROW-3:0]  total;", "10 bits"),
     "the odd term is lost": Mutant("sum", "if (enable) total <= left;", "if (enable) total <= 0;"),
     "a half is not rounded": Mutant("requantise", "rounded    <= product + HALF;", "rounded    <= product;"),
     "rounded down at a half": Mutant("requantise", "product + HALF;", "product + HALF - 1;", "halves"),
@@ -67,7 +67,7 @@ MUTANTS = {
     "no reset of the place": Mutant("requantise", "            place <= {PLACE_BITS{1'b0}};\n", ""),
     # The deconvolution.
     "a group of the stamp": Mutant("deconvolution", "group == i / PARALLEL)", "group == (i + 1) / PARALLEL)"),
-    "a stamp too early": Mutant("deconvolution", "group == OUTPUT_STEPS - 1;", "group == 0;"),
+    "a stamp too early": Mutant("deconvolution", "group == OUTPUT_STEPS - 1;", "group == 0;", "wide kernel"),
     "no reset of the stamp": Mutant("deconvolution", "if (rst) stamp_valid <= 1'b0;\n        else if", "if"),
     "stamps below the frame": Mutant("overlap", "= needs_stamp ? in_stamp", "= !padding ? in_stamp"),
     "the row above the frame": Mutant("overlap", "waited = across_top ? bias :", "waited = 1'b0 ? bias :"),
