@@ -33,7 +33,7 @@ def quantize(
         Path | None,
         typer.Option(
             metavar="FOLDER", show_default=False,
-            help="High-resolution pictures of the kind that will be made larger; 8-bit features gain by them. Default: a drawn sheet.",
+            help="High-resolution pictures like those to be made larger; 8-bit features mostly gain by them. Default: a drawn sheet.",
         ),
     ] = None,
     overwrite: Overwrite = False,
