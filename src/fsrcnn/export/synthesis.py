@@ -200,7 +200,7 @@ def report(
     Raises:
         UsageError: no such target, or the folder holds no core.
         MissingExtraError: a tool is not installed.
-        ToolError: the synthesis fails, or takes longer. Where place and route does, the report says so in place of a clock.
+        ToolError: a tool fails, or the synthesis takes longer. Where place and route does, the report says so in place of a clock.
     """
     if target not in TARGETS:
         raise UsageError(f"is {', '.join(TARGETS)}, not {target!r}", argument="target")
@@ -237,7 +237,7 @@ def report(
             else:
                 try:
                     clock, remark = _routed(scratch, seconds, watch), ""
-                except toolchain.ToolError as error:  # what was counted is true all the same
+                except toolchain.ToolTimeoutError as error:  # what was counted is true all the same
                     remark = error.fact
     tool = f"Yosys {version('pyosys')}, {_synthesis(target)}"
     return Report(target, tool, total, parts, dict(sorted(cells.items())), round(taken, 1), clock, remark)

@@ -43,6 +43,10 @@ class ToolError(FsrcnnError):
     """Yosys or nextpnr fails, or takes too long."""
 
 
+class ToolTimeoutError(ToolError):
+    """It takes too long."""
+
+
 def needed(module: str, purpose: str) -> None:
     """See that a package is installed which only a child loads.
 
@@ -173,7 +177,7 @@ def _called(
             child.wait()
             timer.cancel()
         if late.is_set():
-            raise ToolError(f"{name} is stopped: it takes more than {seconds:.0f} seconds")
+            raise ToolTimeoutError(f"{name} is stopped: it takes more than {seconds:.0f} seconds")
         log.seek(0)
         written = log.read().decode(errors="replace")
     if child.returncode:

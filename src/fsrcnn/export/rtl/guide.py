@@ -116,7 +116,7 @@ offered while it is high may be lost.
 | `s_axis_tlast` | with the last pixel of a row |
 | `width`, `height` [16] | of the frame in LR pixels, read with its first pixel: 1 to {width}, 1 to 65,535; the next may have others |
 | `m_axis_tdata` [{out_bits}] | {beat}, {bits} bits each |
-| `m_axis_tkeep` [{pixels}] | a bit for each pixel of the beat: the last beat of a row may be partly filled |
+| `m_axis_tkeep` [{pixels}] | a bit for each pixel: a row's last beat may be partly filled (of 10 bits, AXI4-Stream wants each twice) |
 | `m_axis_tuser`, `m_axis_tlast` | as above, for the HR frame |
 | `error` | a row or a frame was not of its size, or `width` or `height` was not legal; stays until reset |
 
