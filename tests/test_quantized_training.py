@@ -224,5 +224,5 @@ def test_as_typed(pictures: Path, learned: Weights, tmp_path: Path) -> None:
     ):
         refused = run_command(*arguments, cwd=tmp_path)
         assert refused.returncode == 2
-        assert sentence in refused.stderr.decode()
-        assert refused.stderr.decode().count("\n") == 1
+        # Before it, matplotlib may say that it has no home to keep its fonts in.
+        assert refused.stderr.decode().splitlines()[-1] == f"fsrcnn: {sentence}"
