@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError
 from fsrcnn.places.remote import Remote
-from fsrcnn.places.stores import AZURE, GOOGLE, S3, opened
+from fsrcnn.places.stores import AZURE, FILE_SYSTEMS, GOOGLE, S3, forget
 
 TRIES = 6
 FIRST_WAIT = 0.5  # seconds; then twice as long each time, and a part of it at random, so that many do not come back at once
@@ -30,7 +30,7 @@ _PASSING_CLASSES = {
     "TimeoutError", "FSTimeoutError", "ConnectionError", "EOFError", "gaierror",
     "HTTPClientError", "IncompleteReadError", "IncompleteRead", "ResponseParserError", "FlexibleChecksumError",  # of botocore
     "ClientPayloadError", "ClientConnectionError", "ClientOSError", "ContentLengthError",  # of aiohttp
-    "ServiceRequestError", "ServiceResponseError", "HttpResponseError",  # of Azure
+    "ServiceRequestError", "ServiceResponseError",  # of Azure
     "SSHException",
 }  # fmt: skip
 _LASTING_CLASSES = {
@@ -92,7 +92,8 @@ def patiently(remote: Remote, doing: str, call: Callable[[int], Result]) -> Resu
             late = time.monotonic() + wait > began + PATIENCE
             if number + 1 == TRIES or late or not may_pass(error):
                 raise explained(remote, doing, error, tries=number + 1) from error
-        _reconnect(remote)
+        if remote.scheme in FILE_SYSTEMS:  # whose packages do not open another connection by themselves where one breaks
+            forget(remote.scheme)
         _wait(wait)
     raise AssertionError("unreachable: the last try returns or raises")
 
@@ -115,8 +116,8 @@ def code_of(error: BaseException) -> tuple[int | None, str]:
         response = getattr(cause, "response", None)
         if isinstance(response, dict):  # of botocore
             return response.get("ResponseMetadata", {}).get("HTTPStatusCode"), str(response.get("Error", {}).get("Code", ""))
-        for name in ("status", "status_code", "code"):  # of aiohttp, Azure, gcsfs
-            found = getattr(cause, name, None)
+        for name in ("status", "status_code", "code"):  # of aiohttp, Azure, gcsfs; `code` is many things elsewhere
+            found = getattr(cause, name, None) if name != "code" or type(cause).__name__ == "HttpError" else None
             if isinstance(found, int | str) and str(found).isdecimal():
                 return int(found), str(getattr(cause, "error_code", None) or "")
     return None, ""
@@ -186,13 +187,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _names(error: BaseException) -> set[str]:
     """The names of an exception's classes, and of those that it was made of."""
     return {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
-
-
-def _reconnect(remote: Remote) -> None:
-    """A connection that broke stays broken where the store's package does not open another by itself."""
-    fs = opened(remote).fs
-    if not fs.async_impl:
-        type(fs).clear_instance_cache()
 
 
 def _wait(seconds: float) -> None:

@@ -75,6 +75,12 @@ def opened(remote: Remote) -> Store:
     return Store(fs, root if remote.web else f"{root.rstrip('/')}/{remote.key}")
 
 
+def forget(scheme: str) -> None:
+    """Let the next `opened` connect anew."""
+    fsspec = require("fsspec", f"places like {scheme}://", extra="remote")
+    fsspec.get_filesystem_class(scheme).clear_instance_cache()
+
+
 def _options(scheme: str, configured: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What we tell a store, beside what its user has in the environment and in fsspec's configuration."""
     if scheme in S3:
