@@ -1,11 +1,11 @@
 """A store that speaks S3, on this machine: moto's server, behind a proxy that can answer as badly as a real one on a bad day.
 
-    with object_store() as store:
-        store.put("in/a.png", data)
-        store.faults.append(Fault(503, "SlowDown", method="GET"))
-        run_command("upscale", f"s3://{store.bucket}/in/a.png", "-o", f"s3://{store.bucket}/out/", **store.environment)
-        assert store.keys() == ["in/a.png", "out/a.png"]
-        assert store.requests.count(f"GET /{store.bucket}/in/a.png") == 2
+with object_store() as store:
+    store.put("in/a.png", data)
+    store.faults.append(Fault(503, "SlowDown", method="GET"))
+    run_command("upscale", f"s3://{store.bucket}/in/a.png", "-o", f"s3://{store.bucket}/out/", **store.environment)
+    assert store.keys() == ["in/a.png", "out/a.png"]
+    assert store.requests.count(f"GET /{store.bucket}/in/a.png") == 2
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def opened(remote: Remote) -> Store:
     fsspec = require("fsspec", purpose, extra="remote")
     if scheme not in fsspec.available_protocols() or scheme in _OF_CHAINS:
         raise UsageError(
-            f"fsrcnn knows no places like {scheme}://", "type s3://, gs://, az://, sftp://, http:// or another that fsspec knows"
+            f"fsrcnn knows no places like {scheme}://",
+            "type s3://, gs://, az://, sftp://, http:// or another that fsspec knows",
         )
     if scheme in S3:
         require("s3fs", purpose, extra="remote")
