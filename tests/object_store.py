@@ -97,9 +97,10 @@ class Store:
     def url(self) -> str:
         return f"s3://{self.bucket}"
 
-    def put(self, key: str, data: bytes) -> None:
-        """Lay an object down, past the proxy."""
-        status, body = self._ask("PUT", f"/{self.bucket}/{quote(key, safe='')}", data)
+    def put(self, key: str, data: bytes, *, public: bool = False) -> None:
+        """Lay an object down, past the proxy; `public` ones may be read without credentials."""
+        about = {"x-amz-acl": "public-read"} if public else {}
+        status, body = self._ask("PUT", f"/{self.bucket}/{quote(key, safe='')}", data, about)
         assert status == 200, body
 
     def get(self, key: str) -> bytes:
@@ -149,10 +150,12 @@ class Store:
                 self.faults.remove(found)
             return found
 
-    def _ask(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:
+    def _ask(
+        self, method: str, path: str, data: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.server)
         with contextlib.closing(connection):
-            connection.request(method, path, data, SIGNED)
+            connection.request(method, path, data, {**SIGNED, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read()
 
@@ -274,11 +277,15 @@ def object_store() -> Iterator[Store]:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store that this process finds, too. (`from object_store import store  # noqa: F401` makes it a fixture of a test file.)"""
+    """A store that this process finds, too."""
     with object_store() as found:
+        import s3fs
+
         for name, value in found.environment.items():
             monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # which would speak to the store of another test
         yield found
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 def port_of(endpoint: str) -> int:
