@@ -18,7 +18,12 @@ def sftp_server(folder: Path) -> Iterator[str]:
     asyncssh = pytest.importorskip("asyncssh", reason="asyncssh is not installed; type: pip install asyncssh")
     pytest.importorskip("paramiko", reason="paramiko is not installed; type: pip install paramiko")
 
+    connections: list[Any] = []
+
     class Server(asyncssh.SSHServer):  # type: ignore[misc, name-defined]
+        def connection_made(self, conn: Any) -> None:
+            connections.append(conn)
+
         def password_auth_supported(self) -> bool:
             return True
 
@@ -34,6 +39,9 @@ def sftp_server(folder: Path) -> Iterator[str]:
 
     async def stop() -> None:
         server.close()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
         await server.wait_closed()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()

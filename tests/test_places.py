@@ -31,7 +31,7 @@ from support import saved
 
 PICTURE = saved([np.arange(48, dtype=np.uint8).reshape(4, 4, 3)], "PNG")
 AWKWARD = (
-    "in/a b.png", "in/x/../y.png", "in//d.png", "in/./e.png", "in/é.png", "in/é.png", "in/?q=1#f[0]*.png", "in/%41%2F.png",
+    "in/a b.png", "in/x/../y.png", "in//d.png", "in/./e.png", "in/\u00e9.png", "in/e\u0301.png", "in/?q=1#f[0]*.png", "in/%41%2F.png",
     "in/a+b&c=d.png", "in/back\\slash.png", "in/x?versionId=3", "in/~'\"<&>.png", "in/名前/写真.png", "in/no ending",
 )  # fmt: skip
 NAMES = st.text(
@@ -255,7 +255,9 @@ class Listing(BaseHTTPRequestHandler):
         pass
 
 
-def test_memory_does_not_grow_with_the_number_of_objects(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_number_of_objects(
+    new_clients: None, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def peak(count: int) -> int:
         gc.collect()
         tracemalloc.start()
@@ -374,7 +376,7 @@ def test_a_wait_ends_when_the_work_is_stopped(store: Store, monkeypatch: pytest.
     assert store.sent("GET") == 1
 
 
-def test_nothing_answers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_answers(new_clients: None, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(ImageError, match=r"nothing answers there \(after 6 tries\); is AWS_ENDPOINT_URL right\?"):
         places.read(below(store, "a.png"), 9)
@@ -433,7 +435,7 @@ def test_a_forbidden_look_is_said(store: Store) -> None:
         places.kind(below(store, "a.png"))
 
 
-def test_without_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials(new_clients: None, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(
@@ -443,13 +445,15 @@ def test_without_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
     assert not store.requests
 
 
-def test_a_profile_that_does_not_exist(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_that_does_not_exist(new_clients: None, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ImageError, match=r"profile \(nobody\) could not be found"):
         places.read(below(store, "a.png"), 9)
 
 
-def test_public_buckets_are_read_without_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_buckets_are_read_without_credentials(
+    new_clients: None, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fsspec.config
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -115,6 +115,8 @@ def may_pass(error: BaseException) -> bool:
     names = _names(error)
     if names & _LASTING_CLASSES:
         return False
+    if {kind.__name__ for kind in type(error).__mro__} & _PASSING_CLASSES:
+        return True
     status, code = code_of(error)
     if status is not None or code:
         return status in _PASSING_STATUS or code in _PASSING_CODES
@@ -174,7 +176,7 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
         return ImageError(f"{cannot}: the credentials are wrong{f' ({code})' if code else ''}", credentials)
     if remote.web and status is not None and status < 500 and status not in (404, 410):
         return ImageError(f"{cannot}: the server refuses it ({status})")
-    if status == 403 or isinstance(error, PermissionError):
+    if status == 403 or (status is None and isinstance(error, PermissionError)):
         return ImageError(f"{cannot}: it is not allowed with these credentials{f' ({code})' if code and code != '403' else ''}",
                           credentials + public)  # fmt: skip
     if status in (404, 410) or isinstance(error, FileNotFoundError):
