@@ -136,7 +136,7 @@ def test_stores_that_are_none() -> None:
     ],
 )
 def test_a_missing_package_is_named(url: str, package: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, package, None)
     calls: list[Callable[[], object]] = [
         lambda: places.kind(Remote(url)), lambda: places.read(Remote(url), 9), lambda: places.kinds([Remote(url)] * 2),
     ]  # fmt: skip
@@ -522,7 +522,7 @@ def test_a_process_ends_without_a_word(store: Store) -> None:
         "print(len(places.read(remote, 10**6)), len(list(places.walk(remote.parent, recursive=True))))"
     )
     environment = {**os.environ, **store.environment}
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", script]
+    command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, capture_output=True, check=True, env=environment)
     assert done.stdout.split() == [b"%d" % len(PICTURE), b"1"]
     assert done.stderr == b""
