@@ -741,6 +741,25 @@ def test_files_over_sftp_are_written_whole(
         places.write(target / "below.png", b"", replace=True)
 
 
+def test_a_file_that_comes_to_be_there_meanwhile_is_left(
+    files_there: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    system = fsspec.get_filesystem_class("sftp")
+    upload = system.pipe_file
+
+    def upload_slowly(*arguments: object) -> None:
+        upload(*arguments)
+        (tmp_path / "a.png").write_bytes(b"theirs")
+
+    monkeypatch.setattr(system, "pipe_file", upload_slowly)
+    with pytest.raises(ImageError, match="exists; give overwrite=True"):
+        places.write(files_there / "a.png", b"ours", replace=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == b"theirs"
+
+
 def test_parts_of_dead_runs_are_removed(files_there: Remote, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     names = (".fsrcnn-aaaaaaaaaaaaaaaa.part", ".fsrcnn-bbbbbbbbbbbbbbbb.part", ".fsrcnn-cccccccccccccccc.partial")
