@@ -194,7 +194,10 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
     }:
         said, remedy = "nothing answers there", "is AWS_ENDPOINT_URL right?" if remote.scheme in S3 else ""
     else:
-        said, remedy = f"the store answers {status} {code}".rstrip() if status else _said(error), ""
+        said, remedy = (
+            f"the store answers {status} {code if code != str(status) else ''}".rstrip() if status else _said(error),
+            "",
+        )
     return ImageError(f"{cannot}: {said}{f' (after {tries} tries)' if tries > 1 else ''}", remedy)
 
 

@@ -100,7 +100,10 @@ def _kind_s3(remote: Remote, folders: bool) -> Kind:
             try:
                 fs.call_s3("head_object", Bucket=bucket, Key=key)
             except Exception as error:
-                if code_of(error)[0] != 404:
+                status = code_of(error)[0]
+                if status in (400, 403):  # which has no body, and so no reason; this one gives it
+                    fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+                if status != 404:
                     raise
             else:
                 return "file"
