@@ -256,7 +256,9 @@ class _Fetch:
         self.seconds = time.perf_counter() - started
 
 
-def _decode(job: Job, size: Size, options: Options, fetch: _Fetch | None, stopped: Callable[[], bool]) -> _Decoded | Place:
+def _decode(
+    job: Job, size: Size, options: Options, fetch: _Fetch | None, stopped: Callable[[], bool]
+) -> _Decoded | Place:
     """
     Returns:
         The picture; or the target that it asks for, where that is another one than the job's.
@@ -449,7 +451,12 @@ class _Pipeline:
                     return
                 fetched = isinstance(job.source, Remote) and job.error is None
                 self._drawn.append(
-                    (job, _Fetch(job.source, self._options.max_pixels) if fetched and isinstance(job.source, Remote) else None)
+                    (
+                        job,
+                        _Fetch(job.source, self._options.max_pixels)
+                        if fetched and isinstance(job.source, Remote)
+                        else None,
+                    )
                 )
 
     def _next(self) -> bool:

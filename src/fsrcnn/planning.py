@@ -364,9 +364,7 @@ def _conflict(job: Job, what: Kind, is_input: Callable[[Place, Kind], bool], tak
     other = taken.claim(_key(job.target), job.label)
     if other is None:
         return None
-    return UsageError(
-        f"{other} and {job.label} would both become {job.target}", "give them different names or folders"
-    )
+    return UsageError(f"{other} and {job.label} would both become {job.target}", "give them different names or folders")
 
 
 def _kinds(jobs: Sequence[Job], *, ask: bool) -> list[Kind | FsrcnnError]:
@@ -602,9 +600,7 @@ def _request(
         else:
             name = place(output)
     check_output(name, format, lossless)
-    request = _Request(
-        tuple(inputs), kinds, into, name, size, format, recursive, several, to_pipe=output == STANDARD
-    )
+    request = _Request(tuple(inputs), kinds, into, name, size, format, recursive, several, to_pipe=output == STANDARD)
     for item, what in zip(inputs, kinds, strict=True):
         if what == "folder":
             request.roots[_resolved(place(item))] = _resolved(request.root(place(item)))
