@@ -11,13 +11,12 @@ store, its thread leaves its place to another one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +108,8 @@ class Options:
 class Outcome:
     """What became of a job: `done` and, without a target, the bytes of the file in `data`; or why not, in `error`.
 
-    Or nothing yet: the source, an object, does not hold what its name says, and the job's target is to be `moved`. `Drawing.moved` makes
-    the job of it that is to be run instead.
+    Or nothing yet: the source, an object, does not hold what its name says, and the job's target is to be `moved`.
+    `Drawing.moved` makes the job of it that is to be run instead.
     """
 
     job: Job
@@ -173,6 +172,7 @@ def run_all(
     options: Options | None = None,
     control: Control | None = None,
     room: Room | None = None,
+    count: int | None = None,
 ) -> Iterator[Outcome]:
     """Run jobs, several at a time; their outcomes in the order of the jobs, each as soon as it and all before it are there.
 
@@ -185,9 +185,10 @@ def run_all(
 
     Args:
         jobs: from `plan`, or a `Drawing`; drawn shortly before their turn.
-        control: progress of all jobs, where they have a length, called in the thread that iterates; cancelling; threads, else the
-            upscaler's.
+        control: progress of all jobs, where their number is known, called in the thread that iterates; cancelling; threads, else
+            the upscaler's.
         room: shared with other runs at the same time; one of its own where it is not given.
+        count: of jobs, where it is known and they do not say it themselves.
 
     Raises:
         Cancelled: through the control, after the outcomes of all that had been written. No output is half-written.
@@ -195,7 +196,9 @@ def run_all(
     """
     check_size(size)
     control = control or Control(upscaler.threads)
-    pipeline = _Pipeline(jobs, upscaler, size, options or Options(), control, room or Room(control.threads))
+    if count is None and isinstance(jobs, Sized):
+        count = len(jobs)
+    pipeline = _Pipeline(jobs, count, upscaler, size, options or Options(), control, room or Room(control.threads))
     try:
         number = 0
         while pipeline.wait_for(number):
@@ -360,10 +363,17 @@ class _Pipeline:
     """
 
     def __init__(
-        self, jobs: Iterable[Job], upscaler: Upscaler, size: Size, options: Options, control: Control, room: Room
+        self,
+        jobs: Iterable[Job],
+        count: int | None,
+        upscaler: Upscaler,
+        size: Size,
+        options: Options,
+        control: Control,
+        room: Room,
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
-        self._count = len(jobs) if isinstance(jobs, Sized) else None
+        self._count = count
         self._jobs, self._upscaler, self._size, self._options = iter(jobs), upscaler, size, options
         self._control, self._room = control, room
         # Drawn and not begun: as many as there are threads say whether a picture is one of the last.
@@ -385,7 +395,7 @@ class _Pipeline:
             thread.start()
 
     def wait_for(self, number: int) -> bool:
-        """Until an outcome is there (True), or the control is cancelled or there are no more jobs (False); progress is reported meanwhile.
+        """Until an outcome is there (True), or the control is cancelled or no job is left (False); progress is reported meanwhile.
 
         Raises:
             BaseException: what a thread, the jobs or the progress callback raised unexpectedly.

@@ -10,7 +10,7 @@ Then come, for jobs that are handed out, the pairs of source and target, so that
 
 and for each that has ended, what became of it: `error` in place of the rest where it failed.
 
-    {"source": "/in/a.png", "target": "/out/a.png", "bytes": 48291, "sha256": "5e88…", "seconds": {"read": …, "upscale": …, "write": …},
+    {"source": "/in/a.png", "target": "/out/a.png", "bytes": 48291, "sha256": "5e88…", "seconds": {"read": 0.01, …},
      "model": "fsrcnn", "notes": [], "time": "2026-01-02T03:04:05+00:00"}
 
 Lines are appended and leave the process at once. One that was cut off by the end of its process is removed by the next; any other that
@@ -209,11 +209,18 @@ class Log:
                 return  # a job that is drawn while the run ends
             try:
                 if self._new:
-                    self._file.write(self._head)
+                    self._write(self._head)
                     self._new = False
-                self._file.write(_line(line))
+                self._write(_line(line))
             except OSError as error:
+                self._file.close()
+                self._file = None  # nothing comes behind half a line
                 raise FsrcnnError(f"cannot write the log {self.path}: {explained(error)}") from error
+
+    def _write(self, line: bytes) -> None:
+        assert self._file is not None
+        while line:
+            line = line[self._file.write(line) :]
 
 
 def settings_of(

@@ -1,4 +1,4 @@
-"""Which file becomes which: settled for thousands of pictures, and refused if it cannot be, before any work starts; for millions on the way.
+"""Which file becomes which: for thousands of pictures settled, and refused if it cannot be, before any work; for millions on the way.
 
 A `Drawing` hands out the jobs of any number of pictures in bounded memory. What is wrong with the first `SETTLED` of them is refused
 before the work; what is wrong with a later one (its output is another's, an input, or exists) is that job's error.
@@ -206,7 +206,7 @@ class Drawing:
         return self._checked(job, what)
 
     def total(self) -> int | None:
-        """How many pictures there are, with those that are skipped and done before; None until they are counted, by a second listing."""
+        """How many pictures there are, with those skipped and those done before; None until a second listing has counted them."""
         if self.count is not None:
             return self.count + self.skipped + self.before
         if self._counting is None:
@@ -307,7 +307,9 @@ class Drawing:
             return True
         if not self._request.covers(_resolved(target)):
             return False
-        return (places.kind(target) if isinstance(target, Remote) and self._existing == "replace" else what) == "file"
+        return (
+            places.kind(target, folders=False) if isinstance(target, Remote) and self._existing == "replace" else what
+        ) == "file"
 
 
 def checked(jobs: list[AnyJob], existing: Existing) -> tuple[list[AnyJob], list[AnyJob]]:
@@ -374,7 +376,7 @@ def _kinds(jobs: Sequence[Job], *, ask: bool) -> list[Kind | FsrcnnError]:
         ask: the stores, too, whether they have it; else their objects are taken for absent.
     """
     remote = [job.target for job in jobs if isinstance(job.target, Remote)] if ask else []
-    asked = iter(places.kinds(remote) if remote else [])
+    asked = iter(places.kinds(remote, folders=False) if remote else [])
     kinds: list[Kind | FsrcnnError] = []
     for job in jobs:
         if isinstance(job.target, Remote):
@@ -693,7 +695,7 @@ def settled_target(job: Job, format: str) -> Place | None:
 
 
 def _own_format(source: Place) -> str:
-    """What a picture is written as if nobody says, by its content; by its ending where that is not read, or cannot be, which is said later."""
+    """What a picture is written as if nobody says, by its content; by its ending where that is not or cannot be read."""
     format = None
     if isinstance(source, Path):
         try:
