@@ -334,7 +334,8 @@ def _finish(
     if isinstance(job.target, Remote):
         assert written.data is not None
         computed()
-        places.write(job.target, written.data, replace=overwrite)
+        with places.heeding(control.cancelled):
+            places.write(job.target, written.data, replace=overwrite)
         written = written._replace(data=None)
     (height, width), (new_height, new_width) = (p.pages[0].shape[:2] for p in (decoded.picture, larger))
     done = Done(

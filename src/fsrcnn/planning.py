@@ -173,6 +173,19 @@ class Drawing:
                 self._sources.put(_key(place(item)), item)
             self._first = self._settled([job for _, job in first], streaming=True)
 
+    @property
+    def first(self) -> Sequence[Job]:
+        """The jobs that are settled, until they are drawn: all where there is one input."""
+        return self._first
+
+    @property
+    def root(self) -> Place | None:
+        """The folder that all outputs go to; None where they lie beside their inputs, or in several."""
+        roots = set(self._request.roots.values())
+        if self._request.into is not None:
+            return self._request.into
+        return roots.pop() if len(roots) == 1 and len(self._request.inputs) == 1 else None
+
     def __iter__(self) -> Iterator[Job]:
         yield from self._first
         if self.count is not None:
@@ -202,6 +215,7 @@ class Drawing:
             The job, with an error where that target cannot be; None where it is skipped.
         """
         job = replace(job, target=target, guessed=False)
+        job = replace(job, again=self._earlier(job) == "begun")
         (what,) = self._kinds([job])
         return self._checked(job, what)
 
