@@ -23,6 +23,7 @@ from typing import Any
 from fsrcnn import formats, images, places, planning
 from fsrcnn.arguments import whole_number
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, UsageError, of_system
+from fsrcnn.images.content import content
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.places import Place, Remote
 from fsrcnn.planning import Job
@@ -252,7 +253,7 @@ class _Fetch:
     def _work(self) -> None:
         started = time.perf_counter()
         try:
-            self._data = images.content(self._source, self._max_pixels, str(self._source))
+            self._data = content(self._source, self._max_pixels, str(self._source))
             self.length = len(self._data)
         except BaseException as error:
             self._error = error

@@ -548,14 +548,17 @@ class _Request:
         except ImageError as error:
             return Job(source, None, error=error.named(source))
         return Job(
-            source, _with_ending(target, self.format or _own_format(source)), self.format, guessed=self._guessed(source)
+            source,
+            formats.with_ending(target, self.format or _own_format(source)),
+            self.format,
+            guessed=self._guessed(source),
         )
 
     def _beside(self, source: Place, format: str) -> Place:
         if isinstance(source, Path):
             return default_output(source, self.size, format)
         stem = source.name.removesuffix(source.suffix)
-        return _with_ending(source.with_name(f"{stem}_{mark_of(self.size)}{source.suffix}"), format)
+        return formats.with_ending(source.with_name(f"{stem}_{mark_of(self.size)}{source.suffix}"), format)
 
     def _guessed(self, source: Place) -> bool:
         return self.format is None and isinstance(source, Remote)
@@ -574,9 +577,6 @@ class _Objects:
             ImageError: it cannot be listed, or, at its end, it held no picture.
         """
         for remote in places.walk(self.folder, recursive=self.recursive):
-            parts = remote.below(self.folder).split("/")
-            if any(part.startswith(".") and part not in (".", "..") for part in parts):
-                continue
             if remote.suffix.lower() in formats.LOOKED_FOR:
                 self.count += 1
                 yield remote
@@ -696,16 +696,9 @@ def _below(root: Place, parts: tuple[str, ...]) -> Place:
     return root.joinpath(*parts)
 
 
-def _with_ending(target: Place, format: str) -> Place:
-    """An output's name in a folder: the input's own, with the ending of its format where that differs."""
-    if isinstance(target, Path):
-        return formats.with_ending(target, format)
-    return target if target.suffix.lower() in formats.FORMATS[format].endings else target.with_suffix(f".{format}")
-
-
 def settled_target(job: Job, format: str) -> Place | None:
     """The target of a job whose ending was guessed, once it is known what its picture is written as."""
-    return _with_ending(job.target, format) if job.guessed and job.target is not None else job.target
+    return formats.with_ending(job.target, format) if job.guessed and job.target is not None else job.target
 
 
 def _own_format(source: Place) -> str:

@@ -116,7 +116,7 @@ def upscale(
         typer.Option(
             "--log",
             metavar="FILE.jsonl",
-            help="Note what becomes of each picture, a line of JSON for each. The same command with the same file does what is missing.",
+            help="Note what becomes of each picture, a line of JSON each. The same command with the same file does what is missing.",
             show_default=False,
         ),
     ] = None,
