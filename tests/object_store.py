@@ -1,11 +1,11 @@
 """A store that speaks S3, on this machine: moto's server, behind a proxy that can answer as badly as a real one on a bad day.
 
-    with object_store() as store:
-        store.put("in/a.png", data)
-        store.faults.append(Fault(503, "SlowDown", method="GET"))
-        run_command("upscale", f"s3://{store.bucket}/in/a.png", "-o", f"s3://{store.bucket}/out/", **store.environment)
-        assert store.keys() == ["in/a.png", "out/a.png"]
-        assert store.requests.count(f"GET /{store.bucket}/in/a.png") == 2
+with object_store() as store:
+    store.put("in/a.png", data)
+    store.faults.append(Fault(503, "SlowDown", method="GET"))
+    run_command("upscale", f"s3://{store.bucket}/in/a.png", "-o", f"s3://{store.bucket}/out/", **store.environment)
+    assert store.keys() == ["in/a.png", "out/a.png"]
+    assert store.requests.count(f"GET /{store.bucket}/in/a.png") == 2
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from xml.etree import ElementTree
 import pytest
 
 _numbers = itertools.count()
+SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"}  # moto believes it
 _OF_A_CONNECTION = ("connection", "transfer-encoding", "content-length", "keep-alive", "expect", "host")
 
 
@@ -111,7 +112,7 @@ class Store:
         """What the store says of an object, names in lower case."""
         connection = http.client.HTTPConnection(self.server)
         with contextlib.closing(connection):
-            connection.request("HEAD", f"/{self.bucket}/{quote(key, safe='')}")
+            connection.request("HEAD", f"/{self.bucket}/{quote(key, safe='')}", headers=SIGNED)
             return {name.lower(): value for name, value in connection.getresponse().getheaders()}
 
     def keys(self, prefix: str = "") -> list[str]:
@@ -151,7 +152,7 @@ class Store:
     def _ask(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.server)
         with contextlib.closing(connection):
-            connection.request(method, path, data)
+            connection.request(method, path, data, SIGNED)
             answer = connection.getresponse()
             return answer.status, answer.read()
 

@@ -23,6 +23,7 @@ from typing import Any
 from fsrcnn import formats, images, places, planning
 from fsrcnn.arguments import whole_number
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, UsageError, of_system
+from fsrcnn.images.content import content
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.places import Place, Remote
 from fsrcnn.planning import Job
@@ -252,7 +253,7 @@ class _Fetch:
     def _work(self) -> None:
         started = time.perf_counter()
         try:
-            self._data = images.content(self._source, self._max_pixels, str(self._source))
+            self._data = content(self._source, self._max_pixels, str(self._source))
             self.length = len(self._data)
         except BaseException as error:
             self._error = error
@@ -334,7 +335,8 @@ def _finish(
     if isinstance(job.target, Remote):
         assert written.data is not None
         computed()
-        places.write(job.target, written.data, replace=overwrite)
+        with places.heeding(control.cancelled):
+            places.write(job.target, written.data, replace=overwrite)
         written = written._replace(data=None)
     (height, width), (new_height, new_width) = (p.pages[0].shape[:2] for p in (decoded.picture, larger))
     done = Done(

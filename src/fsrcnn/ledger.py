@@ -17,8 +17,8 @@ class Ledger:
     """Names, and a text for each; any thread may ask.
 
     The file is SQLite's own temporary one: it has no name from the moment on that it is opened (on POSIX), so it goes with the
-    process, however that ends. It lies where SQLITE_TMPDIR or TMPDIR says, else in /var/tmp or /tmp, and takes about 40 bytes for each name
-    beside its text.
+    process, however that ends. It lies where SQLITE_TMPDIR or TMPDIR says, else in /var/tmp or /tmp, and takes about 40 bytes for
+    each name beside its text.
     """
 
     def __init__(self) -> None:

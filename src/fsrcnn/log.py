@@ -88,8 +88,9 @@ class Log:
 
     def earlier(self, job: Job) -> Earlier:
         """What earlier runs did with a job."""
-        state = self._states.get(_key(_name(job.source), _name(job.target)))
-        return "done" if state == "done" else "begun" if state == "begun" else "new"
+        source, target = _name(job.source), _name(job.target)
+        state = self._states.get(_key(source, target))
+        return "done" if state == "done" else "begun" if state == f"begun {target}" else "new"
 
     def handed_out(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """The same jobs, each noted before it is begun.
@@ -188,7 +189,7 @@ class Log:
         try:
             if "begun" in line:
                 for source, target in line["begun"]:
-                    self._states.put(_key(source, target), "begun")
+                    self._states.put(_key(source, target), f"begun {target}")
                 return
             key = _key(line["source"], line["target"])
             if "error" in line:

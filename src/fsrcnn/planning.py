@@ -173,6 +173,19 @@ class Drawing:
                 self._sources.put(_key(place(item)), item)
             self._first = self._settled([job for _, job in first], streaming=True)
 
+    @property
+    def first(self) -> Sequence[Job]:
+        """The jobs that are settled, until they are drawn: all where there is one input."""
+        return self._first
+
+    @property
+    def root(self) -> Place | None:
+        """The folder that all outputs go to; None where they lie beside their inputs, or in several."""
+        roots = set(self._request.roots.values())
+        if self._request.into is not None:
+            return self._request.into
+        return roots.pop() if len(roots) == 1 and len(self._request.inputs) == 1 else None
+
     def __iter__(self) -> Iterator[Job]:
         yield from self._first
         if self.count is not None:
@@ -202,6 +215,7 @@ class Drawing:
             The job, with an error where that target cannot be; None where it is skipped.
         """
         job = replace(job, target=target, guessed=False)
+        job = replace(job, again=self._earlier(job) == "begun")
         (what,) = self._kinds([job])
         return self._checked(job, what)
 
@@ -534,14 +548,17 @@ class _Request:
         except ImageError as error:
             return Job(source, None, error=error.named(source))
         return Job(
-            source, _with_ending(target, self.format or _own_format(source)), self.format, guessed=self._guessed(source)
+            source,
+            formats.with_ending(target, self.format or _own_format(source)),
+            self.format,
+            guessed=self._guessed(source),
         )
 
     def _beside(self, source: Place, format: str) -> Place:
         if isinstance(source, Path):
             return default_output(source, self.size, format)
         stem = source.name.removesuffix(source.suffix)
-        return _with_ending(source.with_name(f"{stem}_{mark_of(self.size)}{source.suffix}"), format)
+        return formats.with_ending(source.with_name(f"{stem}_{mark_of(self.size)}{source.suffix}"), format)
 
     def _guessed(self, source: Place) -> bool:
         return self.format is None and isinstance(source, Remote)
@@ -560,9 +577,6 @@ class _Objects:
             ImageError: it cannot be listed, or, at its end, it held no picture.
         """
         for remote in places.walk(self.folder, recursive=self.recursive):
-            parts = remote.below(self.folder).split("/")
-            if any(part.startswith(".") and part not in (".", "..") for part in parts):
-                continue
             if remote.suffix.lower() in formats.LOOKED_FOR:
                 self.count += 1
                 yield remote
@@ -682,16 +696,9 @@ def _below(root: Place, parts: tuple[str, ...]) -> Place:
     return root.joinpath(*parts)
 
 
-def _with_ending(target: Place, format: str) -> Place:
-    """An output's name in a folder: the input's own, with the ending of its format where that differs."""
-    if isinstance(target, Path):
-        return formats.with_ending(target, format)
-    return target if target.suffix.lower() in formats.FORMATS[format].endings else target.with_suffix(f".{format}")
-
-
 def settled_target(job: Job, format: str) -> Place | None:
     """The target of a job whose ending was guessed, once it is known what its picture is written as."""
-    return _with_ending(job.target, format) if job.guessed and job.target is not None else job.target
+    return formats.with_ending(job.target, format) if job.guessed and job.target is not None else job.target
 
 
 def _own_format(source: Place) -> str:

@@ -12,10 +12,33 @@ Keys of object stores are any text, so nothing in them is tidied up: `a//b`, `a/
 | `writing.py` | `write` |
 """
 
-from fsrcnn.places.failures import heeding
-from fsrcnn.places.listing import kind, kinds, walk
-from fsrcnn.places.reading import TooLargeError, read
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fsrcnn.places.remote import Place, Remote, place
-from fsrcnn.places.writing import write
+
+if TYPE_CHECKING:
+    from fsrcnn.places.failures import heeding
+    from fsrcnn.places.listing import kind, kinds, walk
+    from fsrcnn.places.reading import TooLargeError, read
+    from fsrcnn.places.writing import write
 
 __all__ = ["Place", "Remote", "TooLargeError", "heeding", "kind", "kinds", "place", "read", "walk", "write"]
+
+_HOMES = {
+    "failures": ("heeding",),
+    "listing": ("kind", "kinds", "walk"),
+    "reading": ("TooLargeError", "read"),
+    "writing": ("write",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What speaks to stores, imported when first asked for: most commands know paths alone."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"fsrcnn.places.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

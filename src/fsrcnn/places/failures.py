@@ -12,10 +12,12 @@ from typing import TypeVar
 
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError
 from fsrcnn.places.remote import Remote
-from fsrcnn.places.stores import AZURE, GOOGLE, S3, opened
+from fsrcnn.places.stores import AZURE, FILE_SYSTEMS, GOOGLE, S3, forget
 
 TRIES = 6
-FIRST_WAIT = 0.5  # seconds; then twice as long each time, and a part of it at random, so that many do not come back at once
+FIRST_WAIT = (
+    0.5  # seconds; then twice as long each time, and a part of it at random, so that many do not come back at once
+)
 PATIENCE = 60.0  # seconds after which no other try begins
 LOOK = 0.1  # seconds between looks at whether the work was stopped
 
@@ -30,7 +32,7 @@ _PASSING_CLASSES = {
     "TimeoutError", "FSTimeoutError", "ConnectionError", "EOFError", "gaierror",
     "HTTPClientError", "IncompleteReadError", "IncompleteRead", "ResponseParserError", "FlexibleChecksumError",  # of botocore
     "ClientPayloadError", "ClientConnectionError", "ClientOSError", "ContentLengthError",  # of aiohttp
-    "ServiceRequestError", "ServiceResponseError", "HttpResponseError",  # of Azure
+    "ServiceRequestError", "ServiceResponseError",  # of Azure
     "SSHException",
 }  # fmt: skip
 _LASTING_CLASSES = {
@@ -43,14 +45,22 @@ _PASSING_ERRNO = (
 _DROPPED = ("Socket is closed", "Server connection dropped")  # of paramiko, which gives no number
 
 _CREDENTIALS = {
-    **dict.fromkeys(S3, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), and AWS_ENDPOINT_URL for a store that is not Amazon's"),
+    **dict.fromkeys(
+        S3, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (and AWS_ENDPOINT_URL where the store is not Amazon's)"
+    ),
     **dict.fromkeys(GOOGLE, "set GOOGLE_APPLICATION_CREDENTIALS to a key file, or type: gcloud auth application-default login"),
     **dict.fromkeys(AZURE, "set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
     "sftp": "name the user (sftp://USER@HOST/), and give ssh-agent a key that the host knows",
 }  # fmt: skip
 _PUBLIC = "; for a public bucket set FSSPEC_S3_ANON=true"
 _WRONG_KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired")
-_OTHER_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "Redirect", "301")
+_OTHER_REGION = (
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "Redirect",
+    "301",
+)
 
 Result = TypeVar("Result")
 _stopped: ContextVar[Callable[[], bool]] = ContextVar("stopped", default=lambda: False)
@@ -92,7 +102,10 @@ def patiently(remote: Remote, doing: str, call: Callable[[int], Result]) -> Resu
             late = time.monotonic() + wait > began + PATIENCE
             if number + 1 == TRIES or late or not may_pass(error):
                 raise explained(remote, doing, error, tries=number + 1) from error
-        _reconnect(remote)
+        if (
+            remote.scheme in FILE_SYSTEMS
+        ):  # whose packages do not open another connection by themselves where one breaks
+            forget(remote.scheme)
         _wait(wait)
     raise AssertionError("unreachable: the last try returns or raises")
 
@@ -114,9 +127,11 @@ def code_of(error: BaseException) -> tuple[int | None, str]:
     for cause in _causes(error):
         response = getattr(cause, "response", None)
         if isinstance(response, dict):  # of botocore
-            return response.get("ResponseMetadata", {}).get("HTTPStatusCode"), str(response.get("Error", {}).get("Code", ""))
-        for name in ("status", "status_code", "code"):  # of aiohttp, Azure, gcsfs
-            found = getattr(cause, name, None)
+            return response.get("ResponseMetadata", {}).get("HTTPStatusCode"), str(
+                response.get("Error", {}).get("Code", "")
+            )
+        for name in ("status", "status_code", "code"):  # of aiohttp, Azure, gcsfs; `code` is many things elsewhere
+            found = getattr(cause, name, None) if name != "code" or type(cause).__name__ == "HttpError" else None
             if isinstance(found, int | str) and str(found).isdecimal():
                 return int(found), str(getattr(cause, "error_code", None) or "")
     return None, ""
@@ -162,7 +177,13 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
                           credentials + public)  # fmt: skip
     if status in (404, 410) or isinstance(error, FileNotFoundError):
         return ImageError(f"{remote} does not exist")
-    if names & {"EndpointConnectionError", "ClientConnectorError", "ServiceRequestError", "gaierror", "NoValidConnectionsError"}:
+    if names & {
+        "EndpointConnectionError",
+        "ClientConnectorError",
+        "ServiceRequestError",
+        "gaierror",
+        "NoValidConnectionsError",
+    }:
         said, remedy = "nothing answers there", "is AWS_ENDPOINT_URL right?" if remote.scheme in S3 else ""
     else:
         said, remedy = f"the store answers {status} {code}".rstrip() if status else _said(error), ""
@@ -186,13 +207,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _names(error: BaseException) -> set[str]:
     """The names of an exception's classes, and of those that it was made of."""
     return {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
-
-
-def _reconnect(remote: Remote) -> None:
-    """A connection that broke stays broken where the store's package does not open another by itself."""
-    fs = opened(remote).fs
-    if not fs.async_impl:
-        type(fs).clear_instance_cache()
 
 
 def _wait(seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -68,7 +68,9 @@ async def _get(fs: Any, address: str, remote: Remote, limit: int) -> bytes:
     session = await fs.set_session()
     async with session.get(fs.encode_url(address)) as response:
         response.raise_for_status()
-        length = response.content_length  # None where it is not said; of what is compressed on the way, its compressed length
+        length = (
+            response.content_length
+        )  # None where it is not said; of what is compressed on the way, its compressed length
         plain = "Content-Encoding" not in response.headers
         _check(remote, length or 0, limit)
         data = bytearray()

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
-from urllib.parse import unquote
 
 from fsrcnn.errors import UsageError
 
@@ -62,6 +61,8 @@ class Remote:
         """The last part: `photo.png`; of a web address without its query and its escapes."""
         if not self.web:
             return self.key.rpartition("/")[2]
+        from urllib.parse import unquote  # here: few places are web addresses
+
         last = re.split(r"[?#]", self.key, maxsplit=1)[0].rpartition("/")[2]
         plain = unquote(last)
         return last if "/" in plain or "\0" in plain else plain
@@ -119,7 +120,9 @@ def place(text: str) -> Place:
         return Path(rest)
     remote = Remote(f"{scheme}://{rest if scheme in WEB else rest.removesuffix('/')}")
     if remote.root.endswith("://"):
-        raise UsageError(f"{scheme}:// names no {'host' if scheme in WEB else 'bucket or host'}", f"type {scheme}://NAME/…")
+        raise UsageError(
+            f"{scheme}:// names no {'host' if scheme in WEB else 'bucket or host'}", f"type {scheme}://NAME/…"
+        )
     return remote
 
 

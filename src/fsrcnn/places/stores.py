@@ -55,7 +55,8 @@ def opened(remote: Remote) -> Store:
     fsspec = require("fsspec", purpose, extra="remote")
     if scheme not in fsspec.available_protocols() or scheme in _OF_CHAINS:
         raise UsageError(
-            f"fsrcnn knows no places like {scheme}://", "type s3://, gs://, az://, sftp://, http:// or another that fsspec knows"
+            f"fsrcnn knows no places like {scheme}://",
+            "type s3://, gs://, az://, sftp://, http:// or another that fsspec knows",
         )
     if scheme in S3:
         require("s3fs", purpose, extra="remote")
@@ -73,6 +74,12 @@ def opened(remote: Remote) -> Store:
     if scheme in S3:
         fs.retries = 1  # `failures.patiently` tries again; s3fs and botocore beside it would make hours of it
     return Store(fs, root if remote.web else f"{root.rstrip('/')}/{remote.key}")
+
+
+def forget(scheme: str) -> None:
+    """Let the next `opened` connect anew."""
+    fsspec = require("fsspec", f"places like {scheme}://", extra="remote")
+    fsspec.get_filesystem_class(scheme).clear_instance_cache()
 
 
 def _options(scheme: str, configured: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def _holds(remote: Remote, data: bytes) -> bool:
 def _put_s3(remote: Remote, data: bytes, replace: bool) -> None:
     """In one request. botocore sends a checksum with it, so what arrives damaged is refused, and sent again."""
     if len(data) > LARGEST_PUT:
-        raise ImageError(f"cannot write {remote}: it would have {len(data) / 1e9:.1f} GB, more than 5.4, the most of one request")
+        raise ImageError(
+            f"cannot write {remote}: it would have {len(data) / 1e9:.1f} GB, more than 5.4, the most of one request"
+        )
     fs = opened(remote).fs
     bucket, key = remote.bucket_and_key()
     about = {"Bucket": bucket, "Key": key, "ContentType": _content_type(data)}
@@ -135,7 +137,11 @@ def _remove_dead_parts(remote: Remote, fs: Any, folder: str) -> None:
         for entry in fs.ls(folder, detail=True):
             changed = entry.get("mtime") or entry.get("modified") or entry.get("last_write_time")
             seconds = changed.timestamp() if hasattr(changed, "timestamp") else changed
-            if PART.fullmatch(str(entry["name"]).rpartition("/")[2]) and seconds and seconds < time.time() - DEAD_SECONDS:
+            if (
+                PART.fullmatch(str(entry["name"]).rpartition("/")[2])
+                and seconds
+                and seconds < time.time() - DEAD_SECONDS
+            ):
                 fs.rm_file(entry["name"])
 
 
