@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,7 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.cluster import Recipe, TaskSize, connection, handing_out, run_all, worker
 from fsrcnn.errors import ClusterWarning
 from fsrcnn.images import Picture
+from fsrcnn.parallel import available_threads
 from fsrcnn.planning import Job, plan
 from support import ENVIRONMENT, files_below, random_weights
 
@@ -49,9 +51,10 @@ class Ray:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Ray]:
-    pytest.importorskip("ray", reason="needs Ray: type .venv/bin/python -m pip install --editable '.[cluster]'")
+    if find_spec("ray") is None:
+        pytest.skip("needs Ray: type .venv/bin/python -m pip install --editable '.[cluster]'")
     patch = pytest.MonkeyPatch()
-    # Ray goes by one token in the home and one cluster in the system's folder for temporary files; these are ours alone.
+    # Ray goes by a token in the home; this one, which it reads when it is imported, is ours alone.
     for name, value in {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "5a" * 32, "RAY_USAGE_STATS_ENABLED": "0"}.items():
         patch.setenv(name, value)
     command = [sys.executable, str(HERE / "ray_cluster.py"), "3"]
@@ -254,12 +257,15 @@ def test_jobs_are_drawn_as_workers_are_free(ray: Ray, tmp_path: Path, monkeypatc
 def test_cancelling_hands_out_what_was_written_and_leaves_no_part(ray: Ray, tmp_path: Path) -> None:
     jobs, control = jobs_for(tmp_path, 40, side=300), Control(1)
     outcomes: list[batch.Outcome] = []
-    with pytest.raises(Cancelled, match="stopped before all pictures were written"):
-        for outcome in run_all(
-            jobs, SMALL, DOUBLE, batch.Options(parts=tmp_path / "out"), control, address=ray.address
-        ):
+
+    def run() -> None:
+        options = batch.Options(parts=tmp_path / "out")
+        for outcome in run_all(jobs, SMALL, DOUBLE, options, control, address=ray.address):
             outcomes.append(outcome)
             control.cancel()
+
+    with pytest.raises(Cancelled, match="stopped before all pictures were written"):
+        run()
     written = {str(outcome.job.target) for outcome in outcomes if outcome.done}
     assert {str(tmp_path / "out" / name) for name in files_below(tmp_path / "out")} == written
     assert 1 <= len(written) < 40
@@ -321,8 +327,9 @@ def test_local_refuses_workers_larger_than_the_machine(ray: Ray, tmp_path: Path)
     ]
     run = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
     assert run.returncode == 1
-    assert run.stderr.startswith("fsrcnn: no machine of the cluster has the 999 CPUs of a worker")
-    assert "give --threads " in run.stderr
+    assert run.stderr.startswith(
+        f"fsrcnn: this machine has {available_threads()} CPUs for a worker, not 999; give at most --threads"
+    )
     assert len(run.stderr.splitlines()) == 1
 
 
@@ -365,7 +372,7 @@ def test_a_worker_that_cannot_do_it_refuses(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_does_not_see_the_outputs_folder_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "MARK_SECONDS", 0.5)
+    monkeypatch.setattr(worker, "MARK_SECONDS", 1)
     make(tmp_path / "a.png")
     packed = handing_out._Piece((Job(tmp_path / "a.png", tmp_path / "out/a.png"),)).packed()
     kit = worker.Kit(SMALL, DOUBLE, batch.Options(parts=tmp_path / "out"), tmp_path / "out/.fsrcnn-0.part")
@@ -395,10 +402,11 @@ def test_workers_that_compute_otherwise_are_said_once() -> None:
         warnings.simplefilter("error")
         remarks.compare(here)
         remarks.compare(replace(here, machine="another"))
-    with pytest.warns(ClusterWarning, match=r"machines compute with .*generic.* \(far\).*FSRCNN_ISA=avx2") as said:
+    with pytest.warns(ClusterWarning, match=r"machines compute with .*generic.* \(far\).*FSRCNN_ISA=avx2"):
         remarks.compare(replace(here, machine="far", numbers="generic"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         remarks.compare(replace(here, machine="farther", numbers="other"))
-    assert len(said) == 1
     with pytest.warns(ClusterWarning, match="libvips 1.0 .*The same version of pyvips-binary"):
         remarks.compare(replace(here, codec="1.0"))
     with pytest.warns(ClusterWarning, match="native engine is not built on bare"):

@@ -29,6 +29,8 @@ ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):(\d{1,5})")
 ANSWERS = 10  # seconds in which whatever listens at an address has to say something
 # Bytes of shared memory on this machine: names, outcomes and a network pass through it, never a picture. Ray takes no less than 75 MB.
 OBJECT_STORE = 80 * 2**20
+IS_IT_THERE = "`ray status` on its head says whether it runs"
+TOKEN = ", and `ray get-auth-token` the token that RAY_AUTH_TOKEN is to hold here"
 # What every client of a gRPC server, which Ray's is, sends first: RFC 9113, section 3.4, and an empty SETTINGS frame.
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
@@ -60,7 +62,7 @@ def connected(address: str) -> Iterator[Any]:
         _probe(address)
         ending.enter_context(_silence(ray))
         ending.callback(ray.shutdown)
-        with _signals_as_before():
+        with _signals_as_before(), _library_silenced():
             _join(ray, address, ending)
         yield ray
 
@@ -111,12 +113,12 @@ def _refusal(address: str, error: BaseException) -> FsrcnnError:
     if type(error).__name__ == "AuthenticationError":
         return FsrcnnError(
             f"the Ray cluster at {address} asks for a token",
-            "set RAY_AUTH_TOKEN to it, or `ray get-auth-token` reads it",
+            "set RAY_AUTH_TOKEN to what `ray get-auth-token` says on its head",
         )
     if "ersion mismatch" in said or ("ersion" in said and isinstance(error, RuntimeError)):
         return FsrcnnError(f"the Ray cluster at {address} is of another version: {said[:300]}")
     if isinstance(error, ConnectionError):
-        return FsrcnnError(f"no Ray cluster answers at {address}", "`ray status` on its head says whether it runs")
+        return FsrcnnError(f"no Ray cluster lets this machine in at {address}", IS_IT_THERE + TOKEN)
     return FsrcnnError(f"cannot {'start' if address == LOCAL else 'join'} a Ray cluster ({address}): {said[:300]}")
 
 
@@ -131,7 +133,7 @@ def _probe(address: str) -> None:
     if found is None:
         return
     host, port = found[2].strip("[]"), int(found[3])
-    unanswered = FsrcnnError(f"no Ray cluster answers at {asked}", "`ray status` on its head says whether it runs")
+    unanswered = FsrcnnError(f"no Ray cluster answers at {asked}", IS_IT_THERE)
     try:
         with socket.create_connection((host, port), timeout=ANSWERS) as server:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
@@ -179,6 +181,24 @@ def _silence(ray: Any) -> Iterator[None]:
     finally:
         logger.setLevel(level)
         worker._worker_logs_enabled = prints
+
+
+@contextlib.contextmanager
+def _library_silenced() -> Iterator[None]:
+    """Ray's library in C++ writes a line a second to standard error where it is turned away, before what it writes goes to a file."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.close(null)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from fsrcnn import __version__, batch, files
 from fsrcnn.cluster.connection import LOCAL, connected
 from fsrcnn.cluster.worker import Build, Kit, Recipe, Result, task
 from fsrcnn.errors import Cancelled, ClusterWarning, FsrcnnError, ImageError
-from fsrcnn.parallel import Control
+from fsrcnn.parallel import Control, available_threads
 from fsrcnn.planning import Job
 from fsrcnn.size import Size, check_size
 
@@ -77,6 +77,11 @@ def run_all(
     check_size(size)
     control, options = control or Control(1), options or batch.Options()
     recipe = recipe.portable()
+    if address == LOCAL and recipe.threads > available_threads():
+        raise FsrcnnError(
+            f"this machine has {available_threads()} CPUs for a worker, not {recipe.threads}",
+            f"give at most {{threads={available_threads()}}}",
+        )
     if count is None and isinstance(jobs, Sized):
         count = len(jobs)
     folder = None if options.parts is None else _absolute(options.parts)
@@ -86,7 +91,7 @@ def run_all(
         ray = ending.enter_context(connected(address))
         mark = None if folder is None else ending.enter_context(_marked(folder))
         kit = Kit(recipe, size, replace(options, parts=folder), mark)
-        run = _Run(ray, iter(jobs), kit, control, count, fixed=address == LOCAL)
+        run = _Run(ray, iter(jobs), kit, control, count)
         try:
             yield from run.outcomes()
         finally:
@@ -139,13 +144,7 @@ class _Piece:
 class _Run:
     """The tasks of a run."""
 
-    def __init__(
-        self, ray: Any, jobs: Iterator[Job], kit: Kit, control: Control, count: int | None, *, fixed: bool
-    ) -> None:
-        """
-        Args:
-            fixed: no machine will join the cluster.
-        """
+    def __init__(self, ray: Any, jobs: Iterator[Job], kit: Kit, control: Control, count: int | None) -> None:
         self._ray, self._jobs, self._kit, self._control, self._count = ray, jobs, kit, control, count
         recipe = kit.recipe
         self._needs = {"CPU": recipe.threads} | ({"GPU": 1} if recipe.engine == "torch:cuda" else {})
@@ -157,7 +156,7 @@ class _Run:
         self._again: deque[_Piece] = deque()
         self._out: dict[Any, _Piece] = {}
         self._remarks = _Remarks(recipe)
-        self._fixed, self._exhausted, self._finished = fixed, False, 0
+        self._exhausted, self._finished = False, 0
         self._workers, self._looked, self._roomless = 0, -1.0, 0.0
 
     def outcomes(self) -> Iterator[batch.Outcome]:
@@ -302,7 +301,7 @@ class _Run:
             f"no machine of the cluster has the {needs} of a worker (the largest has {most} CPU{'s' * (most != 1)})"
         )
         remedy = f"give {{threads={most}}}" if 0 < most < self._needs["CPU"] else "start machines that have them"
-        if self._fixed or now - self._roomless > ROOM_SECONDS:
+        if now - self._roomless > ROOM_SECONDS:
             raise FsrcnnError(sentence, remedy)
         if now - self._roomless > REMARK_SECONDS:
             self._remarks.say(
