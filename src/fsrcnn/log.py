@@ -74,9 +74,10 @@ class Log:
         self._lock = threading.Lock()
         self._head = _line({"fsrcnn": __version__, "settings": settings})
         self._file: BinaryIO | None = None
+        self._made = False  # by us, and no file before
         self._new = True  # nothing is in it that another run would miss
         try:
-            self._file = _opened(path)
+            self._file, self._made = _opened(path)
             self._hold()
             self._read(settings)
         except OSError as error:
@@ -128,10 +129,9 @@ class Log:
         self._states.close()
         if self._file is None:
             return
-        if self._new:
+        if self._made and self._new:
             with contextlib.suppress(OSError):  # it stays, empty
-                if os.fstat(self._file.fileno()).st_size == 0:
-                    self.path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
 
@@ -247,10 +247,20 @@ def settings_of(
     }  # fmt: skip
 
 
-def _opened(path: Path) -> BinaryIO:
-    """For reading, and for appending whole lines."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-    return os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666), "r+b", buffering=0)
+def _opened(path: Path) -> tuple[BinaryIO, bool]:
+    """For reading, and for appending whole lines; and whether it was made."""
+    flags = (
+        os.O_RDWR
+        | os.O_APPEND
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
+    try:
+        descriptor, made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        descriptor, made = os.open(path, flags), False
+    return os.fdopen(descriptor, "r+b", buffering=0), made
 
 
 def _line(value: object) -> bytes:

@@ -217,7 +217,10 @@ class Drawing:
         job = replace(job, target=target, guessed=False)
         job = replace(job, again=self._earlier(job) == "begun")
         (what,) = self._kinds([job])
-        return self._checked(job, what)
+        checked = self._checked(job, what)
+        if checked is None and self.count is not None:
+            self.count -= 1
+        return checked
 
     def total(self) -> int | None:
         """How many pictures there are, with those skipped and those done before; None until a second listing has counted them."""
