@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
             print("done", flush=True)
     finally:
         ray.shutdown()
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
