@@ -54,7 +54,7 @@ def larger(data: bytes) -> bytes:
 
 
 def typed(store: Store, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    return run("upscale", "-m", "fsrcnn-x", *arguments, cwd=cwd, **store.environment)
+    return run("upscale", "-m", "fsrcnn-x", *arguments, cwd=cwd, stdin=b"", **store.environment)
 
 
 TREE = ["a.png", "deep/b c.jpg", "deep/er/ünï+%20code#?.webp", "d//e.png", "up/../f.png", "../g.png"]
@@ -238,7 +238,7 @@ def test_a_run_that_is_killed_goes_on_by_its_log(store: Store, tmp_path: Path) -
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
     store.requests.clear()
-    result = run(*command[3:], cwd=tmp_path, **store.environment)
+    result = run(*command[3:], cwd=tmp_path, stdin=b"", **store.environment)
     assert result.returncode == 0, result.stderr
     before = int(
         result.stderr.decode().partition(" pictures were done before")[0].rpartition("fsrcnn: ")[2].partition(" ")[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import sys
 import tempfile
@@ -14,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
-from fsrcnn import batch, files, folders, formats, images, models, pretrained
+from fsrcnn import batch, folders, formats, images
 from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite, Precision, Threads, Width, as_option
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Pace, Spool, bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
+from fsrcnn.files import explained
 from fsrcnn.parallel import Control
-from fsrcnn.places import Place, place
-from fsrcnn.planning import SEPARATORS, STANDARD, Drawing, Earlier, Existing, Job
+from fsrcnn.places import Place
+from fsrcnn.planning import Drawing, Earlier, Existing, Job
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 
@@ -127,9 +127,7 @@ def upscale(
         raise UsageError("give either --overwrite or --skip-existing")
     if first_page and page not in (None, 1):
         raise UsageError(f"give either --first-page or --page {page}")
-    if address is not None:
-        threads = threads or 1
-        inputs, output = [_absolute(item) for item in inputs], output and _absolute(output)
+    threads = 1 if threads is None and address is not None else threads
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     options = batch.Options(
@@ -162,11 +160,11 @@ def upscale(
         else:
             from fsrcnn import cluster
 
-            recipe = cluster.Recipe(_portable(model), upscaler.label, scale, engine, precision, upscaler.threads)
-            options = replace(options, parts=_parts_of(drawing))
+            recipe = cluster.Recipe(model, upscaler.label, scale, engine, precision, upscaler.threads)
+            options = replace(options, parts=drawing.root if isinstance(drawing.root, Path) else None)
 
             def run(jobs: Iterable[Job], count: int | None, control: Control) -> Iterator[batch.Outcome]:
-                return cluster.run_all(jobs, recipe, size, options, control, address=address)
+                return cluster.run_all(jobs, recipe, size, options, control, address=address, count=count)
 
         cancelled = _run(drawing, run, upscaler.threads, report, log)
         report.end(drawing, log)
@@ -297,37 +295,6 @@ def _never(job: Job) -> Earlier:
     return "new"
 
 
-def _absolute(item: str) -> str:
-    """A path as workers in other folders and on other machines need it; a URL as it is."""
-    where = place(item)
-    if item == STANDARD or not isinstance(where, Path):
-        return item
-    return os.path.abspath(where) + ("/" if item.endswith(SEPARATORS) else "")  # noqa: PTH100  (links stay)
-
-
-def _portable(model: str) -> models.ModelName:
-    """What a worker on another machine makes a network of: a name that it knows, or what a file of this machine holds."""
-    if model in (models.AUTO, *pretrained.FAMILIES, *pretrained.table()) or models.is_average(model):
-        return model
-    (network,) = models.by_scale(model).values()
-    return network()
-
-
-def _parts_of(drawing: Drawing) -> Path | None:
-    """The folder in which a cluster's workers write what is not whole yet, so that it is found if they are killed.
-
-    Raises:
-        ImageError: it cannot be made.
-    """
-    if not isinstance(drawing.root, Path):
-        return None
-    try:
-        drawing.root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(f"cannot make the folder {drawing.root}: {files.explained(error)}") from error
-    return drawing.root
-
-
 def _check_streams(drawing: Drawing, as_json: bool, clustered: bool) -> None:
     """
     Raises:
@@ -351,7 +318,7 @@ def _from_stdin(max_pixels: int) -> bytes:
     try:
         return images.stream_content(sys.stdin.buffer, max_pixels, "standard input")
     except OSError as error:
-        raise ImageError(f"cannot read standard input: {files.explained(error)}") from error
+        raise ImageError(f"cannot read standard input: {explained(error)}") from error
 
 
 def _to_stdout(data: bytes) -> None:
@@ -359,4 +326,4 @@ def _to_stdout(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        raise ImageError(f"cannot write to standard output: {files.explained(error)}") from error
+        raise ImageError(f"cannot write to standard output: {explained(error)}") from error
