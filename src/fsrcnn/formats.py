@@ -7,14 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from fsrcnn.arguments import whole_number
 from fsrcnn.arrays import Array
 from fsrcnn.errors import UsageError
+
+
+class Named(Protocol):
+    """What a format's ending is looked for in: a path, or a place that is none."""
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name, with its dot: `.png`."""
+
+    def with_suffix(self, suffix: str, /) -> Self:
+        """The same name with another ending."""
+
+
+AnyName = TypeVar("AnyName", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ def check_format(name: str) -> str:
     raise UsageError(f"pictures are written as {', '.join(WRITABLE)}, not as {name!r}")
 
 
-def format_of(path: Path, format: str | None = None) -> str:
+def format_of(path: Named, format: str | None = None) -> str:
     """The format that a path's ending names, or that is asked for beside it: `a.jpg`; `a` and `a.old` with `jpg`.
 
     Raises:
@@ -104,7 +117,7 @@ def format_of(path: Path, format: str | None = None) -> str:
     return format
 
 
-def settle(format: str | None, target: Path | None, own: str) -> str:
+def settle(format: str | None, target: Named | None, own: str) -> str:
     """What a picture is written as: the format asked for, else the one that the target's ending names, else its own.
 
     Raises:
@@ -138,7 +151,7 @@ def of_content(start: bytes) -> str | None:
     return {"bmp": "png", "heic": "avif"}.get(kind, kind) if kind else None
 
 
-def with_ending(path: Path, format: str) -> Path:
+def with_ending(path: AnyName, format: str) -> AnyName:
     """A path whose ending names a format: its own where it does (`a.jfif` for jpg), else the format's name in its place."""
     return path if path.suffix.lower() in FORMATS[format].endings else path.with_suffix(f".{format}")
 
@@ -154,7 +167,7 @@ def check_quality(quality: int | None, lossless: bool = False) -> None:
         raise UsageError("a picture that keeps every pixel has no quality", "give either {lossless} or {quality}")
 
 
-def instead(names: Sequence[str], format: str, output: Path | None) -> str:
+def instead(names: Sequence[str], format: str, output: Named | None) -> str:
     """For a remedy: one of some formats; by another name of the output where that has settled the one that does not do.
 
     Args:
@@ -167,7 +180,7 @@ def instead(names: Sequence[str], format: str, output: Path | None) -> str:
     return f"give {' or '.join(f'{{format={name!r}}}' for name in names)}"
 
 
-def check_lossless(format: str, output: Path | None = None) -> None:
+def check_lossless(format: str, output: Named | None = None) -> None:
     """
     Args:
         output: the name that somebody gave.
@@ -196,7 +209,7 @@ def bits_written(format: str, dtype: np.dtype[Any], bits: int, frames: bool = Fa
 
 
 def check_fits(
-    shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False, output: Path | None = None
+    shapes: Sequence[tuple[int, ...]], format: str, label: str, animated: bool = False, output: Named | None = None
 ) -> None:
     """Refuse, before the work, what a format cannot hold.
 

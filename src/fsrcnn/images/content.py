@@ -1,6 +1,7 @@
 """The bytes of a picture file, read once: what is looked at before decoding is what is decoded.
 
-Pipes and devices (`<(cat a.png)`, `/dev/stdin`) are read like files, and no name means anything to libvips (`x.png[page=2]`).
+Pipes and devices (`<(cat a.png)`, `/dev/stdin`) are read like files, objects of a store whole, and no name means anything to libvips
+(`x.png[page=2]`).
 """
 
 from __future__ import annotations
@@ -10,29 +11,39 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from fsrcnn import places
 from fsrcnn.errors import ImageError
 from fsrcnn.formats import START, endings_read, kind_of
 from fsrcnn.parallel import physical_memory
+from fsrcnn.places import Remote
 
 PER_PIXEL = 16  # bytes of the largest pixel in a file that is not compressed: four floats
 BESIDES = 2**26  # bytes for everything that is no pixel: profiles, previews
 CHUNK = 2**20
 
 
-def content(source: str | Path | bytes, max_pixels: int, label: str) -> bytes:
+def content(source: str | Path | Remote | bytes, max_pixels: int, label: str) -> bytes:
     """The bytes of a source that begins like a picture.
 
     Args:
-        source: a path of a file, pipe or device, or bytes.
+        source: a path of a file, pipe or device, an object of a store, or bytes.
         max_pixels: what the picture may have; a file is read as far as so many can reach.
         label: what messages call it.
 
     Raises:
         ImageError: it does not exist, is a folder, may not be read, is empty, is no picture, or is too large.
+        MissingExtraError: what the store needs is not installed.
     """
     if isinstance(source, bytes):
         _check_start(source, label)
         return source
+    if isinstance(source, Remote):
+        try:
+            data = places.read(source, _limit(max_pixels))
+        except places.TooLargeError as error:
+            raise _too_large(max_pixels, label) from error
+        _check_start(data, label)
+        return data
     try:
         with Path(source).open("rb") as file:
             status = os.fstat(file.fileno())
@@ -85,8 +96,15 @@ def _film(start: bytes) -> bool:
 
 
 def _check_length(length: int, max_pixels: int, label: str) -> None:
-    limit = min(PER_PIXEL * max_pixels + BESIDES, (physical_memory() or 2**33) // 2)
-    if length > limit:
-        raise ImageError(
-            f"{label} is larger than {limit / 1e9:.1f} GB", "if you trust it, raise the limit with {max_pixels}"
-        )
+    if length > _limit(max_pixels):
+        raise _too_large(max_pixels, label)
+
+
+def _limit(max_pixels: int) -> int:
+    """The bytes that a file of so many pixels may have."""
+    return min(PER_PIXEL * max_pixels + BESIDES, (physical_memory() or 2**33) // 2)
+
+
+def _too_large(max_pixels: int, label: str) -> ImageError:
+    fact = f"{label} is larger than {_limit(max_pixels) / 1e9:.1f} GB"
+    return ImageError(fact, "if you trust it, raise the limit with {max_pixels}")

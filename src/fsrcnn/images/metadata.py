@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsrcnn.errors import ImageError
-from fsrcnn.formats import START, instead, kind_of
+from fsrcnn.formats import START, Named, instead, kind_of
 from fsrcnn.images import containers, tags, xmp
 from fsrcnn.images.colour import CodePoints, fitting_profile, profile_of_gamma, space_of
 
@@ -275,7 +275,7 @@ class Fitted(NamedTuple):
     notes: Notes
 
 
-def check_colours(metadata: dict[str, Any], format: str, *, grey: bool, output: Path | None = None) -> None:
+def check_colours(metadata: dict[str, Any], format: str, *, grey: bool, output: Named | None = None) -> None:
     """
     Args:
         output: the name that somebody gave for the result.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -70,10 +71,14 @@ class Written(NamedTuple):
     Attributes:
         data: the bytes of the file, where no target was given.
         notes: what of the picture could not be written, in sentences for its owner.
+        bytes: of the file.
+        sha256: of the file, in hexadecimal, where it was asked for.
     """
 
-    data: bytes | None = None
+    data: builtins.bytes | None = None
     notes: tuple[str, ...] = ()
+    bytes: int = 0
+    sha256: str | None = None
 
 
 def oriented(pixels: Array, orientation: int) -> Array:

@@ -20,6 +20,7 @@ from fsrcnn.images.density import Density, density_of, of_tags
 from fsrcnn.images.metadata import EXIF, Notes, carried, carried_by_pages
 from fsrcnn.images.picture import Picture, oriented
 from fsrcnn.images.structure import SEQUENTIAL_SCAN, DamagedError, structure_of
+from fsrcnn.places import Remote
 
 # What few files need (`animation`, `bmp`, `tiff`) is imported where it is used: each module takes about a millisecond.
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _OF_ANIMATIONS = ("delay", "loop")
 
 
 def read(
-    source: str | Path | bytes,
+    source: str | Path | Remote | bytes,
     *,
     max_pixels: int = MAX_PIXELS,
     page: int | None = None,
@@ -49,7 +50,7 @@ def read(
     masks in a TIFF are no pages. A JPEG that lacks nothing but its end marker is whole.
 
     Args:
-        source: a path, also of a pipe or device, or the bytes of a file.
+        source: a path, also of a pipe or device; an object of a store; or the bytes of a file.
         max_pixels: pictures with more (all pages together) are refused before they are decoded.
         page: read this page or frame alone, counted from 1; all where it is not given.
         tolerant: take what can be decoded of a damaged picture, and say so in its notes.
@@ -58,6 +59,7 @@ def read(
     Raises:
         UsageError: a page below 1.
         ImageError: missing, empty, truncated, damaged, not a picture, too large, or of a kind that has no meaning here.
+        MissingExtraError: what the store of the source needs is not installed.
     """
     if page is not None and page < 1:
         raise UsageError(f"page counts from 1, not {page}")

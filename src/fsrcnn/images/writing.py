@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,15 +13,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
-from fsrcnn import files, formats
+from fsrcnn import files, formats, places
 from fsrcnn.arrays import Array
 from fsrcnn.color import peak_of
 from fsrcnn.errors import ImageError, UsageError
-from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, bits_written, encoder_options, settle
+from fsrcnn.formats import DIFFERENT_PAGES, FORMATS, Named, bits_written, encoder_options, settle
 from fsrcnn.images import containers, density, metadata, tags
 from fsrcnn.images.metadata import Fitted, Notes
 from fsrcnn.images.picture import Picture, Written
 from fsrcnn.images.vips import libvips
+from fsrcnn.places import Remote
 
 if TYPE_CHECKING:
     import pyvips
@@ -38,35 +40,40 @@ _SAMPLES = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort", np.dtype
 
 def write(
     picture: Picture,
-    target: Path | None,
+    target: Path | Remote | None,
     *,
     format: str | None = None,
     quality: int | None = None,
     lossless: bool = False,
     overwrite: bool = False,
+    digest: bool = False,
+    parts: Path | None = None,
 ) -> Written:
     """Encode a picture, with its metadata, and put it in place in one step.
 
-    A file is written beside its final name and renamed, so a failure leaves neither a half file nor a lost old one.
-    A device or pipe (`/dev/stdout`) is written to directly.
+    A file is written beside its final name and renamed, so a failure leaves neither a half file nor a lost old one; so is an object
+    of a store, which goes there whole. A device or pipe (`/dev/stdout`) is written to directly.
 
     Args:
         picture: what to write; `metadata` goes with it as far as the format can carry it.
-        target: a path, or None to get the bytes back.
+        target: a path, an object of a store, or None to get the bytes back.
         format: `png`, `jpg`, `webp`, `tif`, `avif`, `gif`; from the target's ending where it is not given, else the picture's own.
         quality: 1 … 100 for JPEG, WebP and AVIF; 92, 90 and 70 by default.
         lossless: keep every pixel: of WebP and AVIF, which mostly do not; the others that do not are refused. A picture that
             comes from a lossless WebP or AVIF stays lossless in its format where no quality is given.
         overwrite: replace an existing file.
+        digest: give the SHA-256 of what was written.
+        parts: the folder in which a file is written before it is put in place; the target's own where it is not given.
 
     Returns:
-        The bytes where there is no target, and what could not be written.
+        The bytes where there is no target, how many they are, and what could not be written.
 
     Raises:
         UsageError: a format or quality that does not exist, or that cannot hold this picture; a format that the target's ending
             contradicts.
         ImageError: the target exists and may not be replaced, or cannot be written; or the picture would look wrong: HDR in a
             format that cannot say so.
+        MissingExtraError: what the store of the target needs is not installed.
     """
     format = settle(format, target, picture.format)
     check_fits(picture, format, str(target or "standard output"), lossless=lossless, output=target)
@@ -75,20 +82,27 @@ def write(
     options = encoder_options(format, quality, picture.pages, lossless, picture.metadata.get("bits-per-sample"))
     each_alone = format == DIFFERENT_PAGES and (not picture.uniform or "pages" in picture.metadata)
     encode = _encode_frames if framed else _encode_different if each_alone else _encode
-    if target is None:
+    if target is None or isinstance(target, Remote) or files.is_stream(target):
         buffer = io.BytesIO()
-        notes = encode(picture, buffer, None, format, options)
-        return Written(buffer.getvalue(), notes + _lost_bits(picture, format))
-    if files.is_stream(target):
-        written = write(picture, None, format=format, quality=quality, lossless=lossless)
-        try:
-            target.write_bytes(written.data or b"")
-        except OSError as error:
-            raise ImageError(f"cannot write {target}: {error.strerror}") from error
-        return Written(notes=written.notes)
-    with files.beside(target, ImageError, replace=overwrite) as part, part.open("r+b") as file:
+        notes = encode(picture, buffer, None, format, options) + _lost_bits(picture, format)
+        data = buffer.getvalue()
+        if isinstance(target, Remote):
+            places.write(target, data, replace=overwrite)
+        elif target is not None:
+            try:
+                target.write_bytes(data)
+            except OSError as error:
+                raise ImageError(f"cannot write {target}: {error.strerror}") from error
+        sha256 = hashlib.sha256(data).hexdigest() if digest else None
+        return Written(data if target is None else None, notes, len(data), sha256)
+    with files.beside(target, ImageError, replace=overwrite, folder=parts) as part, part.open("r+b") as file:
         notes = encode(picture, file, part, format, options)
-    return Written(notes=notes + _lost_bits(picture, format))
+        length = file.seek(0, io.SEEK_END)
+        sha256 = None
+        if digest:
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Written(None, notes + _lost_bits(picture, format), length, sha256)
 
 
 def check_fits(
@@ -98,7 +112,7 @@ def check_fits(
     *,
     shapes: Sequence[tuple[int, ...]] | None = None,
     lossless: bool = False,
-    output: Path | None = None,
+    output: Named | None = None,
 ) -> None:
     """Refuse, before the work, what a format cannot hold or, if it is to be `lossless`, not all of.
 
