@@ -3,8 +3,8 @@
     python benchmarks/cluster.py [--photos 40] [--rounds 3] [--tiny 2000] [--save FILE]
 
 `fsrcnn upscale` with as many threads as there are cores, and with `--cluster local` and a worker for each core; Ray's own processes
-have the same cores. Both are run on two tiny pictures, too: what that takes is the start, which is subtracted. The overhead is how much
-longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds, with a
+have the same cores. Both are run on two tiny pictures, too: what that takes is the start, which is subtracted. The overhead is how
+much longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds, with a
 log, from which follows how many pictures a second a driver could hand out and take back, however many machines do the work.
 """
 
@@ -161,12 +161,15 @@ def run(folder: Path, pictures: str, way: str, cores: int) -> Run:
         assert process.stderr is not None
         worker, ended = 0.0, None
         lines: list[str] = []
-        while ended is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                lines = process.communicate(timeout=0.25)[1].splitlines()
-                ended = time.perf_counter()
-            if ended is None and way == "cluster":
-                worker = max(worker, peak_of_workers())
+        try:
+            while ended is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    lines = process.communicate(timeout=0.25)[1].splitlines()
+                    ended = time.perf_counter()
+                if ended is None and way == "cluster":
+                    worker = max(worker, peak_of_workers())
+        finally:
+            process.terminate()  # where this one was stopped
     if process.returncode:
         sys.exit(f"{' '.join(command[3:])}: {lines[-3:]}")
     cpu, memory = json.loads(lines[-1])
