@@ -4,8 +4,8 @@
 
 `fsrcnn upscale` with as many threads as there are cores, and with `--cluster local` and a worker for each core; Ray's own processes
 have the same cores. Both are run on two tiny pictures, too: what that takes is the start, which is subtracted. The overhead is how
-much longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds, with a
-log, from which follows how many pictures a second a driver could hand out and take back, however many machines do the work.
+much longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds,
+with a log, from which follows how many pictures a second a driver could hand out and take back, however many machines do the work.
 """
 
 from __future__ import annotations

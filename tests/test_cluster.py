@@ -475,6 +475,8 @@ def test_what_ray_refuses_is_a_sentence() -> None:
     assert str(refusal("a:1", mismatch)).startswith(
         "the Ray cluster at a:1 is of another version: Version mismatch: The"
     )
+    alone = RuntimeError("No node info found matching attributes: '' when trying to resolve node to connect to.")
+    assert "this machine is none of the Ray cluster at a:1; type the command on one" in str(refusal("a:1", alone))
     assert "cannot start a Ray cluster (local): no space" in str(refusal("local", OSError("no\n space")))
 
 
