@@ -19,7 +19,7 @@ hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")  # wherev
 hypothesis.settings.register_profile("fsrcnn", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("fsrcnn")
 
-pytest_plugins = ("tabs", "c_library")
+pytest_plugins = ("tabs", "c_library", "object_store")
 
 LONGEST_TEST = int(os.environ.get("FSRCNN_LONGEST_TEST", "600"))  # seconds: a test that waits for ever has failed
 

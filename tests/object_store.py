@@ -17,19 +17,21 @@ import logging
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import pytest
 
 _numbers = itertools.count()
 SIGNED = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"}  # moto believes it
+NOWHERE = str(Path(__file__) / "nothing")  # below a file there is none
 _OF_A_CONNECTION = ("connection", "transfer-encoding", "content-length", "keep-alive", "expect", "host")
 
 
@@ -86,10 +88,10 @@ class Store:
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": NOWHERE,
+            "AWS_CONFIG_FILE": NOWHERE,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "FSSPEC_CONFIG_DIR": str(Path(os.devnull) / "none"),
+            "FSSPEC_CONFIG_DIR": NOWHERE,
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -97,9 +99,10 @@ class Store:
     def url(self) -> str:
         return f"s3://{self.bucket}"
 
-    def put(self, key: str, data: bytes) -> None:
-        """Lay an object down, past the proxy."""
-        status, body = self._ask("PUT", f"/{self.bucket}/{quote(key, safe='')}", data)
+    def put(self, key: str, data: bytes, *, public: bool = False) -> None:
+        """Lay an object down, past the proxy; `public` ones may be read without credentials."""
+        about = {"x-amz-acl": "public-read"} if public else {}
+        status, body = self._ask("PUT", f"/{self.bucket}/{quote(key, safe='')}", data, about)
         assert status == 200, body
 
     def get(self, key: str) -> bytes:
@@ -128,6 +131,13 @@ class Store:
                 return found
             token = f"&continuation-token={quote(names['NextContinuationToken'], safe='')}"
 
+    def empty(self) -> None:
+        """Take another bucket, with nothing in it, no requests and no faults to come."""
+        self.bucket = f"pictures-{os.getpid()}-{next(_numbers)}"
+        self.faults.clear()
+        self.requests.clear()
+        assert self._ask("PUT", f"/{self.bucket}")[0] == 200
+
     def unfinished_uploads(self) -> int:
         """Uploads of several parts that were begun and neither completed nor aborted."""
         return self._ask("GET", f"/{self.bucket}?uploads")[1].count(b"<Upload>")
@@ -149,10 +159,12 @@ class Store:
                 self.faults.remove(found)
             return found
 
-    def _ask(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes]:
+    def _ask(
+        self, method: str, path: str, data: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.server)
         with contextlib.closing(connection):
-            connection.request(method, path, data, SIGNED)
+            connection.request(method, path, data, {**SIGNED, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read()
 
@@ -180,7 +192,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             if fault.status:
                 return self._refuse(fault)
             length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(body))
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in _OF_A_CONNECTION:
                     self.send_header(name, value)
@@ -263,26 +275,40 @@ def object_store() -> Iterator[Store]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        store = Store("", f"pictures-{os.getpid()}-{next(_numbers)}", f"{host}:{port}")
+        store = Store("", "", f"{host}:{port}")
         with serving(_handler(store)) as endpoint:
             store.endpoint = endpoint
-            assert store._ask("PUT", f"/{store.bucket}")[0] == 200
+            store.empty()
             yield store
     finally:
         server.stop()
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store that this process finds, too. (`from object_store import store  # noqa: F401` makes it a fixture of a test file.)"""
+@pytest.fixture(scope="session")
+def _running() -> Iterator[Store]:
     with object_store() as found:
-        for name, value in found.environment.items():
-            monkeypatch.setenv(name, value)
         yield found
+        _forget()
 
 
-def port_of(endpoint: str) -> int:
-    """`http://127.0.0.1:1234` → 1234."""
-    port = urlsplit(endpoint).port
-    assert port is not None
-    return port
+@pytest.fixture
+def store(_running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store with an empty bucket, which this process finds, too; its connections are those of the tests before."""
+    _running.empty()
+    for name, value in _running.environment.items():
+        monkeypatch.setenv(name, value)
+    return _running
+
+
+@pytest.fixture
+def new_clients() -> Iterator[None]:
+    """For a test that changes the environment by which a store is found: nothing connected before is used, or after."""
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    s3fs = sys.modules.get("s3fs")
+    if s3fs is not None:
+        s3fs.S3FileSystem.clear_instance_cache()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 from fsrcnn import files, folders, formats, parallel, places
 from fsrcnn.errors import FsrcnnError, ImageError, UsageError
@@ -518,7 +517,7 @@ class _Request:
         """
         if self.into is not None:
             return self.into
-        if isinstance(folder, Remote) and not urlsplit(folder.url).path:
+        if isinstance(folder, Remote) and not folder.key:
             raise UsageError(f"there is no place beside {folder}", "give {output}")
         resolved = _resolved(folder)
         return resolved.with_name(f"{resolved.name}_{mark_of(self.size)}")
@@ -558,8 +557,14 @@ class _Request:
         )
 
     def _beside(self, source: Place, format: str) -> Place:
+        """
+        Raises:
+            UsageError: nothing is written to the web.
+        """
         if isinstance(source, Path):
             return default_output(source, self.size, format)
+        if source.web:
+            raise UsageError(f"there is no place beside {source}: the web is read only", "give {output}")
         stem = source.name.removesuffix(source.suffix)
         return formats.with_ending(source.with_name(f"{stem}_{mark_of(self.size)}{source.suffix}"), format)
 
@@ -614,6 +619,8 @@ def _request(
         raise UsageError("standard output (-) holds one picture", "give one input, or a folder as {output}")
     into = name = None
     if output is not None and output != STANDARD:
+        if isinstance(where := place(output), Remote) and where.web:
+            raise UsageError(f"cannot write {where}: the web is read only", "give another {output}")
         if _is_place(output, several):
             into = place(output)
         else:

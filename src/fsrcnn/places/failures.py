@@ -33,7 +33,7 @@ _PASSING_CLASSES = {
     "HTTPClientError", "IncompleteReadError", "IncompleteRead", "ResponseParserError", "FlexibleChecksumError",  # of botocore
     "ClientPayloadError", "ClientConnectionError", "ClientOSError", "ContentLengthError",  # of aiohttp
     "ServiceRequestError", "ServiceResponseError",  # of Azure
-    "SSHException",
+    "SSHException", "NoValidConnectionsError",  # of paramiko
 }  # fmt: skip
 _LASTING_CLASSES = {
     "SSLError", "ClientConnectorCertificateError", "ClientConnectorSSLError", "AuthenticationException", "BadHostKeyException",
@@ -115,6 +115,8 @@ def may_pass(error: BaseException) -> bool:
     names = _names(error)
     if names & _LASTING_CLASSES:
         return False
+    if {kind.__name__ for kind in type(error).__mro__} & _PASSING_CLASSES:
+        return True
     status, code = code_of(error)
     if status is not None or code:
         return status in _PASSING_STATUS or code in _PASSING_CODES
@@ -172,10 +174,14 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
         return ImageError(f"{cannot}: the bucket lies in another region", "set AWS_DEFAULT_REGION to it")
     if code in _WRONG_KEYS or status == 401 or "AuthenticationException" in names:
         return ImageError(f"{cannot}: the credentials are wrong{f' ({code})' if code else ''}", credentials)
-    if status == 403 or isinstance(error, PermissionError):
+    if remote.web and status is not None and status < 500 and status not in (404, 410):
+        return ImageError(f"{cannot}: the server refuses it ({status})")
+    if status == 403 or (status is None and isinstance(error, PermissionError)):
         return ImageError(f"{cannot}: it is not allowed with these credentials{f' ({code})' if code and code != '403' else ''}",
                           credentials + public)  # fmt: skip
     if status in (404, 410) or isinstance(error, FileNotFoundError):
+        if doing == "write":
+            return ImageError(f"{cannot}: what it is to lie in does not exist, or is no folder")
         return ImageError(f"{remote} does not exist")
     if names & {
         "EndpointConnectionError",

@@ -42,7 +42,6 @@ def read(remote: Remote, limit: int) -> bytes:
 
 def _fetch_s3(remote: Remote, limit: int) -> bytes:
     """In one request: s3fs would ask for the length in another. botocore compares the checksum that a store sends with an object."""
-    sync = _sync()
     fs = opened(remote).fs
     bucket, key = remote.bucket_and_key()
     if not key:
@@ -51,7 +50,7 @@ def _fetch_s3(remote: Remote, limit: int) -> bytes:
     body, length = answer["Body"], int(answer["ContentLength"])
     try:
         _check(remote, length, limit)
-        data: bytes = sync(fs.loop, body.read)
+        data: bytes = _sync()(fs.loop, body.read)
     finally:
         body.close()
     return _whole(data, length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any, NamedTuple
 
 from fsrcnn.errors import MissingExtraError, UsageError
@@ -64,6 +65,9 @@ def opened(remote: Remote) -> Store:
         require("aiohttp", purpose, extra="remote")
     elif scheme in _PACKAGES:
         _require(_PACKAGES[scheme], purpose)
+        logging.getLogger(_PACKAGES[scheme]).addHandler(
+            logging.NullHandler()
+        )  # or else it prints tracebacks of its own
     if scheme in FILE_SYSTEMS and ".." in remote.key.split("/"):
         raise UsageError(f"{remote} goes upwards (..), out of its folder", "type the path without ..")
     options = _options(scheme, fsspec.config.conf)
