@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from fsrcnn.errors import ClusterWarning
 from fsrcnn.images import Picture
 from fsrcnn.parallel import available_threads
 from fsrcnn.planning import Job, plan
-from support import ENVIRONMENT, files_below, random_weights
+from support import ENVIRONMENT, ROOT, files_below, random_weights
 
 DOUBLE = Size(factor=2)
 SMALL = Recipe("fsrcnn-x", "fsrcnn-x", scale=2)
@@ -475,6 +476,8 @@ def test_what_ray_refuses_is_a_sentence() -> None:
     assert str(refusal("a:1", mismatch)).startswith(
         "the Ray cluster at a:1 is of another version: Version mismatch: The"
     )
+    alone = RuntimeError("No node info found matching attributes: '' when trying to resolve node to connect to.")
+    assert "this machine is none of the Ray cluster at a:1; type the command on one" in str(refusal("a:1", alone))
     assert "cannot start a Ray cluster (local): no space" in str(refusal("local", OSError("no\n space")))
 
 
@@ -490,3 +493,25 @@ def test_parts_that_nobody_holds_are_swept(tmp_path: Path, monkeypatch: pytest.M
         files.sweep(tmp_path)
         assert sorted(path.name for path in tmp_path.iterdir()) == [mark.name, "photo.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_the_files_of_the_documentation() -> None:
+    """`cluster.yaml` is what Ray's autoscaler takes; the manifest is YAML with what KubeRay cannot do without; the job is a script."""
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML, which comes with Ray")
+    jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema, which comes with Ray")
+    found = find_spec("ray")
+    if found is None or found.origin is None:
+        pytest.skip("needs Ray: type .venv/bin/python -m pip install --editable '.[cluster]'")
+    text = (ROOT / "docs/cluster.md").read_text("utf-8")
+    cluster, job = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    schema = Path(found.origin).parent / "autoscaler/ray-schema.json"
+    jsonschema.validate(cluster, json.loads(schema.read_text("utf-8")))
+    assert cluster["head_node_type"] in cluster["available_node_types"]
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    spec = job["spec"]["rayClusterSpec"]
+    for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert {"name", "image", "resources"} <= container.keys()
+    (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    run = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert (run.returncode, run.stderr) == (0, "")

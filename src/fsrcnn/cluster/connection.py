@@ -117,6 +117,11 @@ def _refusal(address: str, error: BaseException) -> FsrcnnError:
         )
     if "ersion mismatch" in said or ("ersion" in said and isinstance(error, RuntimeError)):
         return FsrcnnError(f"the Ray cluster at {address} is of another version: {said[:300]}")
+    if "No node info found" in said:
+        return FsrcnnError(
+            f"this machine is none of the Ray cluster at {address}",
+            f"type the command on one of them, join it with `ray start --address={address}`, or give its ray:// address",
+        )
     if isinstance(error, ConnectionError):
         return FsrcnnError(f"no Ray cluster lets this machine in at {address}", IS_IT_THERE + TOKEN)
     return FsrcnnError(f"cannot {'start' if address == LOCAL else 'join'} a Ray cluster ({address}): {said[:300]}")

@@ -183,14 +183,17 @@ class _Run:
 
     def _stopped(self) -> Iterator[batch.Outcome]:
         """The outcomes of what had been written."""
-        for reference in self._out:
-            self._ray.cancel(reference)
+        self._cancel(force=False)
         until = time.monotonic() + STOP_SECONDS
         while self._out and time.monotonic() < until:
             yield from self._arrived(POLL_SECONDS, stopping=True)
-        for reference in self._out:
-            self._ray.cancel(reference, force=True)
+        self._cancel(force=True)
         self._out.clear()
+
+    def _cancel(self, *, force: bool) -> None:
+        for reference in self._out:
+            with contextlib.suppress(self._ray.exceptions.RayError, ConnectionError):  # its machine has gone
+                self._ray.cancel(reference, force=force)
 
     def _hand_out(self) -> Iterator[batch.Outcome]:
         """A task; the jobs that are known to fail need none."""
@@ -243,6 +246,9 @@ class _Run:
         if not stopping:
             self._remarks.compare(result.build)
             self._sizes.measured(len(piece.jobs), result.seconds)
+            left = tuple(job for number, job in enumerate(piece.jobs) if number not in result.outcomes)
+            if left:  # somebody else has stopped the task
+                self._again.append(_Piece(left, True, piece.losses + 1, piece.deaths))
         for number, job in enumerate(piece.jobs):
             if number in result.outcomes:
                 outcome = _as_given(result.outcomes[number], job)
@@ -293,6 +299,9 @@ class _Run:
         if self._workers or self._looked < 0:
             self._roomless = now
         self._looked = now
+        if self._kit.mark is not None:
+            with contextlib.suppress(OSError):
+                self._kit.mark.touch()  # where locks do not reach other machines, they go by its age
         if self._workers:
             return
         most = int(max((machine.get("CPU", 0) for machine in machines), default=0))

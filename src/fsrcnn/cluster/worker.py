@@ -181,6 +181,9 @@ def work(kit: bytes, jobs: bytes) -> Result:
         except KeyboardInterrupt:
             stopped = True
             control.cancel()
+        except BaseException:  # this process is to end
+            control.cancel()
+            raise
     if failures and not stopped:
         raise failures[0]
     unseen = frozenset(number for number, outcome in outcomes.items() if outcome.error and _absent(outcome.job))
