@@ -173,7 +173,7 @@ def test_nothing_of_a_finished_picture_stays(tmp_path: Path) -> None:
 
     jobs = jobs_for(tmp_path, 24)
     for job in jobs[::2]:
-        assert job.target is not None
+        assert isinstance(job.target, Path)
         job.target.mkdir(parents=True)  # cannot be written
     outcomes = list(batch.run_all(jobs, Counting(threads=2), DOUBLE))
     assert [outcome.error is None for outcome in outcomes] == [False, True] * 12

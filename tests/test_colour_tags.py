@@ -52,8 +52,8 @@ def chunks_of(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def written(picture: Picture, format: str, **options: bool) -> tuple[bytes, tuple[str, ...]]:
-    done = write(picture, None, format=format, **options)
+def written(picture: Picture, format: str, lossless: bool = False) -> tuple[bytes, tuple[str, ...]]:
+    done = write(picture, None, format=format, lossless=lossless)
     assert done.data is not None
     return done.data, done.notes
 

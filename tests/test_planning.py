@@ -6,15 +6,17 @@ import errno
 import os
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fsrcnn import ImageError, Size, Upscaler, UsageError, batch, formats, images
+from fsrcnn import ImageError, Size, Upscaler, UsageError, batch, formats, images, places
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
-from fsrcnn.planning import plan
+from fsrcnn.places import Remote
+from fsrcnn.planning import Drawing, Earlier, Job, plan
 from support import files_below
 
 DOUBLE = Size(factor=2)
@@ -215,8 +217,8 @@ def test_what_is_skipped_is_not_done(tmp_path: Path) -> None:
     make(tmp_path / "out/b.png")
     (tmp_path / "out/c.png").mkdir()
     planned = plan([str(tmp_path / "in")], str(tmp_path / "out"), DOUBLE, existing="skip")
-    assert [job.source and job.source.stem for job in planned.jobs] == ["a", "c"]
-    assert [job.source and job.source.stem for job in planned.skipped] == ["b"]
+    assert [job.source and job.source.name for job in planned.jobs] == ["a.png", "c.png"]
+    assert [job.source and job.source.name for job in planned.skipped] == ["b.png"]
     with pytest.raises(UsageError, match=r"b\.png exists; give existing='replace'"):
         plan([str(tmp_path / "in")], str(tmp_path / "out"), DOUBLE)
 
@@ -255,9 +257,9 @@ def test_what_a_folder_holds_beside_its_pictures_is_counted(tmp_path: Path) -> N
     for name in ("in/notes.txt", "in/deep/list.csv", "in/.hidden"):
         (tmp_path / name).write_bytes(b"text")
     planned = plan([str(tmp_path / "in")], None, DOUBLE, recursive=True)
-    assert [job.target and job.target.relative_to(tmp_path / "in_x2").as_posix() for job in planned.jobs] == [
-        "a.png", "deep/b.jfif", "deep/c.jpe",
-    ]  # fmt: skip
+    assert [job.target for job in planned.jobs] == [
+        tmp_path / "in_x2" / name for name in ("a.png", "deep/b.jfif", "deep/c.jpe")
+    ]
     assert planned.found[tmp_path / "in"].others == 2
     assert plan([str(tmp_path / "in")], None, DOUBLE).found[tmp_path / "in"].others == 1
 
@@ -285,3 +287,169 @@ def test_a_folder_that_may_not_be_read_is_a_job_that_fails(
     make(tmp_path / "a.png")  # an input that may not be read, beside a good one
     jobs = plan([str(tmp_path / "in/closed"), str(tmp_path / "a.png")], f"{tmp_path}/new", DOUBLE).jobs
     assert [str(job.error) for job in jobs] == [f"{tmp_path}/in/closed cannot be read: Permission denied", "None"]
+
+
+def drawn(inputs: list[Path | str], output: Path | str | None, settled: int = 3, **options: Any) -> Drawing:
+    """What `plan` would hold, where more than `settled` jobs are listed on the way."""
+    return Drawing(
+        [str(item) for item in inputs], None if output is None else str(output), DOUBLE, settled=settled, **options
+    )
+
+
+def test_a_drawing_of_few_is_the_plan_and_of_many_has_the_same_jobs(tmp_path: Path) -> None:
+    """In the order of the names, or in that of the system; each with its target, format and errors."""
+    for number in range(20):
+        make(tmp_path / f"in/{number % 4}/{number:02}.png", "jpg" if number % 3 == 0 else "png")
+    (tmp_path / "in/notes.txt").write_bytes(b"text")
+    inputs: list[Path | str] = [tmp_path / "in", tmp_path / "missing.png"]
+    planned = plan([str(item) for item in inputs], f"{tmp_path}/out", DOUBLE, recursive=True)
+    few = drawn(inputs, tmp_path / "out", settled=21, recursive=True)
+    assert few.count == 21
+    assert [str(job) for job in few] == [str(job) for job in planned.jobs]
+    many = drawn(inputs, tmp_path / "out", recursive=True)
+    assert many.count is None
+    jobs = list(many)
+    assert sorted(map(str, jobs)) == sorted(map(str, planned.jobs))
+    assert many.found == few.found == planned.found
+    assert list(many) == []  # drawn once
+
+
+def test_many_pictures_are_counted_beside_the_work(tmp_path: Path) -> None:
+    """Those in the folder of the outputs, which fills meanwhile, are none."""
+    for number in range(9):
+        make(tmp_path / f"in/{number}.png")
+    make(tmp_path / "in/out/old.png")
+    drawing = drawn([tmp_path / "in", tmp_path / "missing.png"], tmp_path / "in/out", recursive=True)
+    totals = [drawing.total()]
+    assert len(list(drawing)) == 10
+    while totals[-1] is None:
+        totals.append(drawing.total())
+    assert totals[-1] == 10
+    assert drawn([tmp_path / "in"], tmp_path / "in/out", settled=9).total() == 9
+
+
+def test_what_is_wrong_with_a_late_one_is_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its output is that of another, exists, is an input, or is no name; the first ones would have been refused."""
+    for name in ("a", "b", "c", "d"):
+        make(tmp_path / f"in/{name}.png")
+    make(tmp_path / "more/d.jpg", "png")  # whose output is d.png, too
+    make(tmp_path / "more/e.png")
+    make(tmp_path / "out/e.png")
+    make(tmp_path / f"more/{'f' * 251}.png")
+    make(tmp_path / "last/g.png")
+    inputs: list[Path | str] = [tmp_path / "in", tmp_path / "more", tmp_path / "last/g.png"]
+    drawing = drawn(inputs, tmp_path / "out")
+    errors = {job.source: str(job.error).replace(str(tmp_path), "") for job in drawing if job.error is not None}
+    assert errors == {
+        tmp_path
+        / "more/d.jpg": "/in/d.png and /more/d.jpg would both become /out/d.png; give them different names or folders",
+        tmp_path
+        / "more/e.png": "/more/e.png: /out/e.png exists; give existing='replace' to replace or existing='skip' to leave",
+    }
+    left: list[Job] = []
+    drawing = drawn(inputs, tmp_path / "out", existing="skip", skip=left.append)
+    assert [job.source for job in drawing if str(job.error).endswith("exists")] == []
+    assert [job.source for job in left] == [tmp_path / "more/e.png"]
+    assert drawing.skipped == 1
+    assert {job.source for job in drawn(inputs, tmp_path / "out", existing="replace") if job.error} == {
+        tmp_path / "more/d.jpg"
+    }
+    for settled in (7, 8):  # among the first, or all
+        with pytest.raises(UsageError, match=r"in/d\.png and .*more/d\.jpg would both become"):
+            drawn(inputs, tmp_path / "out", settled=settled)
+    (tmp_path / "more/d.jpg").unlink()
+    with pytest.raises(UsageError, match=r"e\.png exists"):
+        drawn(inputs, tmp_path / "out", settled=7)
+
+
+def test_a_late_output_that_is_an_input_is_refused_before_it_is_listed(tmp_path: Path) -> None:
+    """The inputs of a folder are those that a listing would show, whether it has come to them or not."""
+    for name in (
+        "first/1.png",
+        "first/2.png",
+        "first/3.png",
+        "a/x.png",
+        "a/y.png",
+        "a/z.png",
+        "b/z.png",
+        "b/.hidden/z.png",
+        "b/deep/w.png",
+        "c/v.png",
+    ):
+        make(tmp_path / name)
+    (tmp_path / "a/linked.png").symlink_to(tmp_path / "c/v.png")
+    # a's pictures go to b, where those of the same names would be replaced before they are read.
+    drawing = drawn(
+        [tmp_path / "first", tmp_path / "a", tmp_path / "b/z.png"], tmp_path / "b", settled=2, existing="replace"
+    )
+    errors = {job.source: str(job.error) for job in drawing if job.error is not None}
+    assert errors == {
+        tmp_path / "a/z.png": f"the output {tmp_path}/b/z.png is also an input; give another output",
+        tmp_path / "b/z.png": f"the output {tmp_path}/b/z.png is also an input; give another output",
+    }
+    # What is written beside a folder lies in one that is an input, too.
+    (tmp_path / "b_x2").mkdir()
+    make(tmp_path / "b_x2/z.png")
+    inputs: list[Path | str] = [tmp_path / "first", tmp_path / "b", tmp_path / "b_x2"]
+    drawing = drawn(inputs, None, settled=2, existing="replace")
+    assert [str(job.error) for job in drawing if job.error] == [
+        f"the output {tmp_path}/b_x2/z.png is also an input; give another output"
+    ]
+    # A link among the inputs leads to where another one's output would go.
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/u.png").symlink_to(make(tmp_path / "e_x2/v.png"))
+    make(tmp_path / "e/v.png")
+    drawing = drawn([tmp_path / "first", tmp_path / "links", tmp_path / "e"], None, settled=2, existing="replace")
+    assert [str(job.error) for job in drawing if job.error] == [
+        f"the output {tmp_path}/e_x2/v.png is also an input; give another output"
+    ]
+
+
+def test_what_earlier_runs_did_is_left_and_what_they_broke_off_is_made_again(tmp_path: Path) -> None:
+    names = [make(tmp_path / f"in/{name}.png").name for name in "abcdef"]
+    for name in names:
+        make(tmp_path / f"out/{name}")
+    make(tmp_path / "in/g.png")
+
+    def earlier(job: Job) -> Earlier:
+        assert job.source is not None
+        return {"a.png": "done", "e.png": "done", "b.png": "begun", "f.png": "begun"}.get(job.source.name, "new")  # type: ignore[return-value]
+
+    for settled in (2, 10):
+        drawing = drawn([tmp_path / "in"], tmp_path / "out", settled=settled, existing="skip", earlier=earlier)
+        jobs = {job.source.name: job.again for job in drawing if job.source}
+        assert jobs == {"b.png": True, "f.png": True, "g.png": False}
+        assert (drawing.before, drawing.skipped) == (2, 2)
+    with pytest.raises(UsageError, match=r"[cd]\.png and 1 more outputs exist"):
+        drawn([tmp_path / "in"], tmp_path / "out", settled=10, earlier=earlier)
+    # What is done keeps its output: nobody else gets it.
+    make(tmp_path / "in/a.jpg", "png")
+    with pytest.raises(UsageError, match=r"a\.png and .*a\.jpg would both become"):
+        drawn([tmp_path / "in"], tmp_path / "out", settled=10, existing="replace", earlier=earlier)
+
+
+def test_keys_of_objects_never_leave_the_folder_of_the_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [
+        "a.png",
+        "x/../../b.png",
+        "../c.png",
+        "d//e.png",
+        "f/./g.png",
+        "nul\0.png",
+        "ünï code/h i.png",
+        "/root.png",
+        "x/y/i.png",
+    ]
+    folder = Remote("s3://bucket/in")
+    monkeypatch.setattr(places, "walk", lambda folder, recursive: (folder / key for key in keys))
+    monkeypatch.setattr(places, "kinds", lambda remotes, folders=True: ["absent"] * len(remotes))
+    for settled in (2, 100):
+        jobs = {job.source: job for job in drawn([f"{folder}/"], tmp_path / "out", settled=settled, recursive=True)}
+        written = {key: jobs[folder / key].target for key in keys if jobs[folder / key].error is None}
+        assert written == {name: tmp_path / "out" / name for name in ("a.png", "ünï code/h i.png", "x/y/i.png")}
+        assert str(jobs[folder / "../c.png"].error).endswith(
+            "a file cannot be called as its key, for the part '..' of it"
+        )
+    # From store to store, keys stay as they are.
+    jobs = {job.source: job for job in drawn([f"{folder}/"], "s3://other/out/", recursive=True)}
+    assert [jobs[folder / key].target for key in keys] == [Remote("s3://other/out") / key for key in keys]

@@ -329,6 +329,29 @@ def chain() -> str:
     return table(["in this order", *(f"`{name}`" for name in columns), "BSRGAN", "Real-ESRGAN"], rows)
 
 
+def cluster() -> str:
+    result = saved("cluster")
+    measured = result["results"]
+    head = ["cores", "seconds per picture: one process", "`--cluster local`", "overhead"]
+    rows = [
+        [
+            cores,
+            *(f"{row['seconds_per_picture'][way]:.3f}" for way in ("process", "cluster")),
+            f"{row['overhead_percent']:.1f} %",
+        ]
+        for cores, row in measured["cores"].items()
+    ]
+    driver, start = measured["driver"], measured["start_seconds"]
+    return (
+        f"{result['what']}; {result['machine']['processor']}, Ray {result['versions']['ray']} "
+        f"([results](../benchmarks/results/cluster.json)):\n\n{table(head, rows)}\n\n"
+        f"The start takes {start['cluster']:.1f} seconds with a cluster and {start['process']:.1f} without. A picture costs the "
+        f"driver {driver['cpu_milliseconds_per_picture']:.2f} ms of a core, log and listing included, so one driver keeps up with "
+        f"{driver['pictures_per_second']:,} pictures a second. It took {driver['memory_mb']:,} MB, a worker at most "
+        f"{measured['worker_memory_mb']:,} MB."
+    )
+
+
 def films() -> str:
     result = saved("film")
     by_threads, versions = result["results"], result["versions"]
@@ -579,6 +602,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/release.md": {"builds": builds},
+    "docs/cluster.md": {"cluster": cluster},
     "docs/serve.md": {"serving": serving},
     "docs/mpv.md": {"shaders": shaders},
     "docs/exports.md": {"places": places, "export distances": export_distances, "export speed": export_speed},

@@ -119,3 +119,7 @@ class PictureWarning(UserWarning):
 
 class EngineWarning(UserWarning):
     """The native engine is not built, and a slower one does the work."""
+
+
+class ClusterWarning(UserWarning):
+    """Something about a cluster that whoever runs it wants to know; the pictures are right."""

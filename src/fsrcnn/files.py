@@ -140,6 +140,29 @@ def remove_parts() -> None:
         _remove(part)
 
 
+@contextlib.contextmanager
+def marked(folder: Path, error: type[FsrcnnError] = FsrcnnError) -> Iterator[Path]:
+    """An empty part in a folder, held until the end: whoever sees it, on whichever machine, sees the folder.
+
+    Raises:
+        FsrcnnError: the folder cannot be made or written to.
+    """
+    mark = folder / f".fsrcnn-{os.urandom(8).hex()}.part"
+    try:
+        _make_folder(folder)
+        with _held(mark, 0o644):
+            yield mark
+    except OSError as reason:
+        raise error(f"cannot write to {folder}: {explained(reason)}") from reason
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts in a folder that nobody holds; of writers that have just died, too, whose parts it waits to grow old."""
+    until = time.monotonic() + 2 * DEAD_SECONDS
+    while fcntl is not None and _remove_dead(folder) and time.monotonic() < until:
+        time.sleep(0.5)
+
+
 def resolved(path: Path) -> Path:
     """The absolute path without symbolic links, as far as they lead anywhere.
 
@@ -298,22 +321,34 @@ def _remove_dead_parts(folder: Path) -> None:
     if fcntl is None or folder in _swept:
         return
     _swept.add(folder)
+    _remove_dead(folder)
+
+
+def _remove_dead(folder: Path) -> bool:
+    """Whether parts are left that are too young to say."""
+    young = False
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if PART.fullmatch(entry.name):
-                _remove_if_dead(Path(entry.path))
+                young |= _remove_if_dead(Path(entry.path))
+    return young
 
 
-def _remove_if_dead(part: Path) -> None:
+def _remove_if_dead(part: Path) -> bool:
+    """Whether it is too young to say."""
+    if part in _parts:
+        return False
     with contextlib.suppress(OSError):  # somebody holds it, or it is not ours
         access = os.O_RDONLY if part.is_dir() else os.O_RDWR
         descriptor = os.open(part, access | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
-            old = found.st_mtime < time.time() - DEAD_SECONDS
-            ours = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
-            if old and ours and found.st_uid == os.geteuid():
+            ours = (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) and found.st_uid == os.geteuid()
+            if ours and found.st_mtime >= time.time() - DEAD_SECONDS:
+                return True
+            if ours:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(part)
         finally:
             os.close(descriptor)
+    return False

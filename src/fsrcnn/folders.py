@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fsrcnn.errors import ImageError
 from fsrcnn.files import STREAMS
@@ -57,33 +58,88 @@ def find(folder: Path, *, recursive: bool = False) -> Found:
     Raises:
         ImageError: the folder does not exist, may not be read, or holds no picture.
     """
-    pictures: list[Path] = []
-    links: list[Path] = []
-    others, deeper = 0, False
-    closed: list[OSError] = []
-    for root, folders, names in os.walk(folder, onerror=closed.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        deeper = deeper or bool(folders)
-        paths = [Path(root, name) for name in names if not name.startswith(".")]
-        found = [path for path in paths if path.suffix.lower() in LOOKED_FOR and not _is_device(path)]
-        pictures += found
-        others += len(paths) - len(found)
-        if not recursive:
-            break
-        links += [path for path in (Path(root, name) for name in folders) if path.is_symlink()]
-    top = next((error for error in closed if Path(error.filename) == folder), None)
-    if top is not None:
-        reasons = {FileNotFoundError: "does not exist", NotADirectoryError: "is not a folder"}
-        raise ImageError(f"{folder} {reasons.get(type(top), f'cannot be read: {_reason(top)}')}")
-    shut = tuple(sorted(Path(error.filename) for error in closed))
-    if not pictures:
-        remedy = "give {recursive=True} to look into its folders" if deeper and not recursive else ""
-        unseen = f", and {shut[0]} cannot be read" if shut else ""
-        raise ImageError(f"{folder} holds no pictures ({endings_read()}){unseen}", remedy)
-    return Found(tuple(sorted(pictures)), others, shut, tuple(sorted(links)))
+    listing = Listing(folder, recursive=recursive)
+    pictures = tuple(sorted(listing))
+    return replace(listing.found(), pictures=pictures)
 
 
-def left_out(folder: Path, found: Found) -> list[str]:
+class Listing:
+    """The pictures in a folder, as the system lists them: iterated once, and never all of them in memory.
+
+    A folder below is looked into when its name comes, so that only those on the way to it are open.
+
+    Attributes:
+        count: pictures so far.
+        others: files so far that have another ending.
+    """
+
+    def __init__(self, folder: Path, *, recursive: bool = False) -> None:
+        self.folder, self.recursive = folder, recursive
+        self.count = self.others = 0
+        self._closed: list[Path] = []
+        self._links: list[Path] = []
+
+    def __iter__(self) -> Iterator[Path]:
+        """
+        Raises:
+            ImageError: at its beginning, the folder does not exist or may not be read; at its end, it held no picture.
+        """
+        deeper = False
+        try:
+            entered: list[tuple[str, Any]] = [(str(self.folder), os.scandir(str(self.folder)))]
+        except OSError as error:
+            reasons = {FileNotFoundError: "does not exist", NotADirectoryError: "is not a folder"}
+            raise ImageError(
+                f"{self.folder} {reasons.get(type(error), f'cannot be read: {_reason(error)}')}"
+            ) from error
+        try:
+            while entered:
+                entry = self._next(entered)
+                if entry is None or entry.name.startswith("."):
+                    continue
+                if _is_folder(entry):
+                    deeper = True
+                    if self.recursive:
+                        self._enter(entry, entered)
+                elif _ending(entry.name) in LOOKED_FOR and not _is_device(entry):
+                    self.count += 1
+                    yield Path(entry.path)
+                else:
+                    self.others += 1
+        finally:
+            for _, entries in entered:
+                entries.close()
+        if not self.count:
+            remedy = "give {recursive=True} to look into its folders" if deeper and not self.recursive else ""
+            unseen = f", and {min(self._closed)} cannot be read" if self._closed else ""
+            raise ImageError(f"{self.folder} holds no pictures ({endings_read()}){unseen}", remedy)
+
+    def found(self) -> Found:
+        """What is known so far, without the pictures."""
+        return Found((), self.others, tuple(sorted(self._closed)), tuple(sorted(self._links)))
+
+    def _next(self, entered: list[tuple[str, Any]]) -> os.DirEntry[str] | None:
+        """The next entry of the folder that was entered last; None where it has no more, or cannot be read on."""
+        try:
+            found: os.DirEntry[str] | None = next(entered[-1][1], None)
+        except OSError:
+            self._closed.append(Path(entered[-1][0]))
+            found = None
+        if found is None:
+            entered.pop()[1].close()
+        return found
+
+    def _enter(self, entry: os.DirEntry[str], entered: list[tuple[str, Any]]) -> None:
+        if entry.is_symlink():
+            self._links.append(Path(entry.path))
+            return
+        try:
+            entered.append((entry.path, os.scandir(entry.path)))
+        except OSError:
+            self._closed.append(Path(entry.path))
+
+
+def left_out(folder: object, found: Found) -> list[str]:
     """What lies in a folder and is not taken, in sentences for its owner."""
     files = "1 other file" if found.others == 1 else f"{found.others:,} other files"
     sentences = [f"{files} in {folder} left out"] if found.others else []
@@ -95,11 +151,24 @@ def unread(folder: Path) -> ImageError:
     return ImageError(f"the folder {folder} cannot be read, so its pictures are missing")
 
 
-def _is_device(path: Path) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _ending(name: str) -> str:
+    """As the suffix of a `Path`, which takes longer to make: `.png` of `a.PNG`."""
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and stem and ending else ""
+
+
+def _is_device(entry: os.DirEntry[str]) -> bool:
     """Whether opening it might wait for ever. What cannot be asked, and a link to nothing, is said when its turn comes."""
     try:
-        return kind(path) == "device"
-    except ImageError:
+        return not entry.is_file(follow_symlinks=False) and kind(Path(entry.path)) == "device"
+    except (ImageError, OSError):
         return False
 
 

@@ -28,6 +28,7 @@ from fsrcnn.folders import kind
 from fsrcnn.integer import LEVEL_BITS
 from fsrcnn.models import ModelName
 from fsrcnn.parallel import Control, physical_memory
+from fsrcnn.places import Place
 from fsrcnn.planes import Planes, plain
 from fsrcnn.size import Size, chain, check_size, mark_of
 from fsrcnn.windows import Resize, Source, Step, SuperResolution, fill
@@ -474,7 +475,7 @@ def default_output(path: Path, size: Size, format: str) -> Path:
     return formats.with_ending(path.with_name(f"{path.stem}_{mark_of(size)}{path.suffix}"), format)
 
 
-def check_output(target: Path | None, format: str | None, lossless: bool = False) -> None:
+def check_output(target: Place | None, format: str | None, lossless: bool = False) -> None:
     """Refuse a name that does not say what to write, or says another thing than `format`; and either where it is never `lossless`.
 
     A device needs no ending.
@@ -483,7 +484,8 @@ def check_output(target: Path | None, format: str | None, lossless: bool = False
         UsageError: that is so.
         ImageError: the system does not say what lies there.
     """
-    if target is not None and (kind(target) != "device" or format or target.suffix):
+    device = isinstance(target, Path) and kind(target) == "device"
+    if target is not None and (not device or format or target.suffix):
         format = formats.format_of(target, format)
     if lossless and format is not None:
         formats.check_lossless(format, target)

@@ -175,9 +175,9 @@ def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
     line: str | None = None,
 ) -> None:  # fmt: skip
-    from fsrcnn.errors import EngineWarning, PictureWarning
+    from fsrcnn.errors import ClusterWarning, EngineWarning, PictureWarning
 
-    if issubclass(category, (EngineWarning, PictureWarning)):
+    if issubclass(category, (ClusterWarning, EngineWarning, PictureWarning)):
         _say(str(message))
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
-from fsrcnn import batch, formats, images, planning
+from fsrcnn import batch, folders, formats, images
 from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite, Precision, Threads, Width, as_option
 from fsrcnn.cli.signals import instead, received
-from fsrcnn.cli.terminal import bar, print_json, remark, say_left_out
+from fsrcnn.cli.terminal import Pace, Spool, bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.files import explained
 from fsrcnn.parallel import Control
-from fsrcnn.planning import Existing, Job, Plan
+from fsrcnn.places import Place
+from fsrcnn.planning import Drawing, Earlier, Existing, Job
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from fsrcnn.log import Log
+
+NAMED = 1000  # failures that are named at the end
+Run = Callable[[Iterable[Job], int | None, Control], Iterator[batch.Outcome]]
+"""Jobs, their number if it is known, and how they are watched → what becomes of them."""
 
 
 def upscale(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Pictures, folders of pictures, or - for standard input.", show_default=False
+            metavar="INPUT...",
+            help="Pictures, folders of pictures, URLs of either (s3://bucket/in/), or - for standard input.",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -34,7 +47,7 @@ def upscale(
         typer.Option(
             "--output",
             "-o",
-            help="File, folder (made if missing), or - for standard output. Default: NAME_x2.ENDING beside the input.",
+            help="File, folder (made if missing), URL of either, or - for standard output. Default: NAME_x2.ENDING beside the input.",
             show_default=False,
         ),
     ] = None,
@@ -88,6 +101,25 @@ def upscale(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say of each picture which model upscaled it, and why.")
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Have the workers of a Ray cluster do it: local (started here), auto (that of this machine), or its address. "
+            "--threads are then the cores of each worker (default: 1).",
+            show_default=False,
+        ),
+    ] = None,
+    log_file: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="FILE.jsonl",
+            help="Note what becomes of each picture, a line of JSON each. The same command with the same file does what is missing.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upscale pictures. Bit depth, transparency, colour profile, EXIF and resolution are kept."""
@@ -95,82 +127,191 @@ def upscale(
         raise UsageError("give either --overwrite or --skip-existing")
     if first_page and page not in (None, 1):
         raise UsageError(f"give either --first-page or --page {page}")
+    threads = 1 if threads is None and address is not None else threads
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     size = wanted_size(scale, width, height, fit) or Size(factor=upscaler.scale)
     options = batch.Options(
         quality=quality, overwrite=overwrite, lossless=lossless, max_pixels=max_pixels, tolerant=tolerant,
-        page=1 if first_page else page,
+        page=1 if first_page else page, digest=log_file is not None,
     )  # fmt: skip
     existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
-    plan = planning.plan(inputs, output, size, format=format, recursive=recursive, existing=existing, lossless=lossless)
-    if any(job.target is None for job in plan.jobs if job.error is None):
+    report = _Report(as_json, verbose)
+    with contextlib.ExitStack() as closing:
+        log = None
+        if log_file is not None:
+            from fsrcnn.log import Log, settings_of  # here, as few runs need them
+
+            settings = settings_of(model, size, options, format=format, precision=precision, engine=engine)
+            log = Log(Path(log_file), settings)
+            closing.callback(log.close)
+        drawing = Drawing(
+            inputs, output, size, format=format, recursive=recursive, existing=existing, lossless=lossless,
+            skip=report.skip, earlier=_never if log is None else log.earlier,
+        )  # fmt: skip
+        closing.callback(drawing.close)
+        _check_streams(drawing, as_json, clustered=address is not None)
+        if any(job.source is None for job in drawing.first):
+            options = replace(options, standard_input=_from_stdin(max_pixels))
+        if address is None:
+
+            def run(jobs: Iterable[Job], count: int | None, control: Control) -> Iterator[batch.Outcome]:
+                return batch.run_all(jobs, upscaler, size, options, control, count=count)
+
+        else:
+            from fsrcnn import cluster
+
+            recipe = cluster.Recipe(model, upscaler.label, scale, engine, precision, upscaler.threads)
+            options = replace(options, parts=drawing.root if isinstance(drawing.root, Path) else None)
+
+            def run(jobs: Iterable[Job], count: int | None, control: Control) -> Iterator[batch.Outcome]:
+                return cluster.run_all(jobs, recipe, size, options, control, address=address, count=count)
+
+        cancelled = _run(drawing, run, upscaler.threads, report, log)
+        report.end(drawing, log)
+    stopped = received()
+    if cancelled and stopped is not None:
+        count = f" of {drawing.count:,}" if drawing.count is not None else ""
+        remark(f"fsrcnn: stopped; {report.done:,}{count} pictures are written, none is half-written")
+        raise SystemExit(stopped.exit_code)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _run(drawing: Drawing, run: Run, threads: int, report: _Report, log: Log | None) -> bool:
+    """Do what is drawn, and say and note what becomes of it; whether it was stopped."""
+    pace = Pace(drawing.total)
+    with bar(_label(drawing, pace)) as update:
+
+        def progress(done: float) -> None:
+            pace.step(report.done + report.failed, drawing.skipped + drawing.before)
+            update(done if drawing.count is not None else pace.part, None)
+
+        control = Control(threads, progress)
+        try:
+            with instead(control.cancel):
+                for outcome in _outcomes(drawing, run, control, log):
+                    if log is not None:
+                        log.note(outcome)
+                    report.add(outcome)
+                    pace.step(report.done + report.failed, drawing.skipped + drawing.before)
+                    update(pace.part, _label(drawing, pace))
+        except Cancelled:
+            return True
+    return False
+
+
+def _outcomes(drawing: Drawing, run: Run, control: Control, log: Log | None) -> Iterator[batch.Outcome]:
+    """What becomes of the jobs; first of all, then of those that are done again as their sources are not what their names say."""
+    noted = (lambda jobs: jobs) if log is None else log.handed_out
+    with tempfile.TemporaryFile() as file:
+        moved = 0
+        for outcome in run(noted(drawing), drawing.count, control):
+            if outcome.moved is None:
+                yield outcome
+            else:
+                pickle.dump((outcome.job, outcome.moved), cast(BinaryIO, file))
+                moved += 1
+        if moved:
+            file.seek(0)
+            pairs: Iterator[tuple[Job, Place]] = (pickle.load(file) for _ in range(moved))  # what was just written
+            again = (drawing.moved(job, target) for job, target in pairs)
+            yield from run(noted(job for job in again if job is not None), None, control)
+
+
+def _label(drawing: Drawing, pace: Pace) -> str:
+    """What stands before the progress bar."""
+    if drawing.count == 1:
+        return printable(Path(drawing.first[0].label).name)
+    return f"{pace.count()} {pace.rate:.1f}/s"
+
+
+class _Report:
+    """What is said of a batch: of each picture as it ends, of all of them at the end.
+
+    Attributes:
+        done, failed: how many pictures.
+    """
+
+    def __init__(self, as_json: bool, verbose: bool) -> None:
+        self.done = self.failed = 0
+        self._verbose = verbose
+        self._json = {name: Spool() for name in ("done", "skipped", "failed")} if as_json else None
+        self._failures: list[str] = []  # the first ones
+
+    def skip(self, job: Job) -> None:
+        """A job is left out, as its output exists."""
+        if self._json is not None:
+            self._json["skipped"].append(str(job.target))
+
+    def add(self, outcome: batch.Outcome) -> None:
+        """Write the picture for standard output, and say what was written."""
+        try:
+            done = outcome.result()
+            if outcome.data is not None:
+                _to_stdout(outcome.data)
+        except FsrcnnError as error:
+            self.failed += 1
+            sentence = error.about(outcome.job.label, as_option)
+            if len(self._failures) < NAMED:
+                self._failures.append(sentence)
+            if self._json is not None:
+                self._json["failed"].append(sentence)
+            return
+        self.done += 1
+        if self._verbose:
+            said = f"{done.model} ({done.reason})" if done.model and done.reason else done.model or done.reason
+            remark(f"fsrcnn: {done.input}: {said}")
+        for note in done.notes:
+            remark(f"fsrcnn: {done.input}: {note}")
+        if self._json is not None:
+            self._json["done"].append(asdict(done))
+        elif done.output != "standard output":
+            remark(f"{done.output}  {done.output_size[0]}×{done.output_size[1]}")
+
+    def end(self, drawing: Drawing, log: Log | None) -> None:
+        """Say what was left out and what failed, and print the report for programs."""
+        count = self.done + self.failed if drawing.count is None else drawing.count
+        for folder, found in drawing.found.items():
+            say_left_out(folder, found)
+        if log is not None and drawing.before:
+            remark(
+                f"fsrcnn: {drawing.before:,} of {drawing.before + count:,} pictures were done before, says {log.path}"
+            )
+        if drawing.skipped:
+            remark(f"fsrcnn: {drawing.skipped} of {drawing.skipped + count} outputs existed and were left")
+        for sentence in self._failures:
+            remark(f"fsrcnn: {sentence}")
+        if self.failed > len(self._failures):
+            where = f"; {log.path} names them all" if log is not None else ""
+            remark(f"fsrcnn: and {self.failed - len(self._failures):,} more{where}")
+        if self.failed and count > 1:
+            remark(f"fsrcnn: {self.failed} of {count} pictures failed")
+        if self._json is not None:
+            others = sum(found.others for found in drawing.found.values())
+            print_json({**self._json, "others": others}, f"{self.done} of {count} pictures are written")
+
+
+def _never(job: Job) -> Earlier:
+    return "new"
+
+
+def _check_streams(drawing: Drawing, as_json: bool, clustered: bool) -> None:
+    """
+    Raises:
+        UsageError: the picture goes to a stream that is taken or looked at, or comes from or goes to one that workers do not have.
+    """
+    jobs = [job for job in drawing.first if job.error is None]
+    if clustered and drawing.count == 1 and any(_is_stream(end) for job in jobs for end in (job.source, job.target)):
+        raise UsageError("a cluster reads and writes files, no streams and devices", "give -o a file or folder")
+    if any(job.target is None for job in jobs):
         if as_json:
             raise UsageError("--json and the picture cannot both go to standard output; give -o a file")
         if sys.stdout.isatty():
             raise UsageError("standard output is a terminal; give -o a file, or pipe the picture somewhere")
-    if any(job.source is None for job in plan.jobs):
-        options = replace(options, standard_input=_from_stdin(max_pixels))
-
-    outcomes: list[batch.Outcome] = []
-    count, cancelled = len(plan.jobs), False
-    with bar(_label(plan.jobs, 0)) as update:
-        control = Control(upscaler.threads, lambda done: update(done, None))
-        try:
-            with instead(control.cancel):
-                for outcome in batch.run_all(plan.jobs, upscaler, size, options, control):
-                    outcomes.append(outcome)
-                    update(len(outcomes) / count, _label(plan.jobs, len(outcomes)))
-        except Cancelled:
-            cancelled = True
-    failures = _report(plan, outcomes, as_json, verbose)
-    stopped = received()
-    if cancelled and stopped is not None:
-        written = len(outcomes) - failures
-        remark(f"fsrcnn: stopped; {written} of {count} pictures are written, none is half-written")
-        raise SystemExit(stopped.exit_code)
-    if failures:
-        raise typer.Exit(1)
 
 
-def _label(jobs: Sequence[Job], number: int) -> str:
-    """What the progress bar calls a job, counted from 1; nothing after the last one."""
-    return printable(f"{number + 1}/{len(jobs)} {Path(jobs[number].label).name}") if number < len(jobs) else ""
-
-
-def _report(plan: Plan, outcomes: Sequence[batch.Outcome], as_json: bool, verbose: bool) -> int:
-    """Write the picture for standard output, say what was written, left and not done; returns the number of failures."""
-    count = len(plan.jobs)
-    done: list[batch.Done] = []
-    failures: list[str] = []
-    for outcome in outcomes:
-        try:
-            done.append(outcome.result())
-            if outcome.data is not None:
-                _to_stdout(outcome.data)
-        except FsrcnnError as error:
-            failures.append(error.about(outcome.job.label, as_option))
-    for item in done:
-        if verbose:
-            said = f"{item.model} ({item.reason})" if item.model and item.reason else item.model or item.reason
-            remark(f"fsrcnn: {item.input}: {said}")
-        for note in item.notes:
-            remark(f"fsrcnn: {item.input}: {note}")
-        if not as_json and item.output != "standard output":
-            remark(f"{item.output}  {item.output_size[0]}×{item.output_size[1]}")
-    for folder, found in plan.found.items():
-        say_left_out(folder, found)
-    if plan.skipped:
-        remark(f"fsrcnn: {len(plan.skipped)} of {len(plan.skipped) + count} outputs existed and were left")
-    for sentence in failures:
-        remark(f"fsrcnn: {sentence}")
-    if failures and count > 1:
-        remark(f"fsrcnn: {len(failures)} of {count} pictures failed")
-    if as_json:
-        skipped = [str(job.target) for job in plan.skipped]
-        others = sum(found.others for found in plan.found.values())
-        summary = {"done": [asdict(item) for item in done], "skipped": skipped, "failed": failures, "others": others}
-        print_json(summary, f"{len(done)} of {count} pictures are written")
-    return len(failures)
+def _is_stream(end: Place | None) -> bool:
+    return end is None or (isinstance(end, Path) and folders.kind(end) == "device")
 
 
 def _from_stdin(max_pixels: int) -> bytes:

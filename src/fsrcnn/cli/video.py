@@ -17,13 +17,13 @@ from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, UsageError, of_system, printable
 from fsrcnn.parallel import Control
-from fsrcnn.planning import Existing, Job
+from fsrcnn.planning import Existing
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_films
 from fsrcnn.video.encoders import ENCODERS, available
 from fsrcnn.video.library import pyav
-from fsrcnn.video.planning import plan
+from fsrcnn.video.planning import FilmJob, plan
 from fsrcnn.video.span import span_of
 
 OFFERED = ", ".join(available()) or f"{', '.join(ENCODERS)}, as the installed PyAV has them (it is not installed)"
@@ -205,7 +205,7 @@ def video(
 
 
 def _one(
-    job: Job,
+    job: FilmJob,
     upscaler: Upscaler,
     size: Size,
     control: Control,

@@ -47,6 +47,7 @@ def write(
     lossless: bool = False,
     overwrite: bool = False,
     digest: bool = False,
+    parts: Path | None = None,
 ) -> Written:
     """Encode a picture, with its metadata, and put it in place in one step.
 
@@ -62,6 +63,7 @@ def write(
             comes from a lossless WebP or AVIF stays lossless in its format where no quality is given.
         overwrite: replace an existing file.
         digest: give the SHA-256 of what was written.
+        parts: the folder in which a file is written before it is put in place; the target's own where it is not given.
 
     Returns:
         The bytes where there is no target, how many they are, and what could not be written.
@@ -93,7 +95,7 @@ def write(
                 raise ImageError(f"cannot write {target}: {error.strerror}") from error
         sha256 = hashlib.sha256(data).hexdigest() if digest else None
         return Written(data if target is None else None, notes, len(data), sha256)
-    with files.beside(target, ImageError, replace=overwrite) as part, part.open("r+b") as file:
+    with files.beside(target, ImageError, replace=overwrite, folder=parts) as part, part.open("r+b") as file:
         notes = encode(picture, file, part, format, options)
         length = file.seek(0, io.SEEK_END)
         sha256 = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fsrcnn import files, folders
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.folders import Found, kind
+from fsrcnn.places import Place
 from fsrcnn.planning import SEPARATORS, STANDARD, Existing, Job, Plan, checked
 from fsrcnn.size import Size, mark_of
 from fsrcnn.video.library import FilmError
@@ -23,6 +25,14 @@ READ = frozenset({*CONTAINERS, *OTHERS.split()})
 """Endings of the films that are looked for in folders."""
 
 
+@dataclass(frozen=True)
+class FilmJob(Job):
+    """One film to upscale; as `Job`, but both ends are files of this machine."""
+
+    source: Path | None
+    target: Path | None
+
+
 def plan(
     inputs: Sequence[str],
     output: str | None,
@@ -31,7 +41,7 @@ def plan(
     span: Span | None = None,
     recursive: bool = False,
     existing: Existing = "refuse",
-) -> Plan:
+) -> Plan[FilmJob]:
     """Pair each film with its output.
 
     Without `output`, `film.mp4` goes to `film_x2.mp4` beside it, and a folder `films` to a folder `films_x2` with the same tree.
@@ -62,8 +72,8 @@ def plan(
     if place and output is not None and kind(Path(output)) == "file":
         raise UsageError(f"{output} is no folder, and several outputs need one")
     mark = f"{mark_of(size)}{part_of(span or Span())}"
-    jobs: list[Job] = []
-    found: dict[Path, Found] = {}
+    jobs: list[FilmJob] = []
+    found: dict[Place, Found] = {}
     for item in inputs:
         path = Path(item)
         if item == STANDARD:
@@ -71,18 +81,20 @@ def plan(
                 raise UsageError(
                     "a film from standard input has no name to call its output by", "give a file as {output}"
                 )
-            jobs.append(Job(None, None if output == STANDARD else Path(output), named=True))
+            jobs.append(FilmJob(None, None if output == STANDARD else Path(output), named=True))
         elif kind(path) == "folder":
             made, found[path] = _of_folder(path, Path(output) if output is not None else None, mark, recursive)
             jobs += made
         elif kind(path) == "absent":
-            jobs.append(Job(path, None, error=ImageError(f"{path} does not exist")))
+            jobs.append(FilmJob(path, None, error=ImageError(f"{path} does not exist")))
         elif output == STANDARD:
-            jobs.append(Job(path, None, named=True))
+            jobs.append(FilmJob(path, None, named=True))
         elif place and output is not None:
-            jobs.append(Job(path, with_ending(Path(output) / path.name)))
+            jobs.append(FilmJob(path, with_ending(Path(output) / path.name)))
         else:
-            jobs.append(Job(path, _marked(path, mark) if output is None else Path(output), named=output is not None))
+            jobs.append(
+                FilmJob(path, _marked(path, mark) if output is None else Path(output), named=output is not None)
+            )
     checked_jobs, skipped = checked(jobs, existing)
     return Plan(checked_jobs, skipped, found)
 
@@ -108,7 +120,7 @@ def with_ending(path: Path) -> Path:
     return path if path.suffix.lower() in CONTAINERS else path.with_suffix(".mkv")
 
 
-def _of_folder(folder: Path, root: Path | None, mark: str, recursive: bool) -> tuple[list[Job], Found]:
+def _of_folder(folder: Path, root: Path | None, mark: str, recursive: bool) -> tuple[list[FilmJob], Found]:
     """The films of a folder, and how many other files it holds.
 
     Raises:
@@ -125,9 +137,9 @@ def _of_folder(folder: Path, root: Path | None, mark: str, recursive: bool) -> t
         outside = [path for path in paths if not files.resolved(path).is_relative_to(root)]
         films += [path for path in outside if path.suffix.lower() in READ]
         others += sum(path.suffix.lower() not in READ for path in outside)
-    jobs = [Job(film, with_ending(root / film.relative_to(folder))) for film in sorted(films)]
+    jobs = [FilmJob(film, with_ending(root / film.relative_to(folder))) for film in sorted(films)]
     unread = [
-        Job(Path(e.filename), None, error=folders.unread(Path(e.filename)))
+        FilmJob(Path(e.filename), None, error=folders.unread(Path(e.filename)))
         for e in closed
         if Path(e.filename) != folder
     ]

@@ -1,0 +1,191 @@
+"""What a cluster costs beside one process: pictures of 1 megapixel on 1 and on 2 cores, whole processes in turn.
+
+    python benchmarks/cluster.py [--photos 40] [--rounds 3] [--tiny 2000] [--save FILE]
+
+`fsrcnn upscale` with as many threads as there are cores, and with `--cluster local` and a worker for each core; Ray's own processes
+have the same cores. Both are run on two tiny pictures, too: what that takes is the start, which is subtracted. The overhead is how
+much longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds,
+with a log, from which follows how many pictures a second a driver could hand out and take back, however many machines do the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engines import photo
+from fsrcnn import cli, images
+from machine import check_counts, outcome, save
+
+HEIGHT, WIDTH = 864, 1152
+NOISE = 2.0  # standard deviation in levels, about what a camera adds
+WORKER = b"ray::fsrcnn upscale"  # what Ray calls a worker's process
+WAYS = ("process", "cluster")
+# The command, which says at its end what it has used itself.
+COMMAND = """
+import atexit, json, resource, sys
+def say():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]), file=sys.stderr)
+atexit.register(say)
+from fsrcnn.cli import main
+main()
+"""
+
+
+class Run(NamedTuple):
+    """A process: wall-clock seconds, CPU seconds and peak of memory (MB) of its own; peak of a worker (MB)."""
+
+    seconds: float
+    cpu: float
+    memory: float
+    worker: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tiny", type=int, default=2000)
+    parser.add_argument("--save", type=Path)
+    arguments = parser.parse_args()
+    check_counts(arguments, "photos", "rounds", "tiny")
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(Path(folder), arguments)
+    what = (
+        f"{arguments.photos} photos of {WIDTH}×{HEIGHT} (JPEG and PNG) to {2 * WIDTH}×{2 * HEIGHT}, model fsrcnn, whole processes "
+        f"less their start, {arguments.rounds} rounds in turn; {arguments.tiny:,} pictures of 8×8 pixels for the driver"
+    )
+    save(outcome(what, results, ["ray"]), arguments.save)
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make the pictures and run everything on them; the results of `outcome`."""
+    make_photos(folder / "photos", arguments.photos)
+    make_tiny(folder / "two", 2)
+    make_tiny(folder / "tiny", arguments.tiny)
+    all_cores = sorted(os.sched_getaffinity(0))
+    counts = [count for count in (1, 2) if count <= len(all_cores)]
+    photos: dict[tuple[int, str], list[Run]] = {(count, way): [] for count in counts for way in WAYS}
+    starts: dict[tuple[int, str], list[Run]] = {(count, way): [] for count in counts for way in WAYS}
+    drivers = []
+    for _ in range(arguments.rounds):
+        for (count, way), runs in photos.items():
+            os.sched_setaffinity(0, all_cores[:count])  # inherited by all that is measured
+            starts[count, way].append(run(folder, "two", way, count))
+            runs.append(run(folder, "photos", way, count))
+        drivers.append(run(folder, "tiny", "cluster", counts[-1]))
+
+    def median(runs: list[Run], what: str) -> float:
+        return float(statistics.median(getattr(run, what) for run in runs))
+
+    cores = {}
+    for count in counts:
+        each = {
+            way: (median(photos[count, way], "seconds") - median(starts[count, way], "seconds")) / arguments.photos
+            for way in WAYS
+        }
+        cores[str(count)] = {
+            "seconds_per_picture": {way: round(seconds, 4) for way, seconds in each.items()},
+            "overhead_percent": round(100 * (each["cluster"] / each["process"] - 1), 1),
+        }
+    most = counts[-1]
+    cpu = (median(drivers, "cpu") - median(starts[most, "cluster"], "cpu")) / (arguments.tiny - 2)
+    return {
+        "cores": cores,
+        "start_seconds": {way: round(median(starts[most, way], "seconds"), 2) for way in WAYS},
+        "driver": {
+            "cpu_milliseconds_per_picture": round(1000 * cpu, 3),
+            "pictures_per_second": round(1 / cpu),
+            "memory_mb": round(median(drivers, "memory")),
+        },
+        "worker_memory_mb": round(max(run.worker for runs in photos.values() for run in runs)),
+    }
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Parts of a picture, mirrored or not, each with noise of its own; JPEG and PNG in turn."""
+    larger = photo(HEIGHT * 10 // 9, WIDTH * 10 // 9)
+    generator = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(count):
+        top, left = (int(generator.integers(0, side // 9)) for side in (HEIGHT, WIDTH))
+        part = larger[top : top + HEIGHT, left : left + WIDTH]
+        noisy = (part[:, ::-1] if number % 2 else part) + generator.normal(0, NOISE, part.shape)
+        pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        format = ("jpg", "png")[number % 2]
+        images.write(images.Picture((pixels,), format), folder / f"{number:03}.{format}")
+
+
+def make_tiny(folder: Path, count: int) -> None:
+    folder.mkdir()
+    data = images.write(images.Picture((np.full((8, 8, 3), 127, np.uint8),), "png"), None).data
+    assert data is not None
+    for number in range(count):
+        (folder / f"{number:06}.png").write_bytes(data)
+
+
+def run(folder: Path, pictures: str, way: str, cores: int) -> Run:
+    """A command on the pictures of a folder.
+
+    Raises:
+        SystemExit: it fails.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        command = [
+            sys.executable,
+            "-c",
+            COMMAND,
+            "upscale",
+            str(folder / pictures),
+            "-o",
+            f"{output}/out",
+            "-m",
+            "fsrcnn",
+        ]
+        command += ["--log", f"{output}/log.jsonl"]
+        command += ["--cluster", "local", "--threads", "1"] if way == "cluster" else ["--threads", str(cores)]
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        worker, ended = 0.0, None
+        lines: list[str] = []
+        try:
+            while ended is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    lines = process.communicate(timeout=0.25)[1].splitlines()
+                    ended = time.perf_counter()
+                if ended is None and way == "cluster":
+                    worker = max(worker, peak_of_workers())
+        finally:
+            process.terminate()  # where this one was stopped
+    if process.returncode:
+        sys.exit(f"{' '.join(command[3:])}: {lines[-3:]}")
+    cpu, memory = json.loads(lines[-1])
+    return Run(ended - started, cpu, memory, worker)
+
+
+def peak_of_workers() -> float:
+    """The most memory that a worker has had so far, in MB."""
+    most = 0.0
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, StopIteration):
+            if (path / "cmdline").read_bytes().startswith(WORKER):
+                line = next(line for line in (path / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+                most = max(most, int(line.split()[1]) / 1024)
+    return most
+
+
+if __name__ == "__main__":
+    cli.run(main)
