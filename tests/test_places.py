@@ -271,8 +271,8 @@ def test_memory_does_not_grow_with_the_number_of_objects(
     with serving(Listing) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         peak(1000)  # loads what is loaded once
-        few, many = peak(3000), peak(24000)
-    assert many < few + 1_000_000  # 21,000 names and what is known of them would be ten times as much
+        few, many = peak(2000), peak(12000)
+    assert many < few + 1_000_000  # 10,000 names and what is known of them would be several times as much
 
 
 # Failures that pass.
@@ -316,7 +316,7 @@ def test_what_passes_is_listed_and_asked_again(store: Store, fault: Fault) -> No
     store.faults += [Fault(**vars(fault)) for _ in range(2)]
     assert [remote.key for remote in places.walk(below(store, "in"), recursive=True)] == ["in/a.png"]
     assert store.sent("GET") == 3
-    if fault.cut is None:
+    if fault.cut is None and fault.status != 400:  # of which an answer without a body does not say that it passes
         store.faults += [Fault(**vars(fault)) for _ in range(2)]
         assert places.kinds([below(store, "in/a.png"), below(store, "in/b.png")]) == ["file", "absent"]
 
@@ -432,6 +432,12 @@ def test_an_object_that_is_not_there(store: Store) -> None:
 def test_a_forbidden_look_is_said(store: Store) -> None:
     store.faults += [Fault(403, "AccessDenied", method="HEAD")]
     with pytest.raises(ImageError, match=r"cannot use .* it is not allowed with these credentials; set"):
+        places.kind(below(store, "a.png"))
+
+
+def test_a_look_has_no_reason_so_a_list_is_asked_for_it(store: Store) -> None:
+    store.faults += [Fault(403, method="HEAD"), Fault(403, "InvalidAccessKeyId", method="GET")]
+    with pytest.raises(ImageError, match=r"the credentials are wrong \(InvalidAccessKeyId\)"):
         places.kind(below(store, "a.png"))
 
 
@@ -739,6 +745,25 @@ def test_files_over_sftp_are_written_whole(
     assert (tmp_path / target.key).read_bytes() == b"3"
     with pytest.raises(ImageError, match="what it is to lie in does not exist, or is no folder"):
         places.write(target / "below.png", b"", replace=True)
+
+
+def test_a_file_that_comes_to_be_there_meanwhile_is_left(
+    files_there: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    system = fsspec.get_filesystem_class("sftp")
+    upload = system.pipe_file
+
+    def upload_slowly(*arguments: object) -> None:
+        upload(*arguments)
+        (tmp_path / "a.png").write_bytes(b"theirs")
+
+    monkeypatch.setattr(system, "pipe_file", upload_slowly)
+    with pytest.raises(ImageError, match="exists; give overwrite=True"):
+        places.write(files_there / "a.png", b"ours", replace=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == b"theirs"
 
 
 def test_parts_of_dead_runs_are_removed(files_there: Remote, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ through Pillow. `formats.py` says what each format can hold.
 |---|---|
 | `picture.py` | `Picture`: what a file becomes; `Written`: what became of one |
 | `reading.py` | `read`: the way of a file, and why it is refused |
-| `content.py` | its bytes, read once, from files, pipes and devices |
+| `content.py` | its bytes, read once, from files, pipes, devices and stores |
 | `compression.py` | what it says of its losses: a JPEG's quality |
 | `structure.py` | what it says of itself: size, frames, whether its end is there |
 | `tiff.py` | the directories of a TIFF: pages, copies, masks; several TIFFs in one |

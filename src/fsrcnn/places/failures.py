@@ -180,6 +180,8 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
         return ImageError(f"{cannot}: it is not allowed with these credentials{f' ({code})' if code and code != '403' else ''}",
                           credentials + public)  # fmt: skip
     if status in (404, 410) or isinstance(error, FileNotFoundError):
+        if doing in ("write", "list") and remote.scheme not in FILE_SYSTEMS:
+            return ImageError(f"{cannot}: there is no bucket {bucket}")
         if doing == "write":
             return ImageError(f"{cannot}: what it is to lie in does not exist, or is no folder")
         return ImageError(f"{remote} does not exist")
@@ -192,7 +194,10 @@ def explained(remote: Remote, doing: str, error: BaseException, *, tries: int = 
     }:
         said, remedy = "nothing answers there", "is AWS_ENDPOINT_URL right?" if remote.scheme in S3 else ""
     else:
-        said, remedy = f"the store answers {status} {code}".rstrip() if status else _said(error), ""
+        said, remedy = (
+            f"the store answers {status} {code if code != str(status) else ''}".rstrip() if status else _said(error),
+            "",
+        )
     return ImageError(f"{cannot}: {said}{f' (after {tries} tries)' if tries > 1 else ''}", remedy)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 from fsrcnn.errors import ImageError
 from fsrcnn.folders import Kind
 from fsrcnn.places.failures import code_of, patiently
 from fsrcnn.places.remote import Remote
-from fsrcnn.places.stores import CONNECTIONS, FILE_SYSTEMS, S3, opened
+from fsrcnn.places.stores import AZURE, CONNECTIONS, FILE_SYSTEMS, GOOGLE, S3, opened
+
+Page: TypeAlias = tuple[list[str], str]
 
 
 def kind(remote: Remote, *, folders: bool = True) -> Kind:
@@ -72,7 +74,7 @@ def walk(folder: Remote, *, recursive: bool) -> Iterator[Remote]:
     Left out, as in folders of files: names and folders that begin with a dot (but for `.` and `..`, which are names like others in
     an object store), and the objects that stand for a folder, whose key ends in a slash. Links to folders are not followed.
 
-    Of S3, a page of 1,000 is held at a time; of others, one folder.
+    Of S3, Google's and Azure's stores, a page of 1,000 or 5,000 is held at a time; of others, one folder.
 
     Raises:
         ImageError: it cannot be listed.
@@ -80,8 +82,7 @@ def walk(folder: Remote, *, recursive: bool) -> Iterator[Remote]:
     """
     if folder.web:
         raise ImageError(f"cannot list {folder}: the web lists no folders", "give the addresses of its pictures")
-    below = _keys_s3(folder, recursive) if folder.scheme in S3 else _paths(folder, recursive)
-    for key in below:
+    for key in _keys(folder, recursive) if folder.scheme in _PAGES else _paths(folder, recursive):
         if key and not key.endswith("/") and not any(_hidden(part) for part in key.split("/")):
             yield folder / key
 
@@ -99,7 +100,10 @@ def _kind_s3(remote: Remote, folders: bool) -> Kind:
             try:
                 fs.call_s3("head_object", Bucket=bucket, Key=key)
             except Exception as error:
-                if code_of(error)[0] != 404:
+                status = code_of(error)[0]
+                if status in (400, 403):  # which has no body, and so no reason; this one gives it
+                    fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+                if status != 404:
                     raise
             else:
                 return "file"
@@ -111,20 +115,62 @@ def _kind_s3(remote: Remote, folders: bool) -> Kind:
     return patiently(remote, "use", ask)
 
 
-def _keys_s3(folder: Remote, recursive: bool) -> Iterator[str]:
-    """The keys below a folder. s3fs itself would hold all objects of a folder."""
-    bucket, key = folder.bucket_and_key()
-    prefix = f"{key}/" if key else ""
-    asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+def _keys(folder: Remote, recursive: bool) -> Iterator[str]:
+    """The keys below a folder, page by page. The methods that fsspec has for all stores would hold all objects of a folder."""
+    key = folder.bucket_and_key()[1]
+    prefix, page_of = f"{key}/" if key else "", _PAGES[folder.scheme]
+    token = ""
+    while True:
+        names, token = patiently(folder, "list", lambda _, token=token: page_of(folder, prefix, recursive, token))  # type: ignore[misc]
+        for name in names:
+            yield name[len(prefix) :]
+        if not token:
+            return
+
+
+def _page_s3(folder: Remote, prefix: str, recursive: bool, token: str) -> Page:
+    asked = {"Bucket": folder.bucket_and_key()[0], "Prefix": prefix}
     if not recursive:
         asked["Delimiter"] = "/"
-    while True:
-        page = patiently(folder, "list", lambda _: opened(folder).fs.call_s3("list_objects_v2", **asked))
-        for entry in page.get("Contents", ()):
-            yield entry["Key"][len(prefix) :]
-        if not page.get("IsTruncated"):
-            return
-        asked["ContinuationToken"] = page["NextContinuationToken"]
+    if token:
+        asked["ContinuationToken"] = token
+    page = opened(folder).fs.call_s3("list_objects_v2", **asked)
+    return [entry["Key"] for entry in page.get("Contents", ())], page.get("NextContinuationToken", "")
+
+
+def _page_google(folder: Remote, prefix: str, recursive: bool, token: str) -> Page:
+    asked = {"prefix": prefix, "fields": "items(name),nextPageToken"}
+    if not recursive:
+        asked["delimiter"] = "/"
+    if token:
+        asked["pageToken"] = token
+    page = opened(folder).fs.call("GET", "b/{}/o", folder.bucket_and_key()[0], json_out=True, **asked)
+    return [entry["name"] for entry in page.get("items", ())], page.get("nextPageToken", "")
+
+
+def _page_azure(folder: Remote, prefix: str, recursive: bool, token: str) -> Page:
+    fs, path = opened(folder)
+    container = path.partition("/")[0]  # without the account that `abfs://container@account…` has
+
+    async def page() -> Page:
+        client = fs.service_client.get_container_client(container)
+        listed = client.list_blobs(prefix) if recursive else client.walk_blobs(prefix, delimiter="/")
+        pages = listed.by_page(token or None)
+        names = [blob.name async for blob in await anext(pages)]  # folders among them end in a slash
+        return names, pages.continuation_token or ""
+
+    from fsspec.asyn import sync
+
+    found: Page = sync(fs.loop, page)
+    return found
+
+
+_PAGES: dict[str, Callable[[Remote, str, bool, str], Page]] = {
+    **dict.fromkeys(S3, _page_s3),
+    **dict.fromkeys(GOOGLE, _page_google),
+    **dict.fromkeys(AZURE, _page_azure),
+}
+"""How a store gives the keys that begin with a prefix, after a page that ended with a token; and the token of this one."""
 
 
 def _paths(folder: Remote, recursive: bool) -> Iterator[str]:

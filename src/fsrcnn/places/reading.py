@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -13,8 +12,9 @@ from fsrcnn.places.remote import Remote
 from fsrcnn.places.stores import S3, opened
 
 CHUNK = 2**20
-_COMPLETE = re.compile(r"[!-~]*")  # an address as it goes over the line
-_OF_ADDRESSES = "%/:=&?~#+!$,;'@()*[]"
+_OF_ADDRESSES = (
+    "%/:=&?~#+!$,;'@()*[]"  # what an address may hold: one that is complete stays as it is, signatures and all
+)
 
 
 class TooLargeError(ImageError):
@@ -58,7 +58,7 @@ def _fetch_s3(remote: Remote, limit: int) -> bytes:
 
 def _fetch_web(remote: Remote, limit: int) -> bytes:
     fs = opened(remote).fs
-    address = remote.url if _COMPLETE.fullmatch(remote.url) else quote(remote.url, safe=_OF_ADDRESSES)
+    address = quote(remote.url, safe=_OF_ADDRESSES)
     data: bytes = _sync()(fs.loop, _get, fs, address, remote, limit)
     return data
 

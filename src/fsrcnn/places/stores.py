@@ -70,6 +70,10 @@ def opened(remote: Remote) -> Store:
         )  # or else it prints tracebacks of its own
     if scheme in FILE_SYSTEMS and ".." in remote.key.split("/"):
         raise UsageError(f"{remote} goes upwards (..), out of its folder", "type the path without ..")
+    if scheme in AZURE and ("?" in remote.key or {".", ".."} & set(remote.key.split("/"))):
+        raise UsageError(
+            f"{remote} has a name that adlfs does not take as it is (with ?, or a part . or ..)", "give it another"
+        )
     options = _options(scheme, fsspec.config.conf)
     try:
         fs, root = fsspec.core.url_to_fs(remote.url if remote.web else remote.root, **options)
