@@ -60,8 +60,8 @@ def train(
         recipe: what to do.
         source: where the batches come from.
         validation: whole pictures; their PSNR chooses `best.safetensors`.
-        run: folder, made if missing (on each machine, where they share none), for `config.json`, `checkpoint.pt`, `last.safetensors`, `best.safetensors`, `log.csv`,
-            `curve.png` and TensorBoard's events.
+        run: folder, made if missing, on each machine where they share none, for `config.json`, `checkpoint.pt`,
+            `last.safetensors`, `best.safetensors`, `log.csv`; on that of number 0 also for `curve.png` and TensorBoard's events.
         initial: weights to start from; at another scale, all but the deconvolution is taken (Dong et al. 2016, §3.4).
         resume: go on from `run/checkpoint.pt`, up to as many updates or more; without it a folder that holds a run is refused.
         contents: what source and validation were read from; a run is resumed on the same alone.
