@@ -94,3 +94,20 @@ def test_ones_own_numbers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         assert (answer["machines"], answer["binds_first"]) == (2, "cores")
         hours.append(answer["hours"])
     assert hours[1] == pytest.approx(12 * hours[0])
+
+
+def test_what_the_cluster_takes_beside_is_counted() -> None:
+    way = {"cpu_seconds": 0.5, "bytes_in": 1, "bytes_out": 2}
+    assert archive.cost_of(way, {}) == archive.Cost(0.5, 1, 2)
+    assert archive.cost_of(way, {"overhead_percent": -1.0}) == archive.Cost(0.5, 1, 2)
+    assert archive.cost_of(way, {"overhead_percent": 4.0}).cpu_seconds == pytest.approx(0.52)
+
+
+def test_the_committed_model_is_that_of_the_committed_measurement() -> None:
+    """Whenever a result that it hangs on has changed: python benchmarks/archive.py --remodel --save benchmarks/results/archive.json"""
+    import machine
+
+    results = machine.load("archive")["results"]
+    elsewhere = archive.measured_elsewhere()
+    assumed = archive.Assumed(driver_rate=elsewhere.get("driver_rate", 0))
+    assert results == json.loads(json.dumps(archive.model(results["ways"], elsewhere, assumed)))

@@ -606,6 +606,9 @@ def archive() -> str:
     elsewhere = found["elsewhere"]
     if "driver_rate" not in elsewhere:
         bounds.append(["driver", "not measured", "–"])
+    overhead = "What the cluster takes beside is not measured"
+    if "overhead_percent" in elsewhere:
+        overhead = f"What the cluster takes beside is counted: {elsewhere['overhead_percent']:g} %"
     listed = ""
     if {"listed", "listing_seconds", "listing_peak_mb"} <= set(elsewhere):
         listed = (
@@ -619,7 +622,7 @@ def archive() -> str:
         "Archives of pictures of 1 megapixel, JPEG to JPEG, `fast`, on machines of 16 cores. Assumed: "
         f"{assumed['gets']} GET or HEAD and {assumed['puts']} PUT for a picture; prices of {assumed['core_hour']} for a core-hour, "
         f"{assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and PUT or LIST, {assumed['gigabyte_month']} for a "
-        "gigabyte and month, of the results alone; traffic within a region free:",
+        f"gigabyte and month, of the results alone; traffic within a region free. {overhead}:",
         table(head, rows),
         f"With one driver, one prefix, and the network of one machine ({assumed['network_gbit']:g} Gbit/s); "
         f"{assumed['page_keys']:,} keys a page, {assumed['page_seconds']:g} s each; {assumed['prefix_gets']:,} GET and "
