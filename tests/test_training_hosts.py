@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from support import ENVIRONMENT, files_below, random_weights, run_command  # noq
 NETWORK = ("--model", "6,3,1", "--feature-kernel", "3", "--deconvolution-kernel", "5", "--scale", "2", "--patch", "8")
 TRAIN = ("train", "pictures", *NETWORK, "--batch-size", "4", "--validate-every", "20", "--number-format", "fp32",
          "--no-compile", "--threads", "1", "--device", "cpu", "-o", "run")  # fmt: skip
-STEPS = "300"
+STEPS = "400"
 COPIED = ["best.safetensors", "checkpoint.pt", "config.json", "last.safetensors", "log.csv"]
 ENDED = "another process of this run has ended or is out of reach, so training stops; the same command with --resume"
 
@@ -112,8 +112,10 @@ def ours(folder: Path) -> list[str]:
     return [line for line in said.splitlines() if line.startswith("fsrcnn: ")]
 
 
-def until(condition: Any) -> None:
+def until(condition: Callable[[], bool], launcher: subprocess.Popen[bytes]) -> None:
+    """Wait, and not for a process that has ended."""
     while not condition():
+        assert launcher.poll() is None, "the run has ended too early"
         time.sleep(0.02)
 
 
@@ -132,14 +134,14 @@ def test_two_hosts_killed_and_resumed(two: tuple[Path, Path]) -> None:
     (b / "run").rename(b / "whole")
 
     with launched(two, "--steps", STEPS, how=bare) as launchers:
-        until(lambda: (b / "run" / "checkpoint.pt").exists())
+        until(lambda: (b / "run" / "checkpoint.pt").exists(), launchers[1])
         launchers[1].kill()
     assert [launcher.returncode for launcher in launchers] == [1, -signal.SIGKILL]
     assert ENDED in ours(a)[-1]
 
     before = (b / "run" / "checkpoint.pt").stat().st_mtime_ns
     with launched(two, "--steps", STEPS, "--resume") as launchers:
-        until(lambda: (b / "run" / "checkpoint.pt").stat().st_mtime_ns > before)
+        until(lambda: (b / "run" / "checkpoint.pt").stat().st_mtime_ns > before, launchers[1])
         before = (b / "run" / "checkpoint.pt").stat().st_mtime_ns
         until(
             lambda: (b / "run" / "checkpoint.pt").stat().st_mtime_ns > before
@@ -147,7 +149,10 @@ def test_two_hosts_killed_and_resumed(two: tuple[Path, Path]) -> None:
         launchers[1].kill()
     assert [launcher.returncode for launcher in launchers] == [1, -signal.SIGKILL]
     assert ENDED in ours(a)[-1]
-    until(lambda: "torchrun, which started this process, has ended, so training stops" in ours(b)[-1])
+    waited = time.monotonic() + 60
+    while "torchrun, which started this process, has ended, so training stops" not in ours(b)[-1]:
+        assert time.monotonic() < waited, "a process lives on without its torchrun"
+        time.sleep(0.1)
 
     (a / "run").rename(a / "lost")
     with launched(two, "--steps", STEPS, "--resume", how=elastic) as launchers:
