@@ -588,6 +588,78 @@ def resources() -> str:
     return f"{text}\n\n{table(head, rows)}"
 
 
+def archive() -> str:
+    """What a picture costs, what archives of two sizes take on three clusters, and where limits bind."""
+    result = saved("archive")
+    found, assumed = result["results"], result["results"]["assumed"]
+    ways = [
+        [
+            name,
+            f"{way['cpu_seconds']:.2f}",
+            f"{way['bytes_in'] / 1e6:.2f}",
+            f"{way['bytes_out'] / 1e6:.2f}",
+            f"{way['peak_mb']}",
+        ]
+        for name, way in found["ways"].items()
+    ]
+    rows = [
+        [
+            f"10{'⁶' if row['pictures'] == 10**6 else '⁹'}",
+            f"{row['machines']:,}",
+            _three_digits(row["hours"]),
+            row["binds_first"],
+            _three_digits(row["hours_with_drivers"]),
+            f"{row['drivers']}",
+            _three_digits(row["hours_with_drivers"] * row["machines"]),
+            f"{_three_digits(row['bytes_in'] / 1e12)} / {_three_digits(row['bytes_out'] / 1e12)}",
+            _three_digits(row["log_bytes"] / 1e9),
+            " / ".join(_three_digits(row["requests"][kind] / 1e6) for kind in ("get", "put", "list")),
+            " / ".join(_three_digits(row[f"price_of_{what}"]) for what in ("cores", "requests", "a_month")),
+        ]
+        for row in found["model"]
+    ]
+    head = [
+        "pictures", "machines", "hours", "what binds", "hours with as many drivers as it takes", "drivers", "machine-hours with these",
+        "TB in / out", "log, GB", "million GET / PUT / LIST", "price of cores / requests / a month",
+    ]  # fmt: skip
+    bounds = [
+        [name, f"{bound['pictures_per_second']:,.0f}", f"{bound['cores']:,.0f}"]
+        for name, bound in found["limits"].items()
+    ]
+    elsewhere = found["elsewhere"]
+    if "driver_rate" not in elsewhere:
+        bounds.append(["driver", "not measured", "–"])
+    overhead = "What the cluster takes beside is not measured"
+    if "overhead_percent" in elsewhere:
+        overhead = f"What the cluster takes beside is counted: {elsewhere['overhead_percent']:g} %"
+    listed = ""
+    if {"listed", "listing_seconds", "listing_peak_mb"} <= set(elsewhere):
+        listed = (
+            f" A listing of {elsewhere['listed']:,.0f} keys took {elsewhere['listing_seconds']:.0f} s and "
+            f"{elsewhere['listing_peak_mb']:.0f} MB here."
+        )
+    parts = [
+        f"{result['what'][0].upper()}{result['what'][1:]}; an {result['machine']['processor']} "
+        "([results](../benchmarks/results/archive.json)):",
+        table(["way", "CPU seconds", "MB in", "MB out", "peak memory of a process, MB"], ways),
+        "Archives of pictures of 1 megapixel, JPEG to JPEG, `fast`, on machines of 16 cores. Assumed: "
+        f"{assumed['gets']} GET or HEAD and {assumed['puts']} PUT for a picture; prices of {assumed['core_hour']} for a core-hour, "
+        f"{assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and PUT or LIST, {assumed['gigabyte_month']} for a "
+        f"gigabyte and month, of the results alone; traffic within a region free. {overhead}:",
+        table(head, rows),
+        f"With one driver, one prefix, and the network of one machine ({assumed['network_gbit']:g} Gbit/s); "
+        f"{assumed['page_keys']:,} keys a page, {assumed['page_seconds']:g} s each; {assumed['prefix_gets']:,} GET and "
+        f"{assumed['prefix_puts']:,} PUT a second, as S3 publishes them for a prefix.{listed}",
+        table(["limit", "pictures per second", "binds from so many cores on"], bounds),
+    ]
+    return "\n\n".join(parts)
+
+
+def _three_digits(value: float) -> str:
+    """0.0716, 4.58, 152, 4,580."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quality table": lambda: quality(PROTOCOLS[:1], STAGES[1:]),
@@ -602,7 +674,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/release.md": {"builds": builds},
-    "docs/cluster.md": {"cluster": cluster},
+    "docs/cluster.md": {"archive": archive, "cluster": cluster},
     "docs/serve.md": {"serving": serving},
     "docs/mpv.md": {"shaders": shaders},
     "docs/exports.md": {"places": places, "export distances": export_distances, "export speed": export_speed},

@@ -68,6 +68,8 @@ def run_training(start: Start, data: DataOptions, options: RecipeOptions, run: R
         warnings.append(error)
         note(error.sentence(as_option))
 
+    if processes.leads and not processes.first:
+        remark(f"fsrcnn: this is process {processes.rank} of {processes.count}; number 0 reports for all")
     workers = _workers(run.workers, note)
     usual_format = "fp32" if start.quantize else place.number_format_of(device)
     recipe = options.recipe(start.architecture, start.frozen, usual_format, start.quantize)

@@ -2,7 +2,7 @@
 
 A run is a pure function of its `Recipe`, its pictures and the machine: each update draws its batch from (seed, step) alone, and the
 checkpoint holds all other state, so a run that was killed and resumed ends in the same bytes as one that was not. Started by
-PyTorch's `torchrun`, each process takes its share of every batch.
+PyTorch's `torchrun`, on one machine or several, each process takes its share of every batch.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from fsrcnn.training.average import MovingAverage
 from fsrcnn.training.batches import Source, drawn
 from fsrcnn.training.contents import NOTHING, Contents
 from fsrcnn.training.history import History, Progress
+from fsrcnn.training.hosts import check_agreement
 from fsrcnn.training.optimizers import Optimizers
 from fsrcnn.training.pairs import Pair
-from fsrcnn.training.place import Processes
+from fsrcnn.training.place import Processes, together
 from fsrcnn.training.recipe import Recipe
 from fsrcnn.training.record import Record
 from fsrcnn.training.rounding import Rounding
@@ -59,8 +60,8 @@ def train(
         recipe: what to do.
         source: where the batches come from.
         validation: whole pictures; their PSNR chooses `best.safetensors`.
-        run: folder, made if missing, for `config.json`, `checkpoint.pt`, `last.safetensors`, `best.safetensors`, `log.csv`,
-            `curve.png` and TensorBoard's events.
+        run: folder, made if missing, on each machine where they share none, for `config.json`, `checkpoint.pt`,
+            `last.safetensors`, `best.safetensors`, `log.csv`; on that of number 0 also for `curve.png` and TensorBoard's events.
         initial: weights to start from; at another scale, all but the deconvolution is taken (Dong et al. 2016, §3.4).
         resume: go on from `run/checkpoint.pt`, up to as many updates or more; without it a folder that holds a run is refused.
         contents: what source and validation were read from; a run is resumed on the same alone.
@@ -75,7 +76,7 @@ def train(
 
     Raises:
         FsrcnnError: the loss is no longer finite, or the run folder cannot be written to, is another run's at this moment, or was
-            removed.
+            removed; or, of several processes, one has ended, or they are about to do different things.
         UsageError: the folder holds a run already, there is none to resume, or it is a run of another recipe or of other data; or
             weights are to be quantised, and none to start from are given, or those of another network.
     """
@@ -83,7 +84,8 @@ def train(
     if recipe.batch % processes.count:
         raise UsageError(f"a batch of {recipe.batch} cannot be shared out evenly to {processes.count} processes")
     _check_start(recipe, initial)
-    with RunFolder(run, writes=processes.first) as folder:
+    with together(), RunFolder(run, processes) as folder:
+        check_agreement(processes, recipe, contents, initial, device, resume)
         checkpoint = folder.open(recipe, contents, resume)
 
         torch.manual_seed(recipe.seed)
@@ -108,6 +110,7 @@ def train(
 
         model = processes.in_step(trainee)
         for batch in drawn(source, history.step, recipe.steps, workers):
+            processes.check()
             loss = model(*batch.share(processes).to(target))
             trainee.zero_grad()
             loss.backward()
@@ -142,6 +145,8 @@ def train(
                 folder.save_checkpoint(recipe, contents, history, trainee, optimizers, average)
             if record is not None and validating:
                 record.write(history.rows)
+            if validating:
+                folder.copy()
             if progress is not None:
                 report(progress)  # last: whoever stops the run here can go on from what was just saved
 

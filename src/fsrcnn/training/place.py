@@ -5,31 +5,50 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from fsrcnn.errors import UsageError
+from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.training.recipe import NumberFormat
+
+SILENCE = timedelta(minutes=15)
+"""How long a process waits for another one. One that dies is noticed at once, by its connection; this is for a machine without power
+or network, and has to be longer than a validation, for which all wait."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that `torchrun` started; number 0 of 1 where there is one alone.
+    """This process among those that `torchrun` started, on one machine or several; number 0 of 1 where there is one alone.
 
     Number 0 validates, writes and reports for all.
+
+    Attributes:
+        rank, count: number of this process, and of all.
+        leads: it is the first one of its machine, which has a run folder of its own unless the machines share one.
+        launcher: the process that started it.
     """
 
     rank: int = 0
     count: int = 1
+    leads: bool = True
+    launcher: int = 0
 
     @staticmethod
     def joined() -> Processes:
         """Those that `join` has brought together."""
-        return Processes(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Processes()
+        if not dist.is_initialized():
+            return Processes()
+        leads = os.environ.get("LOCAL_RANK", "0") == "0"
+        return Processes(dist.get_rank(), dist.get_world_size(), leads, os.getppid())
 
     @property
     def first(self) -> bool:
@@ -50,6 +69,51 @@ class Processes:
         if self.count > 1:
             dist.barrier()
 
+    def gathered(self, value: Value) -> list[Value]:
+        """What each process gives, in their order."""
+        if self.count == 1:
+            return [value]
+        values: list[Value | None] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values  # type: ignore[return-value]  # all are filled now
+
+    def sent(self, value: Value, sender: int = 0) -> Value:
+        """What the process of that number gives."""
+        if self.count == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=sender)
+        return values[0]
+
+    def check(self) -> None:
+        """
+        Raises:
+            FsrcnnError: the launcher has died, so that nobody would end this process, and its run folder would stay taken.
+        """
+        if self.launcher and os.getppid() != self.launcher:
+            raise FsrcnnError("torchrun, which started this process, has ended, so training stops", GO_ON)
+
+
+GO_ON = "the same command with {resume=True}, on all machines, goes on from the last checkpoint"
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Work of several processes.
+
+    Raises:
+        FsrcnnError: one of the others has ended, or does not answer for `SILENCE`.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # Of its own kinds PyTorch raises some; what gloo raises is known by its words alone.
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in ("gloo", "NCCL", "c10d")):
+            raise
+        raise FsrcnnError(
+            "another process of this run has ended or is out of reach, so training stops", GO_ON
+        ) from error
+
 
 def join(device: str | None, threads: int) -> tuple[Processes, str]:
     """Choose a device and join the other processes, where `torchrun` has started several.
@@ -60,6 +124,7 @@ def join(device: str | None, threads: int) -> tuple[Processes, str]:
 
     Raises:
         UsageError: this machine has no such device.
+        FsrcnnError: the other processes are out of reach.
     """
     torch.set_num_threads(threads)
     counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
@@ -73,7 +138,8 @@ def join(device: str | None, threads: int) -> tuple[Processes, str]:
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(name)
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    with together():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo", timeout=SILENCE)
     return Processes.joined(), name
 
 

@@ -35,7 +35,8 @@ class Record:
 
     def __init__(self, run: Path, recipe: Recipe, rows: list[Row], described: Mapping[str, object]) -> None:
         self.run = run
-        self.written = len(rows)
+        followed = (run / "tensorboard").exists()  # not where number 0 was on another machine so far
+        self.written = len(rows) if followed else 0
         self.drawn = -float(CURVE_SECONDS)
         self.rows = rows
         versions = {"fsrcnn": fsrcnn.__version__, "torch": torch.__version__}
@@ -43,7 +44,7 @@ class Record:
             json.dumps({**versions, **described, "recipe": asdict(recipe)}, indent=2, allow_nan=False) + "\n"
         )
         files.write(run / "config.json", configuration.encode())
-        self.events = Events(run / "tensorboard", after=int(rows[-1]["step"]) if rows else 0)
+        self.events = Events(run / "tensorboard", after=int(rows[-1]["step"]) if rows and followed else 0)
 
     def write(self, rows: list[Row]) -> None:
         """After a validation."""
