@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -40,9 +41,9 @@ def test_a_report_of_any_length_has_the_text_of_one_in_memory(count: int, capsys
     ]
     print_json({"done": items, "failed": [], "others": 7})
     expected = capsys.readouterr().out
-    done = Spool()
-    for item in items:
-        done.append(item)
-    print_json({"done": done, "failed": Spool(), "others": 7})
+    with closing(Spool()) as done, closing(Spool()) as failed:
+        for item in items:
+            done.append(item)
+        print_json({"done": done, "failed": failed, "others": 7})
     assert capsys.readouterr().out == expected
     assert len(json.loads(expected)["done"]) == count
