@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -365,3 +367,68 @@ def test_arguments_without_a_meaning_are_refused(tmp_path: Path) -> None:
         upscaler(np.zeros((4, 4), np.uint8), quality=50)  # type: ignore[call-overload]
     with pytest.raises(ImageError, match="is not a picture"):
         upscaler(b"text")
+
+
+def test_jobs_are_drawn_shortly_before_their_turn(tmp_path: Path) -> None:
+    """As many ahead as there are threads; the last pictures have several threads, as in a list."""
+    jobs, drawn, ahead = jobs_for(tmp_path, 12), [], []
+
+    def drawing() -> Iterator[Job]:
+        for job in jobs:
+            drawn.append(job)
+            yield job
+
+    class Looking(Watched):
+        def during(self, picture: Picture, control: Control) -> None:
+            with self.lock:
+                ahead.append(len(drawn) - len(self.most))
+
+    upscaler = Looking(threads=2)
+    outcomes = list(batch.run_all(drawing(), upscaler, DOUBLE))
+    assert [outcome.job for outcome in outcomes] == jobs
+    assert [outcome.error for outcome in outcomes] == [None] * 12
+    assert max(ahead) <= 4  # two that wait, and one more of each thread
+    upscaler = Looking(threads=4)
+    sides = [make(tmp_path / f"last/{side}.png", side) for side in range(10, 16)]
+    made = (Job(path, tmp_path / f"new/{path.name}") for path in sides)
+    assert all(outcome.done for outcome in batch.run_all(made, upscaler, DOUBLE))
+    assert [upscaler.threads_of[side] for side in range(10, 16)] == [1] * 4 + [2, 4]
+
+
+def test_outcomes_that_wait_for_a_slow_one_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "WINDOW", 5)
+    most = []
+
+    class Slow(Watched):
+        def during(self, picture: Picture, control: Control) -> None:
+            with self.lock:
+                number = len(self.most)
+            if number == 1:
+                threading.Event().wait(0.5)
+                most.append(len(self.most))
+
+    outcomes = list(batch.run_all(jobs_for(tmp_path, 20), Slow(threads=3), DOUBLE))
+    assert [outcome.error for outcome in outcomes] == [None] * 20
+    assert most == [5]
+
+
+def test_what_goes_wrong_with_drawing_is_raised_where_the_outcomes_are_asked_for(tmp_path: Path) -> None:
+    jobs = jobs_for(tmp_path, 6)
+
+    def drawing() -> Iterator[Job]:
+        yield from jobs
+        raise ImageError("the log is full")
+
+    with pytest.raises(ImageError, match="the log is full"):
+        list(batch.run_all(drawing(), Watched(2), DOUBLE))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("fsrcnn-")]
+
+
+def test_bytes_and_hash_are_those_of_the_file(tmp_path: Path) -> None:
+    jobs = jobs_for(tmp_path, 2)
+    for options in (batch.Options(overwrite=True), batch.Options(overwrite=True, digest=True, parts=tmp_path / "in")):
+        for outcome in batch.run_all([*jobs, Job(jobs[0].source, None)], Watched(1), DOUBLE, options):
+            done = outcome.result()
+            data = outcome.data if outcome.data is not None else Path(done.output).read_bytes()
+            assert done.bytes == len(data)
+            assert done.sha256 == (sha256(data).hexdigest() if options.digest else None)

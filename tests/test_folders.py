@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +143,50 @@ def test_links_and_pipes(tmp_path: Path) -> None:
     assert found.others == hasattr(os, "mkfifo")
     assert find(tmp_path / "in/back", recursive=True).pictures[0] == tmp_path / "in/back/circle.png"
     assert find(tmp_path / "in").links == ()
+
+
+GROWTH = """
+import os, sys
+from fsrcnn import ledger, planning
+from fsrcnn.size import Size
+
+class Entry:
+    def __init__(self, name): self.name, self.path = name, f"/nowhere/in/{name}"
+    def is_dir(self): return False
+    def is_file(self, follow_symlinks=True): return True
+
+class Entries:
+    def __init__(self): self.number = 0
+    def __iter__(self): return self
+    def close(self): pass
+    def __next__(self):
+        self.number += 1
+        if self.number > 30_000:
+            raise StopIteration
+        return Entry(f"{self.number}.jpg" if self.number % 10 else f"{self.number}.txt")
+
+os.scandir = lambda path: Entries()
+planning.folders.kind = lambda path: "folder" if path.name in ("in", "nowhere", "") else "absent"
+def peak(): return int([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
+ledger.FEW, ledger.CACHE = 100, 2**18
+peaks = []
+drawing = planning.Drawing(["/nowhere/in"], "/nowhere/out", Size(factor=2), settled=1000)
+count = 0
+for job in drawing:
+    assert job.error is None, job.error
+    count += 1
+    if count in (6_000, 26_000):
+        peaks.append(peak())
+print(count, drawing.found.popitem()[1].others, *peaks)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="this system does not say what a process takes at most"
+)
+def test_memory_does_not_grow_with_the_number_of_pictures() -> None:
+    """Four times the names of a folder are listed, settled and checked against each other in the memory of the first quarter."""
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
+    count, others, quarter, whole = map(int, done.stdout.split())
+    assert (count, others) == (27_000, 3_000)
+    assert whole - quarter < 1000  # kB: the hashes of 20,000 names alone would take twice that

@@ -157,6 +157,10 @@ class Spool:
         for line in self._file:
             yield json.loads(line)
 
+    def close(self) -> None:
+        """Forget it."""
+        self._file.close()
+
 
 def print_table(table: Table) -> None:
     """On standard output, never wrapped: a narrow terminal or a pipe gets the whole lines."""

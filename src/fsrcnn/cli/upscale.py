@@ -137,6 +137,7 @@ def upscale(
     existing: Existing = "replace" if overwrite else "skip" if skip_existing else "refuse"
     report = _Report(as_json, verbose)
     with contextlib.ExitStack() as closing:
+        closing.callback(report.close)
         log = None
         if log_file is not None:
             from fsrcnn.log import Log, settings_of  # here, as few runs need them
@@ -237,6 +238,11 @@ class _Report:
         self._verbose = verbose
         self._json = {name: Spool() for name in ("done", "skipped", "failed")} if as_json else None
         self._failures: list[str] = []  # the first ones
+
+    def close(self) -> None:
+        """Forget what was kept for programs."""
+        for spool in (self._json or {}).values():
+            spool.close()
 
     def skip(self, job: Job) -> None:
         """A job is left out, as its output exists."""
