@@ -71,7 +71,8 @@ def run_all(
         UsageError: `address` is none, there is no such model, or `size` is of another kind.
         FsrcnnError: the cluster cannot be joined; it has no machine for such workers; or a worker is of another version, has no such
             engine, or does not see the folder of the outputs.
-        Cancelled: through the control, after the outcomes of all that had been written. No output is half-written.
+        Cancelled: through the control, after the outcomes of what had been written, as far as workers could still tell. No output is
+            half-written.
 
     Warns:
         ClusterWarning: workers may compute or write other bytes than each other, or none of them can be had at present.
