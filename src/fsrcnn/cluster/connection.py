@@ -137,17 +137,26 @@ def _probe(address: str) -> None:
     found = ADDRESS.fullmatch(asked)
     if found is None:
         return
-    host, port = found[2].strip("[]"), int(found[3])
-    unanswered = FsrcnnError(f"no Ray cluster answers at {asked}", IS_IT_THERE)
+    if not _answers(found):
+        raise FsrcnnError(f"no Ray cluster answers at {asked}", IS_IT_THERE)
+
+
+def head_answers(ray: Any, address: str) -> bool:
+    """Whether the head of the cluster is still there. Ray would wait for a minute, deaf to signals, and end the process."""
+    found = None if address.startswith("ray://") else ADDRESS.fullmatch(ray.get_runtime_context().gcs_address)
+    return found is None or _answers(found)
+
+
+def _answers(address: re.Match[str]) -> bool:
+    host, port = address[2].strip("[]"), int(address[3])
     try:
         with socket.create_connection((host, port), timeout=ANSWERS) as server:
             if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-                return
+                return True
             server.sendall(GREETING)
-            if server.recv(9)[3:4] != b"\x04":  # a SETTINGS frame
-                raise unanswered
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise unanswered from error
+            return server.recv(9)[3:4] == b"\x04"  # a SETTINGS frame
+    except (OSError, OverflowError, UnicodeError):
+        return False
 
 
 @cache

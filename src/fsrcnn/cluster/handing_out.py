@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrcnn import __version__, batch, files
-from fsrcnn.cluster.connection import LOCAL, connected
+from fsrcnn.cluster.connection import LOCAL, connected, head_answers
 from fsrcnn.cluster.worker import Build, Kit, Recipe, Result, task
 from fsrcnn.errors import Cancelled, ClusterWarning, FsrcnnError, ImageError
 from fsrcnn.parallel import Control, available_threads
@@ -33,7 +33,9 @@ POLL_SECONDS = 0.2  # between looks at progress and cancelling
 REMARK_SECONDS = 5.0  # without a machine that can take a task, until that is said
 ROOM_SECONDS = 600.0  # and until it is given up: an autoscaler may take minutes to start one
 LOSSES = 20  # machines that a job may lose: they come and go
+LOSS_SECONDS = 0.5  # times the machines that it has lost: until a job goes out again
 DEATHS = 3  # workers that die of a job alone, until it is the job that is to blame
+HEAD_SECONDS = 20.0  # without an answer of the cluster's head, until it is given up
 STOP_SECONDS = 10.0  # for workers to leave their pictures
 
 
@@ -69,7 +71,8 @@ def run_all(
         UsageError: `address` is none, there is no such model, or `size` is of another kind.
         FsrcnnError: the cluster cannot be joined; it has no machine for such workers; or a worker is of another version, has no such
             engine, or does not see the folder of the outputs.
-        Cancelled: through the control, after the outcomes of all that had been written. No output is half-written.
+        Cancelled: through the control, after the outcomes of what had been written, as far as workers could still tell. No output is
+            half-written.
 
     Warns:
         ClusterWarning: workers may compute or write other bytes than each other, or none of them can be had at present.
@@ -91,7 +94,7 @@ def run_all(
         ray = ending.enter_context(connected(address))
         mark = None if folder is None else ending.enter_context(_marked(folder))
         kit = Kit(recipe, size, replace(options, parts=folder), mark)
-        run = _Run(ray, iter(jobs), kit, control, count)
+        run = _Run(ray, address, iter(jobs), kit, control, count)
         try:
             yield from run.outcomes()
         finally:
@@ -129,12 +132,19 @@ class _Piece:
         again: a worker that died may have written their outputs, which nobody lived to say.
         losses: how many machines were lost that had them.
         deaths: how many workers died of them, since they are one job.
+        due: when they may go out, by `time.monotonic`.
     """
 
     jobs: tuple[Job, ...]
     again: bool = False
     losses: int = 0
     deaths: int = 0
+    due: float = 0.0
+
+    def lost(self) -> _Piece:
+        """After its machine was lost; where that is so with all of them, a moment later may be better."""
+        losses = self.losses + 1
+        return replace(self, again=True, losses=losses, due=time.monotonic() + losses * LOSS_SECONDS)
 
     def packed(self) -> bytes:
         """For the way to a worker, whose current folder is another one."""
@@ -144,8 +154,11 @@ class _Piece:
 class _Run:
     """The tasks of a run."""
 
-    def __init__(self, ray: Any, jobs: Iterator[Job], kit: Kit, control: Control, count: int | None) -> None:
-        self._ray, self._jobs, self._kit, self._control, self._count = ray, jobs, kit, control, count
+    def __init__(
+        self, ray: Any, address: str, jobs: Iterator[Job], kit: Kit, control: Control, count: int | None
+    ) -> None:
+        self._ray, self._address = ray, address
+        self._jobs, self._kit, self._control, self._count = jobs, kit, control, count
         recipe = kit.recipe
         self._needs = {"CPU": recipe.threads} | ({"GPU": 1} if recipe.engine == "torch:cuda" else {})
         self._task = ray.remote(task()).options(
@@ -157,17 +170,21 @@ class _Run:
         self._out: dict[Any, _Piece] = {}
         self._remarks = _Remarks(recipe)
         self._exhausted, self._finished = False, 0
-        self._workers, self._looked, self._roomless = 0, -1.0, 0.0
+        self._workers, self._looked, self._roomless, self._headless = 0, -1.0, 0.0, time.monotonic()
+        self._head_gone = False
 
     def outcomes(self) -> Iterator[batch.Outcome]:
         """As `run_all`."""
         while True:
             self._look()
-            while len(self._out) <= AHEAD * self._workers and not (self._exhausted and not self._again):
+            while len(self._out) <= AHEAD * self._workers and (self._due() is not None or not self._exhausted):
                 yield from self._hand_out()
-            if not self._out:
+            if self._out:
+                yield from self._arrived(POLL_SECONDS)
+            elif self._again:
+                time.sleep(POLL_SECONDS)
+            else:
                 return
-            yield from self._arrived(POLL_SECONDS)
             try:
                 self._control.report(self._finished / self._count if self._count else 0.0)
             except Cancelled:
@@ -183,6 +200,8 @@ class _Run:
 
     def _stopped(self) -> Iterator[batch.Outcome]:
         """The outcomes of what had been written."""
+        if self._head_gone:
+            return
         self._cancel(force=False)
         until = time.monotonic() + STOP_SECONDS
         while self._out and time.monotonic() < until:
@@ -195,10 +214,16 @@ class _Run:
             with contextlib.suppress(self._ray.exceptions.RayError, ConnectionError):  # its machine has gone
                 self._ray.cancel(reference, force=force)
 
+    def _due(self) -> _Piece | None:
+        """What is to go out again, if it is time."""
+        now = time.monotonic()
+        return next((piece for piece in self._again if piece.due <= now), None)
+
     def _hand_out(self) -> Iterator[batch.Outcome]:
         """A task; the jobs that are known to fail need none."""
-        if self._again:
-            piece = self._again.popleft()
+        piece = self._due()
+        if piece is not None:
+            self._again.remove(piece)
         else:
             drawn = list(itertools.islice(self._jobs, self._sizes.pictures))
             self._exhausted = len(drawn) < self._sizes.pictures
@@ -248,7 +273,7 @@ class _Run:
             self._sizes.measured(len(piece.jobs), result.seconds)
             left = tuple(job for number, job in enumerate(piece.jobs) if number not in result.outcomes)
             if left:  # somebody else has stopped the task
-                self._again.append(_Piece(left, True, piece.losses + 1, piece.deaths))
+                self._again.append(replace(piece, jobs=left).lost())
         for number, job in enumerate(piece.jobs):
             if number in result.outcomes:
                 outcome = _as_given(result.outcomes[number], job)
@@ -266,7 +291,7 @@ class _Run:
             raise FsrcnnError("Ray on this machine has died", "start the same command again") from error
         died = isinstance(error, (errors.WorkerCrashedError, errors.OutOfMemoryError))
         if not died and piece.losses + 1 < LOSSES:
-            self._again.append(replace(piece, again=True, losses=piece.losses + 1))
+            self._again.append(piece.lost())
         elif died and len(piece.jobs) > 1:  # one of them, perhaps: each for itself
             self._again.extend(_Piece((job,), True, piece.losses) for job in piece.jobs)
         elif died and piece.deaths + 1 < DEATHS:
@@ -292,6 +317,13 @@ class _Run:
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS and self._looked >= 0:
             return
+        if not head_answers(self._ray, self._address):
+            if now - self._headless > HEAD_SECONDS:
+                self._head_gone = True
+                raise FsrcnnError("the head of the Ray cluster has gone", "start it, and then the same command, again")
+            self._looked = now
+            return
+        self._headless = now
         machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         self._workers = sum(
             min(int(machine.get(what, 0) // amount) for what, amount in self._needs.items()) for machine in machines
