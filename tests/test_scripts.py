@@ -68,6 +68,7 @@ MISTAKES = (
     ("tools/kill_cluster.py --kills -1", 2, "--kills is a whole number of at least 0, not -1"),
     ("benchmarks/cluster.py --photos 0", 2, "--photos is a whole number of at least 1, not 0"),
     ("benchmarks/folder.py --photos 0", 2, "--photos is a whole number of at least 1, not 0"),
+    ("benchmarks/listing.py --pictures 0", 2, "--pictures is a whole number of at least 1, not 0"),
     ("benchmarks/exports.py --rounds 0", 2, "--rounds is a whole number of at least 1, not 0"),
     ("benchmarks/exports.py --models none", 2, NO_MODEL),
     ("benchmarks/exports.py --tflite {empty}", 2, "--tflite is an interpreter that has onnx2tf and tensorflow, not {empty}"),

@@ -124,7 +124,7 @@ def report(result: Result) -> dict[str, Any]:
         "name": result.name,
         "media_type": result.media_type,
         "bytes": result.path.stat().st_size,
-        **{name: value for name, value in done.items() if name not in ("input", "output")},
+        **{name: value for name, value in done.items() if name not in ("input", "output", "sha256")},
     }
 
 
