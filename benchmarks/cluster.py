@@ -3,9 +3,10 @@
     python benchmarks/cluster.py [--photos 40] [--rounds 3] [--tiny 2000] [--save FILE]
 
 `fsrcnn upscale` with as many threads as there are cores, and with `--cluster local` and a worker for each core; Ray's own processes
-have the same cores. Both are run on two tiny pictures, too: what that takes is the start, which is subtracted. The overhead is how
-much longer a picture takes on the cluster. A folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds,
-with a log, from which follows how many pictures a second a driver could hand out and take back, however many machines do the work.
+have the same cores. What counts is the time from the first results, one for each core, to the last; the overhead is how much longer a
+picture takes on the cluster. The start is the time to the first result of two tiny pictures. A folder of `--tiny` pictures says what
+a picture costs the driver: its own CPU seconds, with a log, from which follows how many pictures a second a driver could hand out
+and take back, however many machines do the work.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,9 +47,17 @@ main()
 
 
 class Run(NamedTuple):
-    """A process: wall-clock seconds, CPU seconds and peak of memory (MB) of its own; peak of a worker (MB)."""
+    """A process.
 
-    seconds: float
+    Attributes:
+        start: seconds to the first result.
+        each: seconds for each result after the first ones, one for each core.
+        cpu: seconds, of the process itself.
+        memory, worker: peaks in MB, of the process itself and of a worker.
+    """
+
+    start: float
+    each: float
     cpu: float
     memory: float
     worker: float
@@ -64,8 +74,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), arguments)
     what = (
-        f"{arguments.photos} photos of {WIDTH}×{HEIGHT} (JPEG and PNG) to {2 * WIDTH}×{2 * HEIGHT}, model fsrcnn, whole processes "
-        f"less their start, {arguments.rounds} rounds in turn; {arguments.tiny:,} pictures of 8×8 pixels for the driver"
+        f"{arguments.photos} photos of {WIDTH}×{HEIGHT} (JPEG and PNG) to {2 * WIDTH}×{2 * HEIGHT}, model fsrcnn, from the first "
+        f"results to the last, {arguments.rounds} rounds in turn; {arguments.tiny:,} pictures of 8×8 pixels for the driver"
     )
     save(outcome(what, results, ["ray"]), arguments.save)
 
@@ -78,13 +88,14 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     all_cores = sorted(os.sched_getaffinity(0))
     counts = [count for count in (1, 2) if count <= len(all_cores)]
     photos: dict[tuple[int, str], list[Run]] = {(count, way): [] for count in counts for way in WAYS}
-    starts: dict[tuple[int, str], list[Run]] = {(count, way): [] for count in counts for way in WAYS}
+    starts: dict[str, list[Run]] = {way: [] for way in WAYS}
     drivers = []
     for _ in range(arguments.rounds):
         for (count, way), runs in photos.items():
             os.sched_setaffinity(0, all_cores[:count])  # inherited by all that is measured
-            starts[count, way].append(run(folder, "two", way, count))
             runs.append(run(folder, "photos", way, count))
+        for way, runs in starts.items():
+            runs.append(run(folder, "two", way, counts[-1]))
         drivers.append(run(folder, "tiny", "cluster", counts[-1]))
 
     def median(runs: list[Run], what: str) -> float:
@@ -92,19 +103,15 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
     cores = {}
     for count in counts:
-        each = {
-            way: (median(photos[count, way], "seconds") - median(starts[count, way], "seconds")) / arguments.photos
-            for way in WAYS
-        }
+        each = {way: median(photos[count, way], "each") for way in WAYS}
         cores[str(count)] = {
             "seconds_per_picture": {way: round(seconds, 4) for way, seconds in each.items()},
             "overhead_percent": round(100 * (each["cluster"] / each["process"] - 1), 1),
         }
-    most = counts[-1]
-    cpu = (median(drivers, "cpu") - median(starts[most, "cluster"], "cpu")) / (arguments.tiny - 2)
+    cpu = (median(drivers, "cpu") - median(starts["cluster"], "cpu")) / (arguments.tiny - 2)
     return {
         "cores": cores,
-        "start_seconds": {way: round(median(starts[most, way], "seconds"), 2) for way in WAYS},
+        "start_seconds": {way: round(median(starts[way], "start"), 2) for way in WAYS},
         "driver": {
             "cpu_milliseconds_per_picture": round(1000 * cpu, 3),
             "pictures_per_second": round(1 / cpu),
@@ -156,24 +163,30 @@ def run(folder: Path, pictures: str, way: str, cores: int) -> Run:
         ]
         command += ["--log", f"{output}/log.jsonl"]
         command += ["--cluster", "local", "--threads", "1"] if way == "cluster" else ["--threads", str(cores)]
-        started = time.perf_counter()
+        started, times, worker, line = time.perf_counter(), [], [0.0], ""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.25):
+                worker[0] = max(worker[0], peak_of_workers())
+
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        worker, ended = 0.0, None
-        lines: list[str] = []
+        watching = threading.Thread(target=watch)
+        if way == "cluster":
+            watching.start()
         try:
-            while ended is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    lines = process.communicate(timeout=0.25)[1].splitlines()
-                    ended = time.perf_counter()
-                if ended is None and way == "cluster":
-                    worker = max(worker, peak_of_workers())
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith(output):  # a result, as it is said
+                    times.append(time.perf_counter() - started)
+            process.wait()
         finally:
             process.terminate()  # where this one was stopped
+            ended.set()
     if process.returncode:
-        sys.exit(f"{' '.join(command[3:])}: {lines[-3:]}")
-    cpu, memory = json.loads(lines[-1])
-    return Run(ended - started, cpu, memory, worker)
+        sys.exit(f"{' '.join(command[3:])}: {line}")
+    cpu, memory = json.loads(line)
+    return Run(times[0], (times[-1] - times[cores - 1]) / max(1, len(times) - cores), cpu, memory, worker[0])
 
 
 def peak_of_workers() -> float:
