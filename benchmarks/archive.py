@@ -81,7 +81,7 @@ class Assumed:
     Attributes:
         page_keys: keys in a page of a listing (S3's ListObjectsV2: at most 1,000).
         page_seconds: a page takes, one after the other; 0.05 to 0.1 is usual.
-        gets: GET and HEAD requests for a picture: its size, itself, and whether its target exists.
+        gets: GET and HEAD requests for a picture: itself, and whether its target exists.
         puts: PUT requests for it.
         prefix_gets, prefix_puts: requests per second of a prefix as S3 publishes them: 5,500 GET or HEAD, 3,500 PUT or DELETE.
         network_gbit: of a machine, per second, in each direction.
@@ -94,7 +94,7 @@ class Assumed:
 
     page_keys: int = 1000
     page_seconds: float = 0.1
-    gets: int = 3
+    gets: int = 2
     puts: int = 1
     prefix_gets: float = 5500
     prefix_puts: float = 3500
@@ -151,7 +151,7 @@ def modelled(cost: Cost, pictures: int, machines: int, cores: int, assumed: Assu
     rates = {"cores": compute_rate(cost, cores), **limits(cost, machines, assumed)}
     binding = min(rates, key=lambda name: rates[name])
     several = min(rates["cores"], rates["network"])  # with drivers and prefixes enough
-    listed = 2 * pages(pictures, assumed)  # the sources, and at their end or on a restart the targets
+    listed = 2 * pages(pictures, assumed)  # once to draw them, once to count them
     hours = pictures / rates[binding] / 3600
     requests = {"get": pictures * assumed.gets, "put": pictures * assumed.puts, "list": listed}
     price = (
@@ -185,9 +185,9 @@ def measured_elsewhere() -> dict[str, float]:
     for name, path, label in (
         ("cluster", ("driver", "pictures_per_second"), "driver_rate"),
         ("cluster", ("cores", "1", "overhead_percent"), "overhead_percent"),
-        ("listing", ("pictures",), "listed"),
-        ("listing", ("seconds",), "listing_seconds"),
-        ("listing", ("peak_mb",), "listing_peak_mb"),
+        ("listing", ("store", "jobs"), "listed"),
+        ("listing", ("store", "seconds_to_the_last"), "listing_seconds"),
+        ("listing", ("store", "memory_mb_at_most"), "listing_peak_mb"),
     ):
         value: Any = load(name)["results"] if (RESULTS / f"{name}.json").exists() else None
         for key in path:

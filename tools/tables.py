@@ -352,6 +352,27 @@ def cluster() -> str:
     )
 
 
+def listing() -> str:
+    """How soon work begins in a million pictures, and in how much memory."""
+    result = saved("listing")
+    head = ["", "pictures", "seconds to the first", "to the last", "MB at the first", "MB at most"]
+    rows = [
+        [
+            label,
+            f"{row['jobs']:,}",
+            f"{row['seconds_to_the_first']:.1f}",
+            f"{row['seconds_to_the_last']:.0f}",
+            f"{row['memory_mb_at_the_first']}",
+            f"{row['memory_mb_at_most']}",
+        ]
+        for label, row in (("a folder", result["results"]["folder"]), ("a store", result["results"]["store"]))
+    ]
+    return (
+        f"{result['what']}; {result['machine']['processor']} ([results](../benchmarks/results/listing.json)). The store is a small "
+        f"program on the same machine, which answers lists:\n\n{table(head, rows)}"
+    )
+
+
 def films() -> str:
     result = saved("film")
     by_threads, versions = result["results"], result["versions"]
@@ -674,6 +695,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "rows": lambda: photo_rows(("BSDS500-val20", "Set14"), SCALES, (), "../benchmarks/results"),
     },
     "docs/release.md": {"builds": builds},
+    "docs/archives.md": {"listing": listing},
     "docs/cluster.md": {"archive": archive, "cluster": cluster},
     "docs/serve.md": {"serving": serving},
     "docs/mpv.md": {"shaders": shaders},
