@@ -79,7 +79,9 @@ def test_what_is_measured_elsewhere_is_taken_where_it_lies(monkeypatch: pytest.M
     assert archive.measured_elsewhere() == {}
     cluster = {"results": {"driver": {"pictures_per_second": 800}, "cores": {"1": {"overhead_percent": 3.5}}}}
     (tmp_path / "cluster.json").write_text(json.dumps(cluster))
-    (tmp_path / "listing.json").write_text(json.dumps({"results": {"store": {"jobs": 10**6, "memory_mb_at_most": "?"}}}))
+    (tmp_path / "listing.json").write_text(
+        json.dumps({"results": {"store": {"jobs": 10**6, "memory_mb_at_most": "?"}}})
+    )
     assert archive.measured_elsewhere() == {"driver_rate": 800, "overhead_percent": 3.5, "listed": 1e6}
 
 

@@ -84,6 +84,7 @@ def options_in(source: str) -> list[str]:
 
 # Options of other programs.
 OTHERS = {
+    "cluster/connection.py": "Ray's, for who starts a cluster or joins one",
     "export/rtl/bench.py": "Verilator's, in the head of a test bench",
     "export/rtl/guide.py": "Verilator's and ours, in the README of a core",
     "export/synthesis.py": "nextpnr's",

@@ -168,7 +168,7 @@ class Entries:
 os.scandir = lambda path: Entries()
 planning.folders.kind = lambda path: "folder" if path.name in ("in", "nowhere", "") else "absent"
 def peak(): return int([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
-ledger.FEW, ledger.CACHE = 100, 2**18
+ledger.YOUNG, ledger.CACHE = 100, 2**18
 peaks = []
 drawing = planning.Drawing(["/nowhere/in"], "/nowhere/out", Size(factor=2), settled=1000)
 count = 0

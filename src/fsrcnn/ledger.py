@@ -1,4 +1,4 @@
-"""What is known of millions of names, in bounded memory: the first thousands in a dictionary, all of them in a file that nobody sees.
+"""What is known of millions of names, in bounded memory: the latest thousands in a dictionary, the others in a file that nobody sees.
 
 A name is known by 16 bytes of its BLAKE2: that two of 10⁹ names agree in them happens once in 10²⁰ times.
 """
@@ -9,8 +9,8 @@ import hashlib
 import threading
 from typing import Any
 
-FEW = 10_000  # names up to which no file is made
-CACHE = 16 * 2**20  # bytes of the file that are held in memory
+YOUNG = 50_000  # names that are held in memory until they are sorted into the file
+CACHE = 48 * 2**20  # bytes of the file that are held in memory
 
 
 class Ledger:
@@ -22,7 +22,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._few: dict[bytes, str] = {}
+        self._young: dict[bytes, str] = {}
         self._file: Any = None
         self._lock = threading.Lock()
 
@@ -48,38 +48,36 @@ class Ledger:
     def close(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._few.clear()
+            self._young.clear()
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
     def _get(self, key: bytes) -> str | None:
-        if self._file is None:
-            return self._few.get(key)
+        known = self._young.get(key)
+        if known is not None or self._file is None:
+            return known
         row = self._file.execute("SELECT text FROM names WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def _put(self, key: bytes, text: str) -> None:
+        self._young[key] = text
+        if len(self._young) >= YOUNG:
+            self._settle()
+
+    def _settle(self) -> None:
+        """From the dictionary to the file: in its order, so that each page of it is touched once and not for every name."""
         if self._file is None:
-            self._few[key] = text
-            if len(self._few) > FEW:
-                self._move()
-        else:
-            self._file.execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (key, _storable(text)))
+            import sqlite3  # here, as few runs need it
 
-    def _move(self) -> None:
-        """From the dictionary to the file."""
-        import sqlite3  # here, as few runs need it
-
-        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for setting in (f"cache_size = -{CACHE // 1024}", "journal_mode = OFF", "synchronous = OFF"):
-            self._file.execute(f"PRAGMA {setting}")
-        self._file.execute("CREATE TABLE names (key BLOB PRIMARY KEY, text TEXT) WITHOUT ROWID")
-        self._file.execute("BEGIN")  # never ended: nothing is to outlive this
-        self._file.executemany(
-            "INSERT INTO names VALUES (?, ?)", ((key, _storable(text)) for key, text in self._few.items())
-        )
-        self._few.clear()
+            self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            for setting in (f"cache_size = -{CACHE // 1024}", "journal_mode = OFF", "synchronous = OFF"):
+                self._file.execute(f"PRAGMA {setting}")
+            self._file.execute("CREATE TABLE names (key BLOB PRIMARY KEY, text TEXT) WITHOUT ROWID")
+            self._file.execute("BEGIN")  # never ended: nothing is to outlive this
+        young = ((key, _storable(text)) for key, text in sorted(self._young.items()))
+        self._file.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", young)
+        self._young.clear()
 
 
 def _key(name: str) -> bytes:

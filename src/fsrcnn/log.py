@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -30,7 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
@@ -48,6 +49,7 @@ except ImportError:  # Windows: nobody is kept from a log that is written to
     fcntl = None  # type: ignore[assignment]
 
 BLOCK = 16  # jobs of a line that says what is handed out
+DONE, FAILED = "done", "failed"  # in the ledger
 ANOTHER = "give another file as {log}"
 
 
@@ -91,7 +93,7 @@ class Log:
         """What earlier runs did with a job."""
         source, target = _name(job.source), _name(job.target)
         state = self._states.get(_key(source, target))
-        return "done" if state == "done" else "begun" if state == f"begun {target}" else "new"
+        return "done" if state == DONE else "begun" if state == _begun(target) else "new"
 
     def handed_out(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """The same jobs, each noted before it is begun.
@@ -156,7 +158,8 @@ class Log:
         """
         assert self._file is not None
         whole = 0  # bytes of whole lines
-        for number, text in enumerate(self._file, 1):
+        reader = io.BufferedReader(cast(io.RawIOBase, self._file), 2**20)  # raw, lines would be read a byte at a time
+        for number, text in enumerate(reader, 1):
             if not text.endswith(b"\n"):
                 if number == 1 and not self._head.startswith(text):
                     raise UsageError(f"{self.path} is no log of this program", ANOTHER)
@@ -166,6 +169,7 @@ class Log:
             else:
                 self._take(text, number)
             whole += len(text)
+        reader.detach()
         self._new = not whole
         if os.fstat(self._file.fileno()).st_size > whole:
             self._file.truncate(whole)  # what a process wrote last that was killed
@@ -189,14 +193,14 @@ class Log:
         try:
             if "begun" in line:
                 for source, target in line["begun"]:
-                    self._states.put(_key(source, target), f"begun {target}")
+                    self._states.put(_key(source, target), _begun(target))
                 return
             key = _key(line["source"], line["target"])
             if "error" in line:
-                self._states.put(key, "failed")
+                self._states.put(key, FAILED)
             elif isinstance(line["bytes"], int):
-                self.before += self._states.get(key) != "done"
-                self._states.put(key, "done")
+                self.before += self._states.get(key) != DONE
+                self._states.put(key, DONE)
             else:
                 raise ValueError
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -288,6 +292,11 @@ def _name(place: Place | None) -> str | None:
     if shown == place.url:
         return shown
     return f"{shown}#{hashlib.blake2b(place.url.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def _begun(target: object) -> str:
+    """In the ledger, that a job was begun with this target: short, as there may be millions."""
+    return hashlib.blake2b(str(target).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _key(source: str | None, target: str | None) -> str:
