@@ -20,9 +20,9 @@ import pytest
 from fsrcnn import FsrcnnError, Size, UsageError, __version__, batch, images, pretrained
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
+from fsrcnn.jobs import Job
 from fsrcnn.log import Log, settings_of
 from fsrcnn.places import Remote
-from fsrcnn.planning import Job
 from support import ENVIRONMENT, files_below
 from support import run_command as run
 

@@ -36,10 +36,10 @@ from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.files import explained
+from fsrcnn.jobs import Earlier, Job
 from fsrcnn.ledger import Ledger
 from fsrcnn.models import ModelName
 from fsrcnn.places import Place
-from fsrcnn.planning import Earlier, Job
 from fsrcnn.size import Size
 
 try:

@@ -21,8 +21,8 @@ from fsrcnn import __version__, batch, files
 from fsrcnn.cluster.connection import LOCAL, connected, head_answers
 from fsrcnn.cluster.worker import Build, Kit, Recipe, Result, task
 from fsrcnn.errors import Cancelled, ClusterWarning, FsrcnnError, ImageError
+from fsrcnn.jobs import Job
 from fsrcnn.parallel import Control, available_threads
-from fsrcnn.planning import Job
 from fsrcnn.size import Size, check_size
 
 TASK_SECONDS = 4.0  # that a task is to take: Ray needs some milliseconds for each, and a machine that is lost takes so much work along
