@@ -644,7 +644,8 @@ def archive() -> str:
         table(["way", "CPU seconds", "MB in", "MB out", "peak memory of a process, MB"], ways),
         "Archives of pictures of 1 megapixel, JPEG to JPEG, `fast`, on machines of 16 cores. Assumed: "
         f"{assumed['gets']} GET, {assumed['heads']} HEAD and {assumed['puts']} PUT for a picture; prices of "
-        f"{assumed['core_hour']} for a core-hour, {assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and PUT or LIST, {assumed['gigabyte_month']} for a "
+        f"{assumed['core_hour']} for a core-hour, {assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and "
+        f"PUT or LIST, {assumed['gigabyte_month']} for a "
         f"gigabyte and month, of the results alone; traffic within a region free. {overhead}:",
         table(head, rows),
         f"With one driver, one prefix, and the network of one machine ({assumed['network_gbit']:g} Gbit/s); "

@@ -44,11 +44,11 @@ def pairing_of(
         else:
             name = place(output)
     check_output(name, format, lossless)
-    request = Pairing(tuple(inputs), kinds, into, name, size, format, recursive, several, to_pipe=output == STANDARD)
+    pairing = Pairing(tuple(inputs), kinds, into, name, size, format, recursive, several, to_pipe=output == STANDARD)
     for item, what in zip(inputs, kinds, strict=True):
         if what == "folder":
-            request.roots[resolved(place(item))] = resolved(request.root(place(item)))
-    return request
+            pairing.roots[resolved(place(item))] = resolved(pairing.root(place(item)))
+    return pairing
 
 
 @dataclass(frozen=True)
