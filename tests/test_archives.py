@@ -34,9 +34,7 @@ def shared() -> Iterator[Store]:
 @pytest.fixture
 def store(shared: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty store, which this process finds, too."""
-    for key in shared.keys(""):
-        shared.delete(key)
-    shared.faults.clear()
+    shared.empty()
     for name, value in shared.environment.items():
         monkeypatch.setenv(name, value)
     return shared
