@@ -6,8 +6,9 @@
 
 Measured, on one core: CPU seconds, bytes in and out and the peak memory of a process that reads a photo of 1 megapixel, upscales it ×2
 with the model `fsrcnn`, and writes it. Taken from `cluster.json` and `listing.json`, where these are: how many pictures a driver can
-hand out per second, what a picture costs more on a cluster, and how long a listing takes; `--remodel` computes the model anew from the
-saved measurement, when one of these has changed. All else is assumed, and named below; each assumption is an option, too.
+hand out per second, what a picture costs more on a cluster, and what listing a million keys costs beside the store's own time;
+`--remodel` computes the model anew from the saved measurement, when one of these has changed. All else is assumed, and named below;
+each assumption is an option, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 
 from engines import photo
 from fsrcnn import cli, images
-from fsrcnn.arguments import number
+from fsrcnn.arguments import number, whole_number
 from fsrcnn.errors import UsageError
 from machine import RESULTS, check_counts, load, outcome, save
 
@@ -81,11 +82,12 @@ class Assumed:
     Attributes:
         page_keys: keys in a page of a listing (S3's ListObjectsV2: at most 1,000).
         page_seconds: a page takes, one after the other; 0.05 to 0.1 is usual.
-        gets: GET and HEAD requests for a picture: itself, and whether its target exists.
-        puts: PUT requests for it.
+        gets: GET requests for a picture, in the prefix of the sources.
+        heads: HEAD requests for it, in that of the results: whether its target exists; 0 with --overwrite.
+        puts: PUT requests for it, in that of the results.
         prefix_gets, prefix_puts: requests per second of a prefix as S3 publishes them: 5,500 GET or HEAD, 3,500 PUT or DELETE.
         network_gbit: of a machine, per second, in each direction.
-        log_bytes: of a picture's line in the log.
+        log_bytes: of a picture in the log: its line, and its names when it is handed out.
         core_hour: price of a core for an hour.
         thousand_gets, thousand_puts: price of 1,000 requests; a page of a listing costs what a PUT costs.
         gigabyte_month: price of keeping 10⁹ bytes for a month.
@@ -94,12 +96,13 @@ class Assumed:
 
     page_keys: int = 1000
     page_seconds: float = 0.1
-    gets: int = 2
+    gets: int = 1
+    heads: int = 1
     puts: int = 1
     prefix_gets: float = 5500
     prefix_puts: float = 3500
     network_gbit: float = 10
-    log_bytes: int = 300
+    log_bytes: int = 500
     core_hour: float = 0.04
     thousand_gets: float = 0.0004
     thousand_puts: float = 0.005
@@ -113,14 +116,14 @@ def compute_rate(cost: Cost, cores: int) -> float:
 
 
 def limits(cost: Cost, machines: int, assumed: Assumed) -> dict[str, float]:
-    """Pictures per second that each thing but the cores lets through, with one driver and one prefix.
+    """Pictures per second that each thing but the cores lets through, with one driver, one prefix of sources and one of results.
 
     The network carries both directions at once, so the larger one counts. 10 Gbit/s and 1 MB: 1,250 pictures per second and machine.
     """
     largest = max(cost.bytes_in, cost.bytes_out)
     found = {
         "listing": assumed.page_keys / assumed.page_seconds,
-        "reading from a prefix": assumed.prefix_gets / assumed.gets,
+        "reading from a prefix": assumed.prefix_gets / max(assumed.gets, assumed.heads),
         "writing to a prefix": assumed.prefix_puts / assumed.puts,
         "network": machines * assumed.network_gbit * 1e9 / 8 / largest,
     }
@@ -151,9 +154,9 @@ def modelled(cost: Cost, pictures: int, machines: int, cores: int, assumed: Assu
     rates = {"cores": compute_rate(cost, cores), **limits(cost, machines, assumed)}
     binding = min(rates, key=lambda name: rates[name])
     several = min(rates["cores"], rates["network"])  # with drivers and prefixes enough
-    listed = 2 * pages(pictures, assumed)  # once to draw them, once to count them
+    listed = 2 * pages(pictures, assumed)  # to draw the jobs, and to count them
     hours = pictures / rates[binding] / 3600
-    requests = {"get": pictures * assumed.gets, "put": pictures * assumed.puts, "list": listed}
+    requests = {"get": pictures * (assumed.gets + assumed.heads), "put": pictures * assumed.puts, "list": listed}
     price = (
         requests["get"] * assumed.thousand_gets + (requests["put"] + requests["list"]) * assumed.thousand_puts
     ) / 1000
@@ -264,7 +267,7 @@ def main() -> None:
         if field.name != "driver_rate":
             kind = (
                 int
-                if isinstance(field.default, int) and field.name in ("page_keys", "gets", "puts", "log_bytes")
+                if isinstance(field.default, int) and field.name in ("page_keys", "gets", "heads", "puts", "log_bytes")
                 else float
             )
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
@@ -272,8 +275,9 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     check_counts(arguments, "rounds", "repeats", "cores")
-    for name in ("megapixels", "driver_rate", *(field.name for field in fields(Assumed))):
+    for name in ("megapixels", "driver_rate", *(field.name for field in fields(Assumed) if field.name != "heads")):
         positive(arguments, name)
+    whole_number(arguments.heads, "heads", least=0)
     elsewhere = measured_elsewhere()
     given = {field.name: getattr(arguments, field.name) for field in fields(Assumed) if field.name != "driver_rate"}
     assumed = Assumed(**given, driver_rate=arguments.driver_rate or elsewhere.get("driver_rate", 0))

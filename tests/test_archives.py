@@ -17,8 +17,9 @@ import pytest
 
 from fsrcnn import Size, Upscaler, batch, images
 from fsrcnn.images import Picture
+from fsrcnn.jobs import Job
 from fsrcnn.places import Remote
-from fsrcnn.planning import Drawing, Job, plan
+from fsrcnn.planning import Drawing, plan
 from object_store import Fault, Store, object_store
 from support import ENVIRONMENT, files_below
 from support import run_command as run
@@ -33,9 +34,7 @@ def shared() -> Iterator[Store]:
 @pytest.fixture
 def store(shared: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty store, which this process finds, too."""
-    for key in shared.keys(""):
-        shared.delete(key)
-    shared.faults.clear()
+    shared.empty()
     for name, value in shared.environment.items():
         monkeypatch.setenv(name, value)
     return shared

@@ -14,7 +14,8 @@ import pytest
 from fsrcnn import Cancelled, Control, ImageError, Size, Upscaler, UsageError, batch, images
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
-from fsrcnn.planning import Job, plan
+from fsrcnn.jobs import Job
+from fsrcnn.planning import plan
 from support import files_below, run_command
 
 DOUBLE = Size(factor=2)

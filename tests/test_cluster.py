@@ -27,8 +27,9 @@ from fsrcnn.architecture import Architecture
 from fsrcnn.cluster import Recipe, TaskSize, connection, handing_out, run_all, worker
 from fsrcnn.errors import ClusterWarning
 from fsrcnn.images import Picture
+from fsrcnn.jobs import Job
 from fsrcnn.parallel import available_threads
-from fsrcnn.planning import Job, plan
+from fsrcnn.planning import plan
 from support import ENVIRONMENT, ROOT, files_below, random_weights
 
 DOUBLE = Size(factor=2)
@@ -198,7 +199,7 @@ def test_what_a_dead_worker_had_written_is_written_again(ray: Ray, tmp_path: Pat
     def once(target: Path, again: str) -> str:
         first = f"open({str(target)!r}, 'xb').close() or open({str(died)!r}, 'x').close() or __import__('os')._exit(1)"
         made = f"Job(Path({str(job.source)!r}), Path({str(target)!r}), again={again})"
-        modules = "(Job := __import__('fsrcnn.planning', fromlist=['Job']).Job, Path := __import__('pathlib').Path)"
+        modules = "(Job := __import__('fsrcnn.jobs', fromlist=['Job']).Job, Path := __import__('pathlib').Path)"
         return f"({modules}, {made})[1] if __import__('os').path.exists({str(died)!r}) else ({first})"
 
     (outcome,) = run_all([exploding(job, once(job.target, "True"))], SMALL, DOUBLE, address=ray.address)

@@ -147,7 +147,7 @@ def test_links_and_pipes(tmp_path: Path) -> None:
 
 GROWTH = """
 import os, sys
-from fsrcnn import ledger, planning
+from fsrcnn import folders, ledger, planning
 from fsrcnn.size import Size
 
 class Entry:
@@ -166,7 +166,7 @@ class Entries:
         return Entry(f"{self.number}.jpg" if self.number % 10 else f"{self.number}.txt")
 
 os.scandir = lambda path: Entries()
-planning.folders.kind = lambda path: "folder" if path.name in ("in", "nowhere", "") else "absent"
+folders.kind = lambda path: "folder" if path.name in ("in", "nowhere", "") else "absent"
 def peak(): return int([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
 ledger.YOUNG, ledger.CACHE = 100, 2**18
 peaks = []

@@ -20,9 +20,9 @@ import pytest
 from fsrcnn import FsrcnnError, Size, UsageError, __version__, batch, images, pretrained
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
+from fsrcnn.jobs import Job
 from fsrcnn.log import Log, settings_of
 from fsrcnn.places import Remote
-from fsrcnn.planning import Job
 from support import ENVIRONMENT, files_below
 from support import run_command as run
 
@@ -175,7 +175,6 @@ def test_a_line_that_was_torn_off_is_removed(torn: bytes, tmp_path: Path) -> Non
     path = tmp_path / "run.jsonl"
     path.write_bytes(HEAD + b'{"begun":[["/in/a.png","/out/a.png"],["/in/b.png","/out/b.png"]]}\n' + done("a") + torn)
     log = Log(path, SETTINGS)
-    assert log.before == 1
     assert [log.earlier(job_of(name)) for name in "abc"] == ["done", "begun", "new"]
     log.note(batch.Outcome(job_of("b"), error=FsrcnnError("no")))
     log.close()

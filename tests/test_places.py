@@ -710,10 +710,13 @@ def test_pictures_over_sftp(files_there: Remote, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "in/link.png").symlink_to("a b.png")
     (tmp_path / "in/folder").symlink_to("sub")
+    (tmp_path / "in/nothing.png").symlink_to("nowhere")
     top = files_there / "in"
-    assert sorted(remote.key for remote in places.walk(top, recursive=True)) == sorted((*names, "in/link.png"))
+    assert sorted(remote.key for remote in places.walk(top, recursive=True)) == sorted(
+        (*names, "in/link.png", "in/nothing.png")
+    )
     assert sorted(remote.key for remote in places.walk(top, recursive=False)) == sorted(
-        (names[0], names[2], "in/link.png")
+        (names[0], names[2], "in/link.png", "in/nothing.png")
     )
     for name in names:
         assert places.read(files_there / name, 99) == name.encode()
@@ -802,6 +805,8 @@ def test_a_wrong_password(files_there: Remote) -> None:
     ) as caught:
         places.read(wrong, 9)
     assert "wrong@" not in str(caught.value)
+    with pytest.raises(ImageError, match=r"cannot list sftp://me:…@.*: the credentials are wrong; name the user"):
+        list(places.walk(wrong.parent, recursive=True))
 
 
 def test_other_stores_of_fsspec() -> None:

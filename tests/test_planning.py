@@ -15,8 +15,9 @@ from PIL import Image
 from fsrcnn import ImageError, Size, Upscaler, UsageError, batch, formats, images, places
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
+from fsrcnn.jobs import Earlier, Job
 from fsrcnn.places import Remote
-from fsrcnn.planning import Drawing, Earlier, Job, plan
+from fsrcnn.planning import Drawing, plan
 from support import files_below
 
 DOUBLE = Size(factor=2)

@@ -641,7 +641,7 @@ def archive() -> str:
     ]
     head = [
         "pictures", "machines", "hours", "what binds", "hours with as many drivers as it takes", "drivers", "machine-hours with these",
-        "TB in / out", "log, GB", "million GET / PUT / LIST", "price of cores / requests / a month",
+        "TB in / out", "log, GB", "million GET and HEAD / PUT / LIST", "price of cores / requests / a month",
     ]  # fmt: skip
     bounds = [
         [name, f"{bound['pictures_per_second']:,.0f}", f"{bound['cores']:,.0f}"]
@@ -652,20 +652,21 @@ def archive() -> str:
         bounds.append(["driver", "not measured", "–"])
     overhead = "What the cluster takes beside is not measured"
     if "overhead_percent" in elsewhere:
-        overhead = f"What the cluster takes beside is counted: {elsewhere['overhead_percent']:g} %"
+        overhead = f"What the cluster takes beside is counted: {max(0, elsewhere['overhead_percent']):g} %"
     listed = ""
     if {"listed", "listing_seconds", "listing_peak_mb"} <= set(elsewhere):
         listed = (
-            f" A listing of {elsewhere['listed']:,.0f} keys took {elsewhere['listing_seconds']:.0f} s and "
-            f"{elsewhere['listing_peak_mb']:.0f} MB here."
+            f" Beside the store's own time, a listing of {elsewhere['listed']:,.0f} keys took "
+            f"{elsewhere['listing_seconds']:.0f} s and {elsewhere['listing_peak_mb']:.0f} MB here."
         )
     parts = [
         f"{result['what'][0].upper()}{result['what'][1:]}; an {result['machine']['processor']} "
         "([results](../benchmarks/results/archive.json)):",
         table(["way", "CPU seconds", "MB in", "MB out", "peak memory of a process, MB"], ways),
         "Archives of pictures of 1 megapixel, JPEG to JPEG, `fast`, on machines of 16 cores. Assumed: "
-        f"{assumed['gets']} GET or HEAD and {assumed['puts']} PUT for a picture; prices of {assumed['core_hour']} for a core-hour, "
-        f"{assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and PUT or LIST, {assumed['gigabyte_month']} for a "
+        f"{assumed['gets']} GET, {assumed['heads']} HEAD and {assumed['puts']} PUT for a picture; prices of "
+        f"{assumed['core_hour']} for a core-hour, {assumed['thousand_gets']} and {assumed['thousand_puts']} for 1,000 GET and "
+        f"PUT or LIST, {assumed['gigabyte_month']} for a "
         f"gigabyte and month, of the results alone; traffic within a region free. {overhead}:",
         table(head, rows),
         f"With one driver, one prefix, and the network of one machine ({assumed['network_gbit']:g} Gbit/s); "

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsrcnn import formats, images, places, planning
+from fsrcnn import formats, images, places
 from fsrcnn.arguments import whole_number
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, ImageError, UsageError, of_system
 from fsrcnn.images.content import content
+from fsrcnn.jobs import Job, settled_target
 from fsrcnn.parallel import Control, physical_memory
 from fsrcnn.places import Place, Remote
-from fsrcnn.planning import Job
 from fsrcnn.size import MAX_OUTPUT_PIXELS, Size, check_size
 from fsrcnn.upscaler import Upscaler, result_shapes
 
@@ -279,7 +279,7 @@ def _decode(
     picture = images.read(
         source, max_pixels=options.max_pixels, page=options.page, tolerant=options.tolerant, label=job.label
     )
-    target = planning.settled_target(job, picture.format)
+    target = settled_target(job, picture.format)
     if target is not None and target != job.target:
         return target
     shapes = result_shapes(picture, size)

@@ -175,6 +175,11 @@ def resolved(path: Path) -> Path:
         raise OSError(errno.EINVAL, str(error)) from error
 
 
+def absolute(path: Path) -> Path:
+    """The absolute path as it was typed: its links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (pathlib's would keep the dots)
+
+
 def is_stream(path: Path) -> bool:
     """Whether a path is a device, a pipe or a stream of this process: written to directly, and never replaced."""
     if STREAMS.fullmatch(str(path)):

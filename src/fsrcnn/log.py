@@ -36,11 +36,11 @@ from typing import Any, BinaryIO, cast
 from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
 from fsrcnn.errors import FsrcnnError, UsageError
-from fsrcnn.files import explained
+from fsrcnn.files import absolute, explained
+from fsrcnn.jobs import Earlier, Job
 from fsrcnn.ledger import Ledger
 from fsrcnn.models import ModelName
 from fsrcnn.places import Place
-from fsrcnn.planning import Earlier, Job
 from fsrcnn.size import Size
 
 try:
@@ -58,7 +58,6 @@ class Log:
 
     Attributes:
         path: of the file.
-        before: how many pictures earlier runs have done.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -71,7 +70,7 @@ class Log:
             UsageError: it is no log, a line of it is damaged, it was begun with other settings, or another process writes to it.
             FsrcnnError: it cannot be read or written.
         """
-        self.path, self.before = path, 0
+        self.path = path
         self._states = Ledger()
         self._lock = threading.Lock()
         self._head = _line({"fsrcnn": __version__, "settings": settings})
@@ -199,7 +198,6 @@ class Log:
             if "error" in line:
                 self._states.put(key, FAILED)
             elif isinstance(line["bytes"], int):
-                self.before += self._states.get(key) != DONE
                 self._states.put(key, DONE)
             else:
                 raise ValueError
@@ -287,7 +285,7 @@ def _name(place: Place | None) -> str | None:
     if place is None:
         return None
     if isinstance(place, Path):
-        return os.path.abspath(place)  # noqa: PTH100  (pathlib's would follow links)
+        return str(absolute(place))
     shown = str(place)
     if shown == place.url:
         return shown

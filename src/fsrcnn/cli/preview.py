@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fsrcnn.cli.terminal import print_json, remark
 from fsrcnn.errors import UsageError
-from fsrcnn.planning import STANDARD
+from fsrcnn.jobs import STANDARD
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import preview

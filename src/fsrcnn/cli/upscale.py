@@ -19,9 +19,10 @@ from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Pace, Spool, bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
 from fsrcnn.files import explained
+from fsrcnn.jobs import Earlier, Existing, Job
 from fsrcnn.parallel import Control
 from fsrcnn.places import Place
-from fsrcnn.planning import Drawing, Earlier, Existing, Job
+from fsrcnn.planning import Drawing
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 

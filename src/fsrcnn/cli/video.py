@@ -16,8 +16,8 @@ from fsrcnn.cli.preview import show
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Update, bar, print_json, remark
 from fsrcnn.errors import SYSTEM_ERRORS, Cancelled, FsrcnnError, UsageError, of_system, printable
+from fsrcnn.jobs import Existing
 from fsrcnn.parallel import Control
-from fsrcnn.planning import Existing
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
 from fsrcnn.video import Done, Progress, earlier, to_y4m, upscale, upscaler_for_films

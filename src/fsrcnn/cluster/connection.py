@@ -30,7 +30,8 @@ ANSWERS = 10  # seconds in which whatever listens at an address has to say somet
 # Bytes of shared memory on this machine: names, outcomes and a network pass through it, never a picture. Ray takes no less than 75 MB.
 OBJECT_STORE = 80 * 2**20
 IS_IT_THERE = "`ray status` on its head says whether it runs"
-TOKEN = ", and `ray get-auth-token` the token that RAY_AUTH_TOKEN is to hold here"
+# RAY_AUTH_TOKEN alone does nothing where an address is given.
+TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` says on its head"
 # What every client of a gRPC server, which Ray's is, sends first: RFC 9113, section 3.4, and an empty SETTINGS frame.
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
@@ -113,7 +114,7 @@ def _refusal(address: str, error: BaseException) -> FsrcnnError:
     if type(error).__name__ == "AuthenticationError":
         return FsrcnnError(
             f"the Ray cluster at {address} asks for a token",
-            "set RAY_AUTH_TOKEN to what `ray get-auth-token` says on its head",
+            TOKEN,
         )
     if "ersion mismatch" in said or ("ersion" in said and isinstance(error, RuntimeError)):
         return FsrcnnError(f"the Ray cluster at {address} is of another version: {said[:300]}")
@@ -123,7 +124,9 @@ def _refusal(address: str, error: BaseException) -> FsrcnnError:
             f"type the command on one of them, join it with `ray start --address={address}`, or give its ray:// address",
         )
     if isinstance(error, ConnectionError):
-        return FsrcnnError(f"no Ray cluster lets this machine in at {address}", IS_IT_THERE + TOKEN)
+        return FsrcnnError(
+            f"no Ray cluster lets this machine in at {address}", f"{IS_IT_THERE}; where it asks for a token, {TOKEN}"
+        )
     return FsrcnnError(f"cannot {'start' if address == LOCAL else 'join'} a Ray cluster ({address}): {said[:300]}")
 
 

@@ -21,8 +21,8 @@ from fsrcnn import __version__, batch, files
 from fsrcnn.cluster.connection import LOCAL, connected, head_answers
 from fsrcnn.cluster.worker import Build, Kit, Recipe, Result, task
 from fsrcnn.errors import Cancelled, ClusterWarning, FsrcnnError, ImageError
+from fsrcnn.jobs import Job
 from fsrcnn.parallel import Control, available_threads
-from fsrcnn.planning import Job
 from fsrcnn.size import Size, check_size
 
 TASK_SECONDS = 4.0  # that a task is to take: Ray needs some milliseconds for each, and a machine that is lost takes so much work along
@@ -87,7 +87,7 @@ def run_all(
         )
     if count is None and isinstance(jobs, Sized):
         count = len(jobs)
-    folder = None if options.parts is None else _absolute(options.parts)
+    folder = None if options.parts is None else files.absolute(options.parts)
     with contextlib.ExitStack() as ending:
         if folder is not None:
             ending.callback(files.sweep, folder)  # of what dead workers left, once the others have gone
@@ -408,12 +408,8 @@ def _marked(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (pathlib's would follow links)
-
-
 def _absolute_job(job: Job) -> Job:
-    source, target = (_absolute(place) if isinstance(place, Path) else place for place in (job.source, job.target))
+    source, target = (files.absolute(place) if isinstance(place, Path) else place for place in (job.source, job.target))
     return replace(job, source=source, target=target)
 
 

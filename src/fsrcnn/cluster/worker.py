@@ -19,8 +19,8 @@ from fsrcnn import batch, engines, models, pretrained
 from fsrcnn.errors import EngineWarning, FsrcnnError
 from fsrcnn.folders import kind
 from fsrcnn.images.vips import libvips
+from fsrcnn.jobs import Job
 from fsrcnn.parallel import Control
-from fsrcnn.planning import Job
 from fsrcnn.size import Size
 from fsrcnn.upscaler import Upscaler
 

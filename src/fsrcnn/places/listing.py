@@ -175,7 +175,7 @@ _PAGES: dict[str, Callable[[Remote, str, bool, str], Page]] = {
 
 def _paths(folder: Remote, recursive: bool) -> Iterator[str]:
     """The paths of files below a folder, one folder after the other."""
-    top = opened(folder).path
+    top = patiently(folder, "list", lambda _: opened(folder).path)  # which connects
     waiting = [top]
     while waiting:
         path = waiting.pop()
@@ -186,8 +186,20 @@ def _paths(folder: Remote, recursive: bool) -> Iterator[str]:
                 continue
             if entry["type"] == "directory":
                 waiting += [inside] if recursive else []
-            elif entry["type"] != "link" or opened(folder).fs.info(inside)["type"] != "directory":
+            elif entry["type"] != "link" or not _leads_to_folder(folder, inside):
                 yield below
+
+
+def _leads_to_folder(folder: Remote, path: str) -> bool:
+    """Of a link. One to nothing leads to none: that is said when its turn comes."""
+
+    def ask(_: int) -> bool:
+        try:
+            return bool(opened(folder).fs.info(path)["type"] == "directory")
+        except FileNotFoundError:
+            return False
+
+    return patiently(folder, "list", ask)
 
 
 def _entries(folder: Remote, path: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from fsrcnn import batch, formats, planning, pretrained
+from fsrcnn import batch, formats, jobs, pretrained
 from fsrcnn.engines import PRECISIONS
 from fsrcnn.errors import Cancelled, FsrcnnError
 from fsrcnn.parallel import Control
@@ -38,7 +38,7 @@ SWEEP = 1.0  # seconds between two looks for what is too old
 
 
 @dataclass(frozen=True)
-class _Upload(planning.Job):
+class _Upload(jobs.Job):
     """A picture that somebody sent: it lies in a private folder, and messages call it by its client's name."""
 
     name: str = ""

@@ -10,8 +10,8 @@ from pathlib import Path
 from fsrcnn import files, folders
 from fsrcnn.errors import ImageError, UsageError
 from fsrcnn.folders import Found, kind
+from fsrcnn.jobs import SEPARATORS, STANDARD, Existing, Job, Plan, checked
 from fsrcnn.places import Place
-from fsrcnn.planning import SEPARATORS, STANDARD, Existing, Job, Plan, checked
 from fsrcnn.size import Size, mark_of
 from fsrcnn.video.library import FilmError
 from fsrcnn.video.span import Span
