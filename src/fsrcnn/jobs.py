@@ -112,7 +112,13 @@ def sifted(
                 continue
         checked.append(job)
     if present and existing == "refuse":
-        others = f" and {len(present) - 1} more outputs exist" if len(present) > 1 else " exists"
+        others = (
+            " exists"
+            if len(present) == 1
+            else " and another output exist"
+            if len(present) == 2
+            else f" and {len(present) - 1:,} others exist"
+        )
         raise UsageError(f"{present[0].target}{others}", REMEDY_OF_EXISTING)
     return checked, present if existing == "skip" else []
 

@@ -13,6 +13,7 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 ROOT = re.compile(r"[^/]+://[^/]*")
 WEB = ("http", "https")
 _LOCAL = ("file", "local")
+_ONE_SLASH = re.compile(r"(s3|gs|az|abfs|sftp|https?):/(?!/)")
 _CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*::|.*::[A-Za-z][A-Za-z0-9+.-]+://", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^/:@]*):[^/]*@")  # up to the last @ before the path
 _ACCESS_POINT = re.compile(r"(arn:[^/]*[:/](?:outpost[:/][^/:]+[:/])?accesspoint[:/][^/]+)/?(.*)", re.DOTALL)
@@ -108,12 +109,17 @@ def place(text: str) -> Place:
     """A path, or a place that fsspec knows, as somebody typed it.
 
     Raises:
-        UsageError: a URL that names no bucket or host, or a chain of them.
+        UsageError: a URL that names no bucket or host, that lacks a slash, or a chain of them.
     """
     found = SCHEME.match(text)
     if (found or "://" in text) and _CHAIN.match(text):
         raise UsageError(f"{_without_password(text)} is a chain of places (::), which fsrcnn does not read")
     if not found:
+        if _ONE_SLASH.match(text):
+            raise UsageError(
+                f"{text} has one slash where a URL has two",
+                f"type {text.replace(':/', '://', 1)}, or ./{text} for a file",
+            )
         return Path(text)
     scheme, rest = found[1].lower(), text[found.end() :]
     if scheme in _LOCAL:
