@@ -35,7 +35,7 @@ from typing import Any, BinaryIO
 from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
 from fsrcnn.errors import FsrcnnError, UsageError
-from fsrcnn.files import explained
+from fsrcnn.files import STREAMS, explained
 from fsrcnn.ledger import Ledger
 from fsrcnn.models import ModelName
 from fsrcnn.places import Place
@@ -88,7 +88,9 @@ class Log:
             raise
 
     def earlier(self, job: Job) -> Earlier:
-        """What earlier runs did with a job."""
+        """What earlier runs did with a job; a stream is another one each time, whatever its name."""
+        if job.source is None or (isinstance(job.source, Path) and STREAMS.fullmatch(str(job.source))):
+            return "new"
         source, target = _name(job.source), _name(job.target)
         state = self._states.get(_key(source, target))
         return "done" if state == "done" else "begun" if state == f"begun {target}" else "new"

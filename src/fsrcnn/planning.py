@@ -268,8 +268,10 @@ class Drawing:
             return job
         state = self._earlier(job)
         if state == "done":
+            other = self._taken.claim(_key(job.target), job.label)
+            if other is not None and other != job.label:  # it was listed first, and takes the place of what was done
+                return replace(job, error=_collision(other, job))
             self.before += 1
-            self._taken.put(_key(job.target), job.label)
             return None
         return replace(job, again=True) if state == "begun" else job
 
@@ -382,6 +384,10 @@ def _conflict(job: Job, what: Kind, is_input: Callable[[Place, Kind], bool], tak
     other = taken.claim(_key(job.target), job.label)
     if other is None:
         return None
+    return _collision(other, job)
+
+
+def _collision(other: str, job: Job) -> UsageError:
     return UsageError(f"{other} and {job.label} would both become {job.target}", "give them different names or folders")
 
 
