@@ -141,11 +141,12 @@ def test_a_log_lies_on_this_machine(tmp_path: Path) -> None:
 def test_what_takes_the_place_of_what_was_done_is_said(tmp_path: Path) -> None:
     """Beyond the first ones, which are settled together: one of the two is named, whichever comes first."""
     other, source, target = (tmp_path / f"{name}/a.png" for name in ("other", "in", "out"))
-    for number, path in enumerate((other, source)):
+    first = [tmp_path / "in" / name for name in ("b.png", "c.png")]
+    for number, path in enumerate((*first, other, source)):
         make(path, number)
     drawing = planning.Drawing(
-        [str(other), str(source)], str(target.parent), Size(factor=2),
-        existing="replace", settled=0, earlier=lambda job: "done" if job.source == source else "new",
+        [*map(str, (*first, other, source))], str(target.parent), Size(factor=2),
+        existing="replace", settled=1, earlier=lambda job: "done" if job.source == source else "new",
     )  # fmt: skip
     with closing(drawing):
         failed = [job for job in drawing if job.error is not None]
