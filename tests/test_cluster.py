@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -210,6 +211,39 @@ def test_what_a_dead_worker_had_written_is_written_again(ray: Ray, tmp_path: Pat
         [exploding(replace(job, target=other), once(other, "False"))], SMALL, DOUBLE, address=ray.address
     )
     assert "exists" in str(outcome.error)  # so that the first half of this test can fail
+
+
+def test_what_somebody_else_cancels_is_handed_out_again(
+    ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIGINT to a worker that is not in its pictures yet comes back as a cancelled task."""
+    jobs = jobs_for(tmp_path, 4)
+    expected, real, cancelled = truth(jobs, tmp_path), handing_out._Run._hand_out, []
+
+    def hand_out(self: Any) -> Iterator[batch.Outcome]:
+        yield from real(self)
+        if not cancelled:
+            cancelled.append(next(iter(self._out)))
+            self._ray.cancel(cancelled[0])
+
+    monkeypatch.setattr(handing_out._Run, "_hand_out", hand_out)
+    check_all_done(list(run_all(jobs, SMALL, DOUBLE, address=ray.address)), jobs, expected)
+    assert cancelled
+
+
+def test_a_worker_has_a_thread() -> None:
+    for threads in (0, -1):
+        with pytest.raises(UsageError, match="threads"):
+            list(run_all([], replace(SMALL, threads=threads), DOUBLE, address="local"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ray_does_not_take_sigterm_while_it_starts() -> None:
+    module = pytest.importorskip("ray")
+    before = signal.getsignal(signal.SIGTERM)
+    with connection._signals_as_before(module):
+        module._private.utils.set_sigterm_handler(lambda number, frame: None)
+        assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_piece_is_handed_out_again_with_leave_to_replace(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsrcnn import FsrcnnError, Size, UsageError, __version__, batch, images, pretrained
+from fsrcnn import FsrcnnError, Size, UsageError, __version__, batch, images, planning, pretrained
 from fsrcnn.cli.options import as_option
 from fsrcnn.images import Picture
 from fsrcnn.jobs import Job
@@ -116,6 +116,42 @@ def test_the_same_command_does_what_is_missing(tmp_path: Path) -> None:
     again = run(*command, cwd=tmp_path)
     assert (again.returncode, again.stderr) == (0, b"fsrcnn: 5 of 5 pictures were done before, says run.jsonl\n")
     assert run("upscale", "in", "-o", "out", cwd=tmp_path).returncode == 2  # without the log, they exist
+
+
+def test_a_stream_is_another_picture_each_time(tmp_path: Path) -> None:
+    first, second = (make(tmp_path / f"{number}.png", number).read_bytes() for number in range(2))
+    for source in ("-", "/dev/stdin"):
+        command = ("upscale", source, "-o", "out.png", "--overwrite", "--log", f"{len(source)}.jsonl")
+        outputs = []
+        for content in (first, second):
+            result = run(*command, cwd=tmp_path, stdin=content)
+            assert result.returncode == 0, result.stderr
+            outputs.append((tmp_path / "out.png").read_bytes())
+        assert outputs[0] != outputs[1]
+
+
+def test_a_log_lies_on_this_machine(tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    result = run("upscale", "a.png", "--log", "s3://bucket/run.jsonl", cwd=tmp_path)
+    assert result.returncode == 2
+    assert b"a log is a file of this machine, not s3://bucket/run.jsonl" in result.stderr
+    assert files_below(tmp_path) == ["a.png"]
+
+
+def test_what_takes_the_place_of_what_was_done_is_said(tmp_path: Path) -> None:
+    """Beyond the first ones, which are settled together: one of the two is named, whichever comes first."""
+    other, source, target = (tmp_path / f"{name}/a.png" for name in ("other", "in", "out"))
+    first = [tmp_path / "in" / name for name in ("b.png", "c.png")]
+    for number, path in enumerate((*first, other, source)):
+        make(path, number)
+    drawing = planning.Drawing(
+        [*map(str, (*first, other, source))], str(target.parent), Size(factor=2),
+        existing="replace", settled=1, earlier=lambda job: "done" if job.source == source else "new",
+    )  # fmt: skip
+    with closing(drawing):
+        failed = [job for job in drawing if job.error is not None]
+    assert [job.source for job in failed] == [source]
+    assert "would both become" in str(failed[0].error)
 
 
 def test_what_was_begun_is_made_again_and_nothing_else_replaced(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_what_somebody_types() -> None:
         ("s3://", "s3:// names no bucket or host"),
         ("s3:///key", "s3:// names no bucket or host"),
         ("https://", "names no host"),
-        ("s3:/bucket/in/", "one slash where a URL has two; type s3://bucket/in/"),
+        ("s3:/b/key", "an address begins with s3://, not s3:/"),
         ("zip://a.png::s3://b/x.zip", "is a chain of places"),
         ("simplecache::s3://b/x.png", "is a chain of places"),
         ("simplecache::sftp://me:secret@h/x.png", r"simplecache::sftp://me:…@h/x.png is a chain"),

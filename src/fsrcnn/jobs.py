@@ -130,8 +130,11 @@ def conflict(job: Job, what: Kind, is_input: Callable[[Place, Kind], bool], take
     if is_input(job.target, what):
         return UsageError(f"the output {job.target} is also an input", "give another {output}")
     other = taken.claim(name_of(job.target), job.label)
-    if other is None:
-        return None
+    return None if other is None else collision(other, job)
+
+
+def collision(other: str, job: Job) -> UsageError:
+    """That a job has the target of another one, by that one's label."""
     return UsageError(f"{other} and {job.label} would both become {job.target}", "give them different names or folders")
 
 

@@ -36,7 +36,7 @@ from typing import Any, BinaryIO, cast
 from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
 from fsrcnn.errors import FsrcnnError, UsageError
-from fsrcnn.files import absolute, explained
+from fsrcnn.files import STREAMS, absolute, explained
 from fsrcnn.jobs import Earlier, Job
 from fsrcnn.ledger import Ledger
 from fsrcnn.models import ModelName
@@ -89,7 +89,9 @@ class Log:
             raise
 
     def earlier(self, job: Job) -> Earlier:
-        """What earlier runs did with a job."""
+        """What earlier runs did with a job; a stream is another one each time, whatever its name."""
+        if job.source is None or (isinstance(job.source, Path) and STREAMS.fullmatch(str(job.source))):
+            return "new"
         source, target = _name(job.source), _name(job.target)
         state = self._states.get(_key(source, target))
         return "done" if state == DONE else "begun" if state == _begun(target) else "new"

@@ -21,6 +21,7 @@ from fsrcnn.jobs import (
     Existing,
     Job,
     Plan,
+    collision,
     conflict,
     kinds_of_targets,
     name_of,
@@ -225,8 +226,10 @@ class Drawing:
             return job
         state = self._earlier(job)
         if state == "done":
+            other = self._taken.claim(name_of(job.target), job.label)
+            if other is not None and other != job.label:  # it was listed first, and takes the place of what was done
+                return replace(job, error=collision(other, job))
             self.before += 1
-            self._taken.put(name_of(job.target), job.label)
             return None
         return replace(job, again=True) if state == "begun" else job
 

@@ -21,7 +21,7 @@ from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printa
 from fsrcnn.files import explained
 from fsrcnn.jobs import Earlier, Existing, Job
 from fsrcnn.parallel import Control
-from fsrcnn.places import Place
+from fsrcnn.places import Place, place
 from fsrcnn.planning import Drawing
 from fsrcnn.size import Size, wanted_size
 from fsrcnn.upscaler import Upscaler
@@ -144,7 +144,10 @@ def upscale(
             from fsrcnn.log import Log, settings_of  # here, as few runs need them
 
             settings = settings_of(model, size, options, format=format, precision=precision, engine=engine)
-            log = Log(Path(log_file), settings)
+            where = place(log_file)
+            if not isinstance(where, Path):
+                raise UsageError(f"a log is a file of this machine, not {where}", "give a path as {log}")
+            log = Log(where, settings)
             closing.callback(log.close)
         drawing = Drawing(
             inputs, output, size, format=format, recursive=recursive, existing=existing, lossless=lossless,

@@ -63,7 +63,7 @@ def connected(address: str) -> Iterator[Any]:
         _probe(address)
         ending.enter_context(_silence(ray))
         ending.callback(ray.shutdown)
-        with _signals_as_before(), _library_silenced():
+        with _signals_as_before(ray), _library_silenced():
             _join(ray, address, ending)
         yield ray
 
@@ -219,13 +219,18 @@ def _library_silenced() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_as_before() -> Iterator[None]:
-    """Ray takes SIGTERM for itself."""
+def _signals_as_before(ray: Any) -> Iterator[None]:
+    """Ray takes SIGTERM for itself, and ends the process by an exception of its own where one comes while it starts."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before, utils = signal.getsignal(signal.SIGTERM), ray._private.utils
+    takes = getattr(utils, "set_sigterm_handler", None)
+    if takes is not None:
+        utils.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
+        if takes is not None:
+            utils.set_sigterm_handler = takes
         signal.signal(signal.SIGTERM, before)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrcnn import __version__, batch, files
+from fsrcnn.arguments import whole_number
 from fsrcnn.cluster.connection import LOCAL, connected, head_answers
 from fsrcnn.cluster.worker import Build, Kit, Recipe, Result, task
 from fsrcnn.errors import Cancelled, ClusterWarning, FsrcnnError, ImageError
@@ -78,6 +79,7 @@ def run_all(
         ClusterWarning: workers may compute or write other bytes than each other, or none of them can be had at present.
     """
     check_size(size)
+    whole_number(recipe.threads, "threads")
     control, options = control or Control(1), options or batch.Options()
     recipe = recipe.portable()
     if address == LOCAL and recipe.threads > available_threads():
@@ -246,6 +248,8 @@ class _Run:
             try:
                 result = self._ray.get(reference)
             except self._ray.exceptions.TaskCancelledError:
+                if not stopping:  # somebody else has, as by a SIGINT to the worker
+                    self._again.append(piece.lost())
                 continue
             except self._ray.exceptions.RayTaskError:  # of our own code: a bug
                 if stopping:

@@ -13,8 +13,8 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 ROOT = re.compile(r"[^/]+://[^/]*")
 WEB = ("http", "https")
 _LOCAL = ("file", "local")
-_ONE_SLASH = re.compile(r"(s3|gs|az|abfs|sftp|https?):/(?!/)")
 _CHAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*::|.*::[A-Za-z][A-Za-z0-9+.-]+://", re.DOTALL)
+_SLIP = re.compile(r"(s3a?|gs|gcs|az|abfss?|sftp|https?):/(?!/)", re.IGNORECASE)  # nobody means a folder "s3:"
 _PASSWORD = re.compile(r"(?<=://)([^/:@]*):[^/]*@")  # up to the last @ before the path
 _ACCESS_POINT = re.compile(r"(arn:[^/]*[:/](?:outpost[:/][^/:]+[:/])?accesspoint[:/][^/]+)/?(.*)", re.DOTALL)
 
@@ -115,11 +115,9 @@ def place(text: str) -> Place:
     if (found or "://" in text) and _CHAIN.match(text):
         raise UsageError(f"{_without_password(text)} is a chain of places (::), which fsrcnn does not read")
     if not found:
-        if _ONE_SLASH.match(text):
-            raise UsageError(
-                f"{text} has one slash where a URL has two",
-                f"type {text.replace(':/', '://', 1)}, or ./{text} for a file",
-            )
+        slip = _SLIP.match(text)
+        if slip is not None:
+            raise UsageError(f"an address begins with {slip[1]}://, not {slip[1]}:/", f"type {slip[1]}://NAME/…")
         return Path(text)
     scheme, rest = found[1].lower(), text[found.end() :]
     if scheme in _LOCAL:
