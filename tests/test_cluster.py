@@ -218,7 +218,8 @@ def test_what_somebody_else_cancels_is_handed_out_again(
 ) -> None:
     """A SIGINT to a worker that is not in its pictures yet comes back as a cancelled task."""
     jobs = jobs_for(tmp_path, 4)
-    expected, real, cancelled: list[Any] = truth(jobs, tmp_path), handing_out._Run._hand_out, []
+    expected, real = truth(jobs, tmp_path), handing_out._Run._hand_out
+    cancelled: list[Any] = []
 
     def hand_out(self: Any) -> Iterator[batch.Outcome]:
         yield from real(self)
