@@ -166,6 +166,40 @@ def test_a_killed_writer_leaves_the_old_folder_and_its_part_is_removed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["core", "other"]
 
 
+HOLDER = """
+import time
+from fsrcnn import files
+with files.temporary_folder() as folder:
+    (folder / "file").touch()
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_temporary_folder_goes_with_its_process_or_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with files.temporary_folder() as folder:
+        (folder / "file").touch()
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not list(tmp_path.iterdir())
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True, env=environment)
+    assert holder.stdout is not None
+    folder = Path(holder.stdout.readline().strip())
+    long_ago = time.time() - 3600
+    os.utime(folder, (long_ago, long_ago))
+    with files.temporary_folder():
+        assert folder.exists()  # it is held
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    with files.temporary_folder() as other:
+        assert list(tmp_path.iterdir()) == [other]
+
+
 def test_a_link_of_a_parts_name_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/a").write_text("mine")

@@ -294,6 +294,17 @@ def hold(path: Path, held: Any, release: Any) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="logs are not locked on Windows")
+def test_a_log_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    for name in ("b.png", "./b.png"):
+        result = run("upscale", "a.png", "-o", name, "--overwrite", "--log", "b.png", cwd=tmp_path)
+        assert (result.returncode, result.stderr.decode()) == (
+            2,
+            "fsrcnn: b.png is the log and an output; give another file as --log\n",
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_two_processes_do_not_share_a_log(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,22 @@ def marked(folder: Path, error: type[FsrcnnError] = FsrcnnError) -> Iterator[Pat
             yield mark
     except OSError as reason:
         raise error(f"cannot write to {folder}: {explained(reason)}") from reason
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder until the end. Where its process is killed, the next one that asks for such a folder removes it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    place = Path(tempfile.gettempdir())
+    if fcntl is not None:
+        _remove_dead(place)
+    folder = place / f".fsrcnn-{os.urandom(8).hex()}.part"
+    with _held_folder(folder):
+        folder.chmod(0o700)  # what lies in it is nobody else's
+        yield folder
 
 
 def sweep(folder: Path) -> None:

@@ -18,7 +18,7 @@ from fsrcnn.cli.options import EngineName, Factor, Fit, Height, Json, Overwrite,
 from fsrcnn.cli.signals import instead, received
 from fsrcnn.cli.terminal import Pace, Spool, bar, print_json, remark, say_left_out
 from fsrcnn.errors import Cancelled, FsrcnnError, ImageError, UsageError, printable
-from fsrcnn.files import explained
+from fsrcnn.files import explained, resolved
 from fsrcnn.jobs import Earlier, Existing, Job
 from fsrcnn.parallel import Control
 from fsrcnn.places import Place, place
@@ -155,6 +155,10 @@ def upscale(
         )  # fmt: skip
         closing.callback(drawing.close)
         _check_streams(drawing, as_json, clustered=address is not None)
+        if log is not None and any(
+            isinstance(job.target, Path) and resolved(job.target) == resolved(log.path) for job in drawing.first
+        ):
+            raise UsageError(f"{log.path} is the log and an output", "give another file as --log")
         if any(job.source is None for job in drawing.first):
             options = replace(options, standard_input=_from_stdin(max_pixels))
         if address is None:

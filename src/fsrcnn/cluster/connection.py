@@ -14,12 +14,12 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from fsrcnn import files
 from fsrcnn.errors import FsrcnnError, UsageError
 from fsrcnn.parallel import available_threads
 from fsrcnn.require import require
@@ -88,7 +88,9 @@ def _join(ray: Any, address: str, ending: contextlib.ExitStack) -> None:
         "log_to_driver": False, "configure_logging": False, "logging_level": logging.CRITICAL
     }  # fmt: skip
     if address == LOCAL:
-        folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+        folder = str(
+            ending.enter_context(files.temporary_folder())
+        )  # Ray would leave its own, and after a kill nobody else takes it
         ending.callback(ray.shutdown)  # before its folder goes
         manners |= {"num_cpus": available_threads(), "object_store_memory": OBJECT_STORE, "include_dashboard": False}
         if len(folder) < 40:  # the names of sockets, which end below it, have at most 107 characters
