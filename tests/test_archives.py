@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,9 @@ from fsrcnn.images import Picture
 from fsrcnn.jobs import Job
 from fsrcnn.places import Remote
 from fsrcnn.planning import Drawing, plan
-from object_store import Fault, Store, object_store
+from object_store import Fault, Store
 from support import ENVIRONMENT, files_below
 from support import run_command as run
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Store]:
-    with object_store() as store:
-        yield store
-
-
-@pytest.fixture
-def store(shared: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """An empty store, which this process finds, too."""
-    shared.empty()
-    for name, value in shared.environment.items():
-        monkeypatch.setenv(name, value)
-    return shared
 
 
 def encoded(seed: int = 0, format: str = "png", height: int = 12, width: int = 10) -> bytes:

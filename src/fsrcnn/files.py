@@ -25,7 +25,7 @@ try:
 except ImportError:  # Windows: parts are not locked, and those of dead runs stay
     fcntl = None  # type: ignore[assignment]
 
-PART = re.compile(r"\.fsrcnn-[0-9a-f]{16}\.part(\.\w+)?")
+PART = re.compile(r"\.fsrcnn-[0-9a-f]{8,16}\.part(\.\w+)?")
 DEAD_SECONDS = 10  # a part that nobody holds may be so young that its writer is about to lock it
 STREAMS = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/\w+/fd/\d+")
 NO_LINKS = (
@@ -159,7 +159,7 @@ def marked(folder: Path, error: type[FsrcnnError] = FsrcnnError) -> Iterator[Pat
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """An empty folder until the end. Where its process is killed, the next one that asks for such a folder removes it.
+    """An empty folder of a short name until the end. Where its process is killed, the next one that asks for such a folder removes it.
 
     Raises:
         OSError: it cannot be made.
@@ -167,7 +167,7 @@ def temporary_folder() -> Iterator[Path]:
     place = Path(tempfile.gettempdir())
     if fcntl is not None:
         _remove_dead(place)
-    folder = place / f".fsrcnn-{os.urandom(8).hex()}.part"
+    folder = place / f".fsrcnn-{os.urandom(4).hex()}.part"
     with _held_folder(folder):
         folder.chmod(0o700)  # what lies in it is nobody else's
         yield folder
