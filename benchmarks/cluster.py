@@ -1,13 +1,14 @@
 """What a cluster costs beside one process: pictures of 1 megapixel on 1 and on 2 cores, whole processes in turn.
 
-    python benchmarks/cluster.py [--photos 60] [--rounds 4] [--tiny 2000] [--save FILE]
+    python benchmarks/cluster.py [--photos 40] [--rounds 3] [--tiny 2000] [--save FILE]
 
 `fsrcnn upscale` with as many threads as there are cores, and with `--cluster local` and a worker for each core; Ray's own processes
-have the same cores. What counts is the time from the result at a third of the way, when Ray's own processes have come to rest, to
-the last; the overhead is how much longer a picture takes on the cluster than in the process just before it, the median of all
-rounds. The start is the time to the first result of two tiny pictures. A folder of `--tiny` pictures says what a picture costs the
-driver: its own CPU seconds, with a log, from which follows how many pictures a second a driver could hand out and take back,
-however many machines do the work.
+have the same cores. What counts is the time from the first results, one for each core, to the last. A machine that others use, too,
+is faster and slower by a third from one run to the next, so the overhead is measured within each run: the time of the cores from
+the first results to the last, for each second that its log says pictures took to be read, upscaled and written; on the cluster,
+against the process just before it, the median of all rounds. The start is the time to the first result of two tiny pictures. A
+folder of `--tiny` pictures says what a picture costs the driver: its own CPU seconds, with a log, from which follows how many
+pictures a second a driver could hand out and take back, however many machines do the work.
 """
 
 from __future__ import annotations
@@ -52,13 +53,15 @@ class Run(NamedTuple):
 
     Attributes:
         start: seconds to the first result.
-        each: seconds for each result after the first third.
+        each: seconds for each result after the first ones, one for each core.
+        slack: seconds of the cores meanwhile, for each second that pictures took.
         cpu: seconds, of the process itself.
         memory, worker: peaks in MB, of the process itself and of a worker.
     """
 
     start: float
     each: float
+    slack: float
     cpu: float
     memory: float
     worker: float
@@ -66,8 +69,8 @@ class Run(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--photos", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tiny", type=int, default=2000)
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
@@ -75,8 +78,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), arguments)
     what = (
-        f"{arguments.photos} photos of {WIDTH}×{HEIGHT} (JPEG and PNG) to {2 * WIDTH}×{2 * HEIGHT}, model fsrcnn, from a third of "
-        f"them to the last, {arguments.rounds} rounds in turn; {arguments.tiny:,} pictures of 8×8 pixels for the driver"
+        f"{arguments.photos} photos of {WIDTH}×{HEIGHT} (JPEG and PNG) to {2 * WIDTH}×{2 * HEIGHT}, model fsrcnn, from the first "
+        f"results to the last, {arguments.rounds} rounds in turn; {arguments.tiny:,} pictures of 8×8 pixels for the driver"
     )
     save(outcome(what, results, ["ray"]), arguments.save)
 
@@ -106,7 +109,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     for count in counts:
         each = {way: median(photos[count, way], "each") for way in WAYS}
         pairs = zip(*(photos[count, way] for way in WAYS), strict=True)
-        ratios = [cluster.each / process.each for process, cluster in pairs]
+        ratios = [cluster.slack / process.slack for process, cluster in pairs]
         cores[str(count)] = {
             "seconds_per_picture": {way: round(seconds, 4) for way, seconds in each.items()},
             "overhead_percent": round(100 * (statistics.median(ratios) - 1), 1),
@@ -183,14 +186,17 @@ def run(folder: Path, pictures: str, way: str, cores: int) -> Run:
                 if line.startswith(output):  # a result, as it is said
                     times.append(time.perf_counter() - started)
             process.wait()
+            records = [json.loads(record) for record in (Path(output) / "log.jsonl").read_text().splitlines()]
         finally:
             process.terminate()  # where this one was stopped
             ended.set()
     if process.returncode:
         sys.exit(f"{' '.join(command[3:])}: {line}")
     cpu, memory = json.loads(line)
-    first = len(times) // 3
-    return Run(times[0], (times[-1] - times[first]) / max(1, len(times) - 1 - first), cpu, memory, worker[0])
+    took = [sum(record["seconds"].values()) for record in records if "seconds" in record]
+    passed, busy = times[-1] - times[cores - 1], sum(took[cores:])
+    slack = passed * cores / busy if busy else 1.0
+    return Run(times[0], passed / max(1, len(times) - cores), slack, cpu, memory, worker[0])
 
 
 def peak_of_workers() -> float:
