@@ -345,6 +345,8 @@ def cluster() -> str:
     return (
         f"{result['what']}; {result['machine']['processor']}, Ray {result['versions']['ray']} "
         f"([results](../benchmarks/results/cluster.json)):\n\n{table(head, rows)}\n\n"
+        "The overhead is measured within each run: the time of the cores for each second that pictures took by the log, which a "
+        "machine of changing speed does not blur, as it does the seconds. "
         f"The start takes {start['cluster']:.1f} seconds with a cluster and {start['process']:.1f} without. A picture costs the "
         f"driver {driver['cpu_milliseconds_per_picture']:.2f} ms of a core, log and listing included, so one driver keeps up with "
         f"{driver['pictures_per_second']:,} pictures a second. It took {driver['memory_mb']:,} MB, a worker at most "
