@@ -28,12 +28,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engines import photo
+from folder import make_photos
 from fsrcnn import cli, images
 from machine import check_counts, outcome, save
 
 HEIGHT, WIDTH = 864, 1152
-NOISE = 2.0  # standard deviation in levels, about what a camera adds
 WORKER = b"ray::fsrcnn upscale"  # what Ray calls a worker's process
 WAYS = ("process", "cluster")
 # The command, which says at its end what it has used itself.
@@ -86,7 +85,7 @@ def main() -> None:
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Make the pictures and run everything on them; the results of `outcome`."""
-    make_photos(folder / "photos", arguments.photos)
+    make_photos(folder / "photos", arguments.photos, HEIGHT, WIDTH, ("jpg", "png"))
     make_tiny(folder / "two", 2)
     make_tiny(folder / "tiny", arguments.tiny)
     all_cores = sorted(os.sched_getaffinity(0))
@@ -125,20 +124,6 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "worker_memory_mb": round(max(run.worker for runs in photos.values() for run in runs)),
     }
-
-
-def make_photos(folder: Path, count: int) -> None:
-    """Parts of a picture, mirrored or not, each with noise of its own; JPEG and PNG in turn."""
-    larger = photo(HEIGHT * 10 // 9, WIDTH * 10 // 9)
-    generator = np.random.default_rng(0)
-    folder.mkdir()
-    for number in range(count):
-        top, left = (int(generator.integers(0, side // 9)) for side in (HEIGHT, WIDTH))
-        part = larger[top : top + HEIGHT, left : left + WIDTH]
-        noisy = (part[:, ::-1] if number % 2 else part) + generator.normal(0, NOISE, part.shape)
-        pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-        format = ("jpg", "png")[number % 2]
-        images.write(images.Picture((pixels,), format), folder / f"{number:03}.{format}")
 
 
 def make_tiny(folder: Path, count: int) -> None:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,20 @@ NOISE = 2.0  # standard deviation in levels, about what a camera adds
 PACKAGES = {"cv2": "opencv-contrib-python-headless", "openvino": "openvino", "onnx": "onnx"}
 
 
-def make_photos(folder: Path, count: int) -> None:
-    """Photos that differ as photos do: other parts of a picture, mirrored or not, each with noise of its own."""
-    larger = photo(HEIGHT * 10 // 9, WIDTH * 10 // 9)
+def make_photos(
+    folder: Path, count: int, height: int = HEIGHT, width: int = WIDTH, formats: Sequence[str] = ("jpg",)
+) -> None:
+    """Photos that differ as photos do: other parts of a picture, mirrored or not, each with noise of its own; the formats in turn."""
+    larger = photo(height * 10 // 9, width * 10 // 9)
     generator = np.random.default_rng(0)
     folder.mkdir()
     for number in range(count):
-        top, left = (int(generator.integers(0, side // 9)) for side in (HEIGHT, WIDTH))
-        part = larger[top : top + HEIGHT, left : left + WIDTH]
+        top, left = (int(generator.integers(0, side // 9)) for side in (height, width))
+        part = larger[top : top + height, left : left + width]
         noisy = (part[:, ::-1] if number % 2 else part) + generator.normal(0, NOISE, part.shape)
         pixels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-        images.write(images.Picture((pixels,), "jpg"), folder / f"{number:03}.jpg")
+        format = formats[number % len(formats)]
+        images.write(images.Picture((pixels,), format), folder / f"{number:03}.{format}")
 
 
 def seconds(command: list[str]) -> tuple[float, float]:
