@@ -461,15 +461,10 @@ class _Pipeline:
                     self._exhausted = True
                     self._changed.notify_all()
                     return
-                fetched = isinstance(job.source, Remote) and job.error is None
-                self._drawn.append(
-                    (
-                        job,
-                        _Fetch(job.source, self._options.max_pixels)
-                        if fetched and isinstance(job.source, Remote)
-                        else None,
-                    )
-                )
+                fetch = None
+                if isinstance(job.source, Remote) and job.error is None:
+                    fetch = _Fetch(job.source, self._options.max_pixels)
+                self._drawn.append((job, fetch))
 
     def _next(self) -> bool:
         """One job, if there is one left."""

@@ -112,14 +112,9 @@ def sifted(
                 continue
         checked.append(job)
     if present and existing == "refuse":
-        others = (
-            " exists"
-            if len(present) == 1
-            else " and another output exist"
-            if len(present) == 2
-            else f" and {len(present) - 1:,} others exist"
-        )
-        raise UsageError(f"{present[0].target}{others}", REMEDY_OF_EXISTING)
+        more = len(present) - 1
+        fact = "exists" if not more else f"and {'another output' if more == 1 else f'{more:,} others'} exist"
+        raise UsageError(f"{present[0].target} {fact}", REMEDY_OF_EXISTING)
     return checked, present if existing == "skip" else []
 
 

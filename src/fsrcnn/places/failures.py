@@ -15,9 +15,8 @@ from fsrcnn.places.remote import Remote
 from fsrcnn.places.stores import AZURE, FILE_SYSTEMS, GOOGLE, S3, forget
 
 TRIES = 6
-FIRST_WAIT = (
-    0.5  # seconds; then twice as long each time, and a part of it at random, so that many do not come back at once
-)
+# Seconds; then twice as long each time, less a part of it at random, so that many do not come back at once.
+FIRST_WAIT = 0.5
 PATIENCE = 60.0  # seconds after which no other try begins
 LOOK = 0.1  # seconds between looks at whether the work was stopped
 
@@ -102,9 +101,7 @@ def patiently(remote: Remote, doing: str, call: Callable[[int], Result]) -> Resu
             late = time.monotonic() + wait > began + PATIENCE
             if number + 1 == TRIES or late or not may_pass(error):
                 raise explained(remote, doing, error, tries=number + 1) from error
-        if (
-            remote.scheme in FILE_SYSTEMS
-        ):  # whose packages do not open another connection by themselves where one breaks
+        if remote.scheme in FILE_SYSTEMS:  # whose packages open no other connection by themselves where one breaks
             forget(remote.scheme)
         _wait(wait)
     raise AssertionError("unreachable: the last try returns or raises")
