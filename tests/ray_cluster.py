@@ -31,7 +31,7 @@ def main() -> None:
             print("done", flush=True)
     finally:
         ray.shutdown()
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
 
 
 if __name__ == "__main__":

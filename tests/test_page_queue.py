@@ -161,6 +161,10 @@ def test_pasted_text_stays_where_it_belongs(visit: Visits, server: Server) -> No
 
 # The queue.
 
+READ = """
+    const text = await (await fetch('metrics')).text();
+    const value = (name) => Number(text.match(new RegExp(`^fsrcnn_jobs_${name} ([0-9]+)`, 'm'))[1]);
+"""
 WATCH = """() => {
   globalThis.seen = {all: [], tallies: [], ofOne: []};
   const look = () => {
@@ -231,11 +235,11 @@ def test_cancel_retry_and_remove(visit: Visits, server: Server) -> None:
 
 
 def begin_slow(tab: Tab) -> None:
-    """A picture that takes some seconds, under way."""
+    """A picture that takes some seconds, under way on the server."""
     tab.choose(factor=8)
     tab.add(("slow.png", FLAT))
     tab.state("slow.png", "running")
-    tab.page.wait_for_timeout(300)
+    tab.until(f"async () => {{ {READ} return value('running') === 1; }}")
 
 
 def metrics(tab: Tab) -> str:
@@ -265,8 +269,7 @@ def idle(tab: Tab, kept: int | None = None) -> int:
     most = "Infinity" if kept is None else kept
     tab.until(
         f"""async () => {{
-             const text = await (await fetch('metrics')).text();
-             const value = (name) => Number(text.match(new RegExp(`^fsrcnn_jobs_${{name}} ([0-9]+)`, 'm'))[1]);
+             {READ}
              return value('waiting') === 0 && value('running') === 0 && value('kept') <= {most};
            }}"""
     )
@@ -323,6 +326,7 @@ def test_the_server_ends_in_mid_work(visit: Visits, tmp_path: Path) -> None:
         "ERR_INCOMPLETE_CHUNKED_ENCODING",
         "ERR_CONNECTION_RESET",
         "ERR_EMPTY_RESPONSE",
+        "ERR_FAILED",  # what the service worker sends
     ]
     gone = "the server does not answer: it was ended, or the connection is gone; start it and try again"
     with serving(tmp_path) as first:

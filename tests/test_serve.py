@@ -295,6 +295,34 @@ def test_ranges_of_a_result(asked: str, status: int, sentence: str, server: Serv
     assert server.kept == []
 
 
+def test_a_client_may_choose_the_id_of_its_job(server: Server) -> None:
+    place = f"/v1/jobs/{'Aa0_-' * 5}"
+    put = server.ask("PUT", f"{place}?name=a.png", PNG)
+    assert (put.status, put.headers["Location"], put.json["id"]) == (202, place, "Aa0_-" * 5)
+    again = server.ask("PUT", place, PNG)
+    assert (again.status, again.sentence) == (409, "there is a job of this id; choose another at random")
+    assert "event: done\n" in server.ask("GET", f"{place}/events").body.decode()
+    assert server.ask("GET", f"{place}/result").status == 200
+    server.ask("DELETE", place)
+    for id in ("a" * 21, "a" * 65, "%2e%2e%2f" + "a" * 30, "a" * 30 + "%0a"):
+        assert server.ask("PUT", f"/v1/jobs/{id}", PNG).status in (400, 404), id
+    server.wait_until(lambda: server.kept == [])
+
+
+def test_a_job_that_is_deleted_while_its_picture_comes_is_not_begun(server: Server) -> None:
+    place = f"/v1/jobs/{'b' * 22}"
+    with socket.create_connection(("127.0.0.1", server.port), 10) as sender:
+        head = f"PUT {place}?scale=8 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(SLOW)}\r\n\r\n"
+        sender.sendall(head.encode() + SLOW[:-1])
+        server.wait_until(lambda: server.ask("GET", place).status == 200)
+        assert server.ask("GET", place).json["state"] == "uploading"
+        assert server.ask("DELETE", place).status == 204
+        sender.sendall(SLOW[-1:])
+        assert sender.recv(1000).startswith(b"HTTP/1.1 409 ")
+    server.wait_until(lambda: server.kept == [])
+    assert server.ask("GET", place).status == 404
+
+
 # What cannot be
 
 LARGE = saved([np.zeros((1700, 1700), np.uint8)], "PNG")

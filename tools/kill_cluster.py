@@ -173,7 +173,7 @@ def disturbed(folder: Path, source: str, target: str, options: argparse.Namespac
         if driver.returncode:
             raise FsrcnnError(f"the last driver ended with {driver.returncode}: {said[-2000:]}")
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
     lines = [line for line in map(json.loads, log.read_text("utf-8").splitlines()) if "source" in line]
     finished = Counter(line["target"] for line in lines if "error" not in line)
     return {

@@ -65,6 +65,7 @@ def application(
             Route("/v1/upscale", routes.upscale, methods=["POST"]),
             Route("/v1/jobs", routes.submit, methods=["POST"]),
             Route("/v1/jobs/{id}", routes.job, methods=["GET"]),
+            Route("/v1/jobs/{id}", routes.put, methods=["PUT"]),
             Route("/v1/jobs/{id}", routes.delete, methods=["DELETE"]),
             Route("/v1/jobs/{id}/result", routes.result, methods=["GET"]),
             Route("/v1/jobs/{id}/events", routes.events, methods=["GET"]),
@@ -155,7 +156,13 @@ class Routes:
 
     async def submit(self, request: Request) -> Response:
         """A picture in, the job out."""
-        job = await self._received(request)
+        return self._accepted(await self._received(request))
+
+    async def put(self, request: Request) -> Response:
+        """A picture in, the job out, whose id its client has chosen, so that it can be deleted before this answer has come."""
+        return self._accepted(await self._received(request, request.path_params["id"]))
+
+    def _accepted(self, job: Job) -> Response:
         told = job.as_json(self._jobs.keep)
         return JSONResponse(told, 202, {"Location": told["links"]["self"]})
 
@@ -204,9 +211,9 @@ class Routes:
     def _found(self, request: Request) -> Job:
         return self._jobs.find(request.path_params["id"])
 
-    async def _received(self, request: Request) -> Job:
+    async def _received(self, request: Request, id: str | None = None) -> Job:
         """A job whose picture is there, and which waits for its turn."""
-        job = self._jobs.open()
+        job = self._jobs.open(id)
         try:
             await self._jobs.upload(job, uploads.receive(request, job.upload, self._limits))
             self._jobs.start(job)
@@ -226,7 +233,7 @@ class Routes:
         try:
             await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
             if not job.over.is_set():
-                raise ClientDisconnect
+                pass
         finally:
             gone.cancel()
             over.cancel()

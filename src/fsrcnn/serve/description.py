@@ -28,7 +28,7 @@ PROBLEMS = {
     403: "A browser asks on behalf of another site's page.",
     404: "There is no such job (any more).",
     408: "The body came too slowly.",
-    409: "The job is not done.",
+    409: "The job is not done; one of this id is there; or it was deleted while its picture came.",
     413: "The body is too long.",
     415: "A part of the form is encoded in a way that nobody uses.",
     416: "Range asks for bytes that the result does not have.",
@@ -110,6 +110,13 @@ def openapi(limits: Limits, keep: float) -> dict[str, Any]:
                 "get": {
                     "summary": "How far a job is",
                     "responses": _responses({200: {"description": "The job.", "content": job}}, (404,)),
+                },
+                "put": {
+                    "summary": "Upscale a picture that takes long, as a job whose id you choose",
+                    "description": "22 to 64 letters, digits, - and _, at random. As POST to `/v1/jobs`, for clients "
+                    "that want to stop a job before they have the answer.",
+                    **sent,
+                    "responses": _responses({202: {"description": "The job.", "content": job}}, (*OF_PICTURES, 409)),
                 },
                 "delete": {
                     "summary": "Stop a job, and delete its files",
@@ -193,7 +200,7 @@ JOB = {
     "properties": {
         "id": {"type": "string"},
         "name": {"type": "string"},
-        "state": {"type": "string", "enum": ["waiting", "running", "done", "failed", "cancelled"]},
+        "state": {"type": "string", "enum": ["uploading", "waiting", "running", "done", "failed", "cancelled"]},
         "progress": {"type": "number", "minimum": 0, "maximum": 1},
         "created": {"type": "string", "format": "date-time"},
         "expires": {"type": "string", "format": "date-time"},
@@ -223,7 +230,7 @@ def page(api: dict[str, Any]) -> str:
         "curl -F picture=@photo.jpg -F fit=3840x2160 -F format=webp -OJ ADDRESS/v1/upscale</pre>"
     )
     for path, methods in api["paths"].items():
-        for method in ("get", "post", "delete"):
+        for method in ("get", "post", "put", "delete"):
             if method in methods:
                 parts += [f"<h2><code>{method.upper()} {escape(path)}</code></h2>", *_operation(methods[method])]
     return _html("fsrcnn: the interface", "".join(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 import shutil
 import threading
@@ -31,6 +32,7 @@ ACTIVE: tuple[State, ...] = ("uploading", "waiting", "running")
 MEDIA_TYPES = {
     "png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "tif": "image/tiff", "avif": "image/avif", "gif": "image/gif",
 }  # fmt: skip
+ID = r"[A-Za-z0-9_-]{22,64}"  # one that nobody guesses
 LARGEST_CACHE = 16  # upscalers that are kept: of each model and precision that was asked for last
 MOST_KEPT = 1000  # finished jobs, each with its files
 LINGER = 10.0  # seconds after the last work for which a server that ends waits for those who fetch
@@ -63,7 +65,7 @@ class Job:
     """A client's picture.
 
     Attributes:
-        id: 128 random bits: whoever knows it may fetch the result.
+        id: 128 random bits, or what its client has chosen: whoever knows it may fetch the result.
         folder: of its files.
         name: what the client calls the picture.
         problem: why it failed.
@@ -168,13 +170,20 @@ class Jobs:
         counts.gauge("fsrcnn_jobs_running", "Pictures that are upscaled now.", lambda: self._count("running"))
         counts.gauge("fsrcnn_jobs_kept", "Finished jobs that are kept.", lambda: len(self._jobs) - self._count(*ACTIVE))
 
-    def open(self) -> Job:
+    def open(self, id: str | None = None) -> Job:
         """A place for a picture that is about to come.
 
+        Args:
+            id: that its client has chosen; None: a random one.
+
         Raises:
-            Problem: 503, there is none; 507, the disk is full.
+            Problem: 400, this can be no id; 409, there is such a job; 503, there is no place; 507, the disk is full.
         """
         self._check_open()
+        if id is not None and not re.fullmatch(ID, id):
+            raise Problem(400, "the id of a job is 22 to 64 letters, digits, - and _, as random as 128 bits")
+        if id in self._jobs:
+            raise Problem(409, "there is a job of this id; choose another at random")
         active = self._count(*ACTIVE)
         if active >= self._threads + self._queue:
             wait = min(60, max(1, round(self._seconds * active / self._threads)))
@@ -183,8 +192,7 @@ class Jobs:
             raise Problem(
                 503, f"{MOST_KEPT:,} results wait to be fetched; DELETE those that nobody needs", {"Retry-After": "60"}
             )
-        job = Job(secrets.token_urlsafe(16), Path())
-        job.folder = self._folder / job.id
+        job = Job(id or secrets.token_urlsafe(16), self._folder / secrets.token_urlsafe(16))
         try:
             job.folder.mkdir(mode=0o700)
         except OSError as error:
@@ -213,9 +221,11 @@ class Jobs:
         """Its picture is there: it waits for its turn.
 
         Raises:
-            Problem: 503, the server is about to end.
+            Problem: 409, it was removed while its picture came; 503, the server is about to end.
         """
         self._check_open()
+        if job.removed:
+            raise Problem(409, "the job was deleted while its picture came")
         job.state = "waiting"
         job.future = self._pool.submit(self._upscale, job)
         task = asyncio.create_task(self._finish(job, job.future))

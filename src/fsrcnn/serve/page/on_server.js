@@ -9,7 +9,7 @@ const RETRY = 5; // seconds where the server does not say how many
 /** The name by which people know the server's machine; empty where it is their own. */
 export const host = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(location.hostname) ? '' : location.hostname;
 
-/** Addresses of the jobs under way. @type {Set<string>} */
+/** Addresses of the jobs under way, from before their pictures are sent. @type {Set<string>} */
 const jobs = new Set();
 
 /** @param {string} place of a job that nobody needs any longer; the server deletes it after a while all the same */
@@ -46,10 +46,12 @@ export const server = {
   lanes: 3, // one is sent or fetched while others are computed; a browser has six connections to a server
   async compute(file, options, {signal, onProgress}) {
     const began = performance.now();
-    const job = await submitted(file, options, signal, onProgress);
-    const place = `v1/jobs/${job.id}`;
+    const place = `v1/jobs/${randomId()}`; // of the page's own choice: a page that is left stops what it has sent though no answer came
     jobs.add(place);
+    let taken = false;
     try {
+      await submitted(place, file, options, signal, onProgress);
+      taken = true;
       signal.throwIfAborted();
       const {result} = await watched(place, signal, (done) => onProgress(SHARES.sent + (SHARES.computed - SHARES.sent) * done));
       const answer = await reached(fetch(`${place}/result`, {signal}));
@@ -58,7 +60,7 @@ export const server = {
       return {blob, name: result.name, notes: result.notes, facts: facts(file, options, result, (performance.now() - began) / 1000)};
     } finally {
       jobs.delete(place);
-      dropped(place);
+      if (taken) dropped(place);
     }
   },
 };
@@ -77,18 +79,23 @@ function facts(file, options, result, seconds) {
   };
 }
 
+/** 128 bits, in hexadecimal digits. */
+function randomId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /**
- * The job, when the server has taken it; where it is busy, tries again for as long as it says so.
- * @param {File} file @param {import('./options.js').Options} options @param {AbortSignal} signal
+ * Until the server has taken the job; where it is busy, tries again for as long as it says so.
+ * @param {string} place of the job @param {File} file @param {import('./options.js').Options} options @param {AbortSignal} signal
  * @param {(done: number, remark?: string) => void} onProgress
  */
-async function submitted(file, options, signal, onProgress) {
+async function submitted(place, file, options, signal, onProgress) {
   for (;;) {
-    const answer = await posted(form(file, options), signal, (done) => onProgress(SHARES.sent * done, done < 1 ? words.uploading : '')).catch(async (error) => {
+    const answer = await put(place, form(file, options), signal, (done) => onProgress(SHARES.sent * done, done < 1 ? words.uploading : '')).catch(async (error) => {
       await file.slice(0, 1).arrayBuffer(); // a file that was changed since it was chosen fails here, and says so
       throw error;
     });
-    if (answer.status === 202) return JSON.parse(answer.text);
+    if (answer.status === 202) return;
     if (answer.status !== 503) throw new Error(detail(answer.text, answer.status));
     const seconds = answer.retryAfter || RETRY;
     onProgress(0, words.busy(seconds));
@@ -107,15 +114,15 @@ function form(file, {model, size, precision, format, quality, lossless, page, to
 }
 
 /**
- * A POST that tells how much was sent, which `fetch` does not.
- * @param {FormData} body @param {AbortSignal} signal @param {(done: number) => void} onSent
+ * A PUT that tells how much was sent, which `fetch` does not.
+ * @param {string} place @param {FormData} body @param {AbortSignal} signal @param {(done: number) => void} onSent
  * @returns {Promise<{status: number, text: string, retryAfter: number}>}
  */
-function posted(body, signal, onSent) {
+function put(place, body, signal, onSent) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     let sent = false; // from then on there is a job, which must be deleted, so that its answer is waited for
-    request.open('POST', 'v1/jobs');
+    request.open('PUT', place);
     request.upload.onload = () => (sent = true);
     request.upload.onprogress = ({loaded, total}) => onSent(loaded / (total || 1));
     request.onload = () => resolve({status: request.status, text: request.responseText, retryAfter: Number(request.getResponseHeader('Retry-After'))});

@@ -21,6 +21,7 @@ worker.addEventListener('activate', (/** @type {any} */ event) => event.waitUnti
 worker.addEventListener('fetch', (/** @type {any} */ event) => {
   const {request} = event, scope = new URL(worker.registration.scope);
   const path = new URL(request.url).pathname.slice(scope.pathname.length);
+  if (request.method === 'DELETE') event.respondWith(fetch(request)); // of a page that is left: nobody but this worker is there to send it
   if (request.method !== 'GET' || !request.url.startsWith(scope.origin) || /^(v1\/|docs|openapi|healthz|metrics)/.test(path)) return;
   event.respondWith(answered(request));
   if (request.mode === 'navigate') event.waitUntil(fill()); // a newer page brings newer files
