@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -128,6 +129,20 @@ def test_a_stream_is_another_picture_each_time(tmp_path: Path) -> None:
             assert result.returncode == 0, result.stderr
             outputs.append((tmp_path / "out.png").read_bytes())
         assert outputs[0] != outputs[1]
+
+
+def test_what_went_into_a_stream_goes_there_again(tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    wanted = run("upscale", "a.png", "-o", "-", cwd=tmp_path).stdout
+    os.mkfifo(tmp_path / "pipe")
+    for _ in range(2):
+        for target in ("-", "/dev/stdout"):
+            result = run("upscale", "a.png", "-o", target, "--log", f"{len(target)}.jsonl", cwd=tmp_path)
+            assert (result.returncode, result.stdout) == (0, wanted), result.stderr
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit((tmp_path / "pipe").read_bytes)
+            assert run("upscale", "a.png", "-o", "pipe", "--log", "pipe.jsonl", cwd=tmp_path).returncode == 0
+            assert coming.result(10) == wanted
 
 
 def test_a_log_lies_on_this_machine(tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ from typing import Any, BinaryIO, cast
 
 from fsrcnn import __version__, models
 from fsrcnn.batch import Options, Outcome
-from fsrcnn.errors import FsrcnnError, UsageError
-from fsrcnn.files import STREAMS, absolute, explained
+from fsrcnn.errors import FsrcnnError, ImageError, UsageError
+from fsrcnn.files import absolute, explained
+from fsrcnn.folders import kind
 from fsrcnn.jobs import Earlier, Job
 from fsrcnn.ledger import Ledger
 from fsrcnn.models import ModelName
@@ -89,11 +90,11 @@ class Log:
             raise
 
     def earlier(self, job: Job) -> Earlier:
-        """What earlier runs did with a job; a stream is another one each time, whatever its name."""
-        if job.source is None or (isinstance(job.source, Path) and STREAMS.fullmatch(str(job.source))):
-            return "new"
+        """What earlier runs did with a job; one whose source or target is a stream is another one each time."""
         source, target = _name(job.source), _name(job.target)
         state = self._states.get(_key(source, target))
+        if state is None or job.source is None or any(map(_is_stream, (job.source, job.target))):
+            return "new"
         return "done" if state == DONE else "begun" if state == _begun(target) else "new"
 
     def handed_out(self, jobs: Iterable[Job]) -> Iterator[Job]:
@@ -292,6 +293,14 @@ def _name(place: Place | None) -> str | None:
     if shown == place.url:
         return shown
     return f"{shown}#{hashlib.blake2b(place.url.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def _is_stream(place: Place | None) -> bool:
+    """Whether it is another one each time: a pipe, a device, a stream of this process."""
+    try:
+        return isinstance(place, Path) and kind(place) == "device"
+    except ImageError:  # said where it is used
+        return False
 
 
 def _begun(target: object) -> str:
