@@ -33,6 +33,7 @@ try {
     });
     if (where === 'server') await page.evaluate(() => document.querySelector('#clear').click());
   }
+  await page.waitForSelector('#stage[data-empty=false]');
   await page.evaluate(() => document.querySelector('[data-zoom="1"]').click());
   await page.waitForFunction(() => document.querySelector('#zoom-shown').textContent.startsWith('100'));
   const {x, y, width, height} = await (await page.$('#stage')).boundingBox();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from hashlib import sha256
@@ -101,7 +102,7 @@ def test_memory_is_bounded_by_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     class Slow(Watched):
         def during(self, picture: Picture, control: Control) -> None:
-            threading.Event().wait(0.02)  # all that have room come in
+            threading.Event().wait(0.05)  # all that have room come in
 
     jobs = jobs_for(tmp_path, 20)
     make(tmp_path / "in/10.png", 40, 40)
@@ -402,13 +403,16 @@ def test_outcomes_that_wait_for_a_slow_one_are_bounded(tmp_path: Path, monkeypat
 
     class Slow(Watched):
         def during(self, picture: Picture, control: Control) -> None:
-            with self.lock:
-                number = len(self.most)
-            if number == 1:
-                threading.Event().wait(0.5)
+            if picture.pages[0].shape[0] == 9:  # the first
+                until = time.monotonic() + 20
+                while len(self.most) < 5 and time.monotonic() < until:
+                    time.sleep(0.01)
+                time.sleep(0.3)  # a sixth would begin
                 most.append(len(self.most))
 
-    outcomes = list(batch.run_all(jobs_for(tmp_path, 20), Slow(threads=3), DOUBLE))
+    jobs = jobs_for(tmp_path, 20)
+    make(tmp_path / "in/00.png", 9, 9)
+    outcomes = list(batch.run_all(jobs, Slow(threads=3), DOUBLE))
     assert [outcome.error for outcome in outcomes] == [None] * 20
     assert most == [5]
 

@@ -324,7 +324,7 @@ def test_another_version_is_refused(ray: Ray, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_cluster_without_room_is_said_and_given_up(ray: Ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in {"LOOK_SECONDS": 0.1, "REMARK_SECONDS": 0.2, "ROOM_SECONDS": 1.0}.items():
+    for name, seconds in {"LOOK_SECONDS": 0.1, "REMARK_SECONDS": 0.2, "ROOM_SECONDS": 4.0}.items():
         monkeypatch.setattr(handing_out, name, seconds)
     with (
         pytest.raises(FsrcnnError, match=r"has the 4 CPUs of a worker \(the largest has 1 CPU\); give threads=1"),

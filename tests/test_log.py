@@ -199,7 +199,7 @@ def test_what_was_begun_is_made_again_and_nothing_else_replaced(tmp_path: Path) 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_run_that_is_killed_and_started_again_makes_what_one_run_makes(tmp_path: Path) -> None:
     for number in range(30):
-        make(tmp_path / f"in/{number % 3}/{number:02}.png", number, 120, 150)
+        make(tmp_path / f"in/{number % 3}/{number:02}.png", number, 240, 300)
     arguments = ("upscale", "in", "-r", "-m", "fsrcnn", "--format", "webp", "--threads", "2")
     assert run(*arguments, "-o", "once", cwd=tmp_path).returncode == 0
     command = [sys.executable, "-m", "fsrcnn", *arguments, "-o", "out", "--log", "run.jsonl"]

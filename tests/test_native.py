@@ -564,7 +564,13 @@ def test_what_progress_raises_stops_the_call(threads: int, error: type[BaseExcep
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_cancelled_from_another_thread(threads: int, in_thread: bool) -> None:
     """Whether the call itself runs in the main thread or not."""
-    control = Control(threads)
+    cancelled = threading.Event()
+
+    def stay(part: float) -> None:
+        if part > 0:
+            cancelled.wait(20)
+
+    control = Control(threads, stay)
     raised: list[BaseException] = []
 
     def work() -> None:
@@ -577,6 +583,7 @@ def test_cancelled_from_another_thread(threads: int, in_thread: bool) -> None:
         while control.done == 0:
             time.sleep(0.001)
         control.cancel()
+        cancelled.set()
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
@@ -613,8 +620,8 @@ def test_ctrl_c_is_never_lost(threads: int) -> None:
             timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
             with pytest.raises(KeyboardInterrupt):  # noqa: PT012
                 timer.start()
-                call(Control(threads))
-                call(Control(threads))  # in case the first one was done by then
+                while True:
+                    call(Control(threads))
             timer.join()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -63,6 +63,9 @@ def test_rules_of_wcag(visit: Visits, server: Server, axe: str, width: int, sche
     tab.state("running.png", "running")
     assert violations(tab, axe) == []
     tab.button("Cancel all").click()
+    tab.until(
+        "async () => /^fsrcnn_jobs_running 0/m.test(await (await fetch('metrics')).text())"
+    )  # of the next test's, too
 
 
 def test_the_rules_find_what_is_wrong(visit: Visits, server: Server, axe: str) -> None:

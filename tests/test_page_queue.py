@@ -181,7 +181,7 @@ WATCH = """() => {
 
 def test_twenty_and_more_while_it_runs(tab: Tab) -> None:
     tab.page.evaluate(WATCH)
-    given = [*pictures(19), ("none.png", NONE)]
+    given = [*pictures(19, 400), ("none.png", NONE)]
     tab.choose(factor=3)
     tab.add(*given)
     tab.done("3.png")
@@ -295,7 +295,7 @@ def test_cancel_all_and_retry_all(visit: Visits, server: Server) -> None:
     tab.state(names[0], "running")
     tab.button("Cancel all").click()
     assert [tab.state(name) for name in names] == ["cancelled"] * 6
-    assert tab.button("Cancel all").is_hidden()
+    tab.button("Cancel all").wait_for(state="hidden")
     tab.choose(factor="1.2")
     tab.button("Try failed ones again").click()
     for name in names:
@@ -334,7 +334,7 @@ def test_the_server_ends_in_mid_work(visit: Visits, tmp_path: Path) -> None:
         tab.choose(factor=8)
         tab.add(("slow.png", FLAT))
         tab.state("slow.png", "running")
-        tab.page.wait_for_timeout(500)
+        tab.until(f"async () => {{ {READ} return value('running') === 1; }}")
         first.end()
         assert tab.state("slow.png") == "failed"
         assert tab.remark("slow.png") == gone

@@ -454,6 +454,7 @@ def test_another_picture_is_shown(tab: Tab) -> None:
     settled(tab, lambda: np.testing.assert_array_equal(view(tab)[0], np.asarray(Image.open(io.BytesIO(data)))))
     assert tab.page.locator("#shown-name").text_content() == "other_x2.png"
     tab.button("Remove other.png").click()
+    tab.page.locator("#stage[data-empty=false]").wait_for()
     zoom(tab, "1:1")
     expected = result(tab)
     tab.page.locator("#divider").press("Home")

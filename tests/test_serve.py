@@ -292,7 +292,7 @@ def test_ranges_of_a_result(asked: str, status: int, sentence: str, server: Serv
         assert part.headers["Content-Range"] == (f"bytes */{len(whole)}" if status == 416 else None)
     assert server.ask("HEAD", job["result"], headers={"Range": asked}).status == status
     server.ask("DELETE", job["self"])
-    assert server.kept == []
+    server.wait_until(lambda: server.kept == [])
 
 
 def test_a_client_may_choose_the_id_of_its_job(server: Server) -> None:
@@ -656,7 +656,7 @@ def test_a_job_that_is_deleted_stops(tmp_path: Path) -> None:
 
 
 def test_results_are_kept_for_a_while(tmp_path: Path) -> None:
-    with serving(tmp_path, "--keep", "1") as server:
+    with serving(tmp_path, "--keep", "4") as server:
         links = server.ask("POST", "/v1/jobs", PNG).json["links"]
         server.ask("GET", links["events"])
         assert server.ask("GET", links["result"]).status == 200
@@ -665,7 +665,7 @@ def test_results_are_kept_for_a_while(tmp_path: Path) -> None:
         assert server.kept == []
 
 
-IMPATIENT = "from fsrcnn.serve import listening, uploads; uploads.STALL = 0.5; uploads.SLOWEST = 10_000; listening.SLOWEST_HEAD = 0.5"
+IMPATIENT = "from fsrcnn.serve import listening, uploads; uploads.STALL = 2; uploads.SLOWEST = 10_000; listening.SLOWEST_HEAD = 2"
 
 
 @pytest.mark.parametrize("drip", [False, True])
@@ -890,7 +890,7 @@ def test_a_result_can_be_fetched_before_the_end(tmp_path: Path) -> None:
         server.ask("GET", links["events"])
         server.ask("HEAD", links["result"])  # which is not to fetch it
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        server.wait_until(lambda: server.ask("GET", "/healthz").status == 503)
         assert server.ask("GET", links["result"]).status == 200
         assert server.process.wait(60) == 0
 

@@ -150,6 +150,7 @@ def test_what_is_raised_again_comes_before_the_end(tmp_path: Path) -> None:
     before = """
 import os, signal
 from fsrcnn.cli import signals
+signals.RETRY = 1
 class Dying:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -160,7 +161,7 @@ def table():
     raise SystemExit(0)
 pretrained.table = table
 import atexit, time
-atexit.register(time.sleep, 0.1)
+atexit.register(time.sleep, 1.2)
 """
     done = typed(tmp_path, "models", before=before)
     assert (done.returncode, done.stderr) == (0, "")

@@ -105,6 +105,7 @@ export class Viewer {
     this.worker?.terminate();
     for (const bitmap of [this.before, this.after, this.overview, this.tile?.bitmap]) bitmap?.close();
     this.worker = this.before = this.after = this.overview = this.tile = this.asked = this.wanted = null;
+    this.stage.dataset.empty = 'true';
     this.draw();
   }
 
