@@ -34,7 +34,7 @@ from fsrcnn.arguments import whole_number
 
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 LONGEST = 60  # seconds until a signal has ended a command
-FATAL = "Failed to import the site module"  # what Python says of a Ctrl-C while it starts itself
+FATAL = "Fatal Python error: init_"  # what Python says of a Ctrl-C while it starts itself
 OLD = b"what was there before"
 TINY = (
     *("--model", "6,3,1", "--feature-kernel", "3", "--deconvolution-kernel", "5", "--device", "cpu", "--no-compile"),
