@@ -273,7 +273,7 @@ def test_fetching_and_storing_take_no_turn_of_those_who_compute(store: Store) ->
     """Two threads, and a store that lets everybody wait: all but the first are fetched while others are."""
     for number in range(12):
         store.put(f"in/{number:02}.png", encoded(number))
-        store.faults.append(Fault(seconds=3 if number == 0 else 0.3, method="GET", path=f"/in/{number:02}.png"))
+        store.faults.append(Fault(seconds=2 if number < 2 else 0.3, method="GET", path=f"/in/{number:02}.png"))
         store.faults.append(Fault(seconds=0.3, method="PUT", path=f"/out/{number:02}.png"))
     waiting: list[int] = []
     url = f"s3://{store.bucket}"

@@ -131,6 +131,7 @@ def test_a_stream_is_another_picture_each_time(tmp_path: Path) -> None:
         assert outputs[0] != outputs[1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 def test_what_went_into_a_stream_goes_there_again(tmp_path: Path) -> None:
     make(tmp_path / "a.png")
     wanted = run("upscale", "a.png", "-o", "-", cwd=tmp_path).stdout

@@ -63,9 +63,8 @@ def test_rules_of_wcag(visit: Visits, server: Server, axe: str, width: int, sche
     tab.state("running.png", "running")
     assert violations(tab, axe) == []
     tab.button("Cancel all").click()
-    tab.until(
-        "async () => /^fsrcnn_jobs_running 0/m.test(await (await fetch('metrics')).text())"
-    )  # of the next test's, too
+    # The server is the next test's, too.
+    tab.until("async () => /^fsrcnn_jobs_running 0/m.test(await (await fetch('metrics')).text())")
 
 
 def test_the_rules_find_what_is_wrong(visit: Visits, server: Server, axe: str) -> None:

@@ -331,10 +331,7 @@ def test_the_server_ends_in_mid_work(visit: Visits, tmp_path: Path) -> None:
     gone = "the server does not answer: it was ended, or the connection is gone; start it and try again"
     with serving(tmp_path) as first:
         tab = visit(first.address, "server")
-        tab.choose(factor=8)
-        tab.add(("slow.png", FLAT))
-        tab.state("slow.png", "running")
-        tab.until(f"async () => {{ {READ} return value('running') === 1; }}")
+        begin_slow(tab)
         first.end()
         assert tab.state("slow.png") == "failed"
         assert tab.remark("slow.png") == gone

@@ -640,6 +640,9 @@ def test_a_client_that_goes_away_stops_its_work(tmp_path: Path) -> None:
         assert server.ask("GET", f"{waiting}/result").status == 409
         connection.close()
         server.wait_until(lambda: server.metric('fsrcnn_jobs_total{state="cancelled"}') == 1)
+        server.wait_until(
+            lambda: server.metric('fsrcnn_requests_total{status="499"}') == 2
+        )  # no answer was made for it
         server.wait_until(lambda: server.ask("GET", waiting).json["state"] == "done")
         assert len(server.kept) == 1
 

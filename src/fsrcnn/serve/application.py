@@ -233,7 +233,7 @@ class Routes:
         try:
             await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
             if not job.over.is_set():
-                pass
+                raise ClientDisconnect
         finally:
             gone.cancel()
             over.cancel()
